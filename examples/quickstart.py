@@ -1,0 +1,183 @@
+"""Trains a small CNN on real digits with wrong labels, with and without sharpness-awareness.
+
+    python examples/quickstart.py
+
+Every method trains the same network on scikit-learn's 8x8 digits, with 40 % of the training labels
+moved to a wrong class, and is tested on clean ones. Prints a table, and writes it as CSV together
+with a picture of the test accuracy over the epochs. After every run both are up to date, so that
+an interrupted comparison keeps what it has.
+"""
+
+import argparse
+import csv
+import pathlib
+import statistics
+import time
+
+import keras
+
+import keras_zsharp
+
+# The radii are those that suit this task; the rules' defaults are the papers' for CIFAR.
+METHODS = {
+    "adamw": ("AdamW", lambda: None),
+    "sam": ("SAM, rho=0.2", lambda: keras_zsharp.SAM(rho=0.2)),
+    "asam": ("ASAM, rho=2", lambda: keras_zsharp.ASAM(rho=2.0)),
+    "friendly_sam": ("Friendly-SAM, rho=0.2", lambda: keras_zsharp.FriendlySAM(rho=0.2)),
+    "zsharp": ("ZSharp, rho=0.2", lambda: keras_zsharp.ZSharp(rho=0.2)),
+    "zsharp_per_variable": (
+        "ZSharp per variable, rho=0.2",
+        lambda: keras_zsharp.ZSharp(rho=0.2, norm="per_variable"),
+    ),
+}
+PROBE_RHO = 0.05
+COLUMNS = ("method", "test accuracy (%)", "train loss", "sharpness", "step (ms)")
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar for the whole run; keeps the time of a training step, epoch by epoch."""
+
+    def __init__(self, title, epochs):
+        super().__init__()
+        print(title, flush=True)
+        self.bar = keras.utils.Progbar(epochs, stateful_metrics=("loss", "val_accuracy"))
+        self.step_times = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.last_batch, self.stopped = batch, time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.step_times.append((self.stopped - self.started) / (self.last_batch + 1))
+        self.bar.update(epoch + 1, [(name, logs[name]) for name in ("loss", "val_accuracy")])
+
+
+def loss():
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def train(method, seed, epochs, noise):
+    """One run: its results as a dict."""
+    title, rule = METHODS[method]
+    keras.utils.set_random_seed(seed)
+    bundle = keras_zsharp.data.digits(label_noise=noise, seed=seed)
+    network = keras_zsharp.models.small_cnn(bundle.input_shape, bundle.classes)
+    perturbation = rule()
+    model = network
+    if perturbation is not None:
+        model = keras_zsharp.SharpnessAwareModel(network, perturbation)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(bundle.train))
+    model.compile(keras.optimizers.AdamW(schedule), loss=loss(), metrics=["accuracy"])
+    progress = Progress(f"{title}, seed {seed}", epochs)
+    history = model.fit(
+        bundle.train, validation_data=bundle.test, epochs=epochs, callbacks=[progress], verbose=0
+    ).history
+    return {
+        "accuracy": [100 * accuracy for accuracy in history["val_accuracy"]],
+        "loss": history["loss"][-1],
+        "sharpness": sharpness(network, bundle),
+        # The first epoch traces and compiles.
+        "step": statistics.median(progress.step_times[1:] or progress.step_times),
+    }
+
+
+def sharpness(network, bundle):
+    """Mean of `L(w + e) - L(w)` over the training set, e of SAM: the same measure for all."""
+    probe = keras_zsharp.SharpnessAwareModel(network, keras_zsharp.SAM(rho=PROBE_RHO))
+    probe.compile(keras.optimizers.SGD(0.0), loss=loss())
+    return probe.fit(bundle.train, verbose=0).history["sharpness"][0]
+
+
+def summary(runs):
+    """The table's rows, one per method that has runs, as strings."""
+    rows = []
+    for method, of_method in runs.items():
+        accuracies = [run["accuracy"][-1] for run in of_method]
+        spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+        mean = {
+            key: statistics.mean(run[key] for run in of_method)
+            for key in ("loss", "sharpness", "step")
+        }
+        rows.append(
+            (
+                METHODS[method][0],
+                f"{statistics.mean(accuracies):.1f} ± {spread:.1f}",
+                f"{mean['loss']:.3f}",
+                f"{mean['sharpness']:.4f}",
+                f"{1000 * mean['step']:.1f}",
+            )
+        )
+    return rows
+
+
+def markdown(rows):
+    """The table in Markdown."""
+    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write(runs, output):
+    """Writes `quickstart.csv` and `quickstart.png` into the folder `output`."""
+    with open(output / "quickstart.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *summary(runs)])
+    draw(runs, output / "quickstart.png")
+
+
+def draw(runs, path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for method, of_method in runs.items():
+        curves = [run["accuracy"] for run in of_method]
+        mean = [statistics.mean(point) for point in zip(*curves, strict=True)]
+        epochs = range(1, len(mean) + 1)
+        [line] = axes.plot(epochs, mean, label=METHODS[method][0])
+        low, high = zip(
+            *[(min(point), max(point)) for point in zip(*curves, strict=True)], strict=True
+        )
+        axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.set(xlabel="epoch", ylabel="test accuracy (%)", title="Digits with wrong training labels")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=100)
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    runs = {}
+    try:
+        for seed in range(options.seeds):
+            for method in options.methods:
+                runs.setdefault(method, []).append(
+                    train(method, seed, options.epochs, options.noise)
+                )
+                write(runs, options.output)
+    except KeyboardInterrupt:
+        print("\nInterrupted; this is what had finished.")
+    print(markdown(summary(runs)))
+    print(f"Test accuracy: mean ± standard deviation over seeds. Written to {options.output}")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each method")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--noise", type=float, default=0.4, help="share of wrong training labels")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("quickstart-results"))
+    options = parser.parse_args(arguments)
+    if options.epochs < 1 or options.seeds < 1:
+        parser.error("--epochs and --seeds must be >= 1")
+    if not 0 <= options.noise <= 1:
+        parser.error("--noise must be in [0, 1]")
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Sharpness-aware training for Keras 3."""
+
+from keras_zsharp import data, models
+from keras_zsharp.model import SharpnessAwareModel
+from keras_zsharp.perturbations import (
+    ASAM,
+    SAM,
+    AdaptiveFriendlySAM,
+    FriendlySAM,
+    Perturbation,
+    ZSharp,
+)
+from keras_zsharp.training import SharpnessAwareTraining
+
+__all__ = [
+    "ASAM",
+    "SAM",
+    "AdaptiveFriendlySAM",
+    "FriendlySAM",
+    "Perturbation",
+    "SharpnessAwareModel",
+    "SharpnessAwareTraining",
+    "ZSharp",
+    "data",
+    "models",
+]

@@ -1,0 +1,35 @@
+import numpy as np
+
+
+def symmetric_label_noise(labels, rate, classes, seed=0):
+    """Moves a share of labels, each to one of the other classes with equal probability.
+
+    Exactly `round(rate * n)` of the `n` labels move, so that every run at a rate has the same
+    number of wrong ones.
+
+    Args:
+        labels: Integer array of shape (n,), in 0 to `classes - 1`.
+        rate: Share of labels to move, in [0, 1].
+        classes: Number of classes, at least 2.
+        seed: Seed of the choice.
+
+    Returns:
+        A copy of `labels` with the noise.
+
+    Raises:
+        ValueError: `rate` is outside of [0, 1], or `classes` below 2.
+
+    >>> labels = np.zeros(10, int)
+    >>> int((symmetric_label_noise(labels, 0.4, classes=3) != labels).sum())
+    4
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"`rate` must be in [0, 1]. Received: rate={rate}")
+    if classes < 2:
+        raise ValueError(f"`classes` must be >= 2. Received: classes={classes}")
+    random = np.random.default_rng(seed)
+    labels = np.array(labels)
+    moved = random.choice(len(labels), size=round(rate * len(labels)), replace=False)
+    shifts = random.integers(1, classes, size=len(moved))
+    labels[moved] = (labels[moved] + shifts) % classes
+    return labels

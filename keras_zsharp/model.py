@@ -1,0 +1,86 @@
+import keras
+
+from keras_zsharp.training import SharpnessAwareTraining
+
+
+@keras.saving.register_keras_serializable("keras_zsharp")
+class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
+    """Trains any Keras model sharpness-aware; everything else stays as Keras users know it.
+
+    `compile`, `fit`, `evaluate`, `predict`, callbacks and saving work as with the model itself,
+    and so does its optimizer: only the training step differs, see `SharpnessAwareTraining`. A step
+    costs two forward and backward passes.
+
+    Args:
+        model: A `keras.Model`: functional, Sequential or subclassed, built or not. It shares its
+            weights with the wrapper, is there as `.model`, and can be saved and served on its own.
+        perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
+            `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`. It is there as
+            `.perturbation`.
+        name: Name of the wrapper.
+        **kwargs: Passed on to `keras.Model`.
+
+    Raises:
+        TypeError: `model` is no Keras model, or `perturbation` no rule.
+        ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
+            method of its own; `perturbation` is no rule's name, or belongs to another model.
+        RuntimeError: Keras runs on another backend than TensorFlow.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_zsharp
+    >>> net = keras.Sequential([keras.layers.Dense(1)])
+    >>> model = keras_zsharp.SharpnessAwareModel(net, keras_zsharp.ZSharp(rho=0.05))
+    >>> model.compile(optimizer="adamw", loss="mse")
+    >>> history = model.fit([[0.0], [1.0]], [[1.0], [0.0]], verbose=0)
+    >>> sorted(history.history)
+    ['loss', 'sharpness']
+    """
+
+    def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
+        _check(model)
+        super().__init__(perturbation=perturbation, name=name, **kwargs)
+        self.model = model
+        self.built = model.built
+
+    def call(self, inputs, training=None):
+        # Keras hands `training` and masks on to the layers within.
+        return self.model(inputs)
+
+    @property
+    def output_names(self):
+        """Names of a functional model's outputs: the keys of `loss` and `metrics` dicts."""
+        return self.model.output_names
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "model": keras.saving.serialize_keras_object(self.model),
+            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("model", "perturbation")
+        }
+        return cls(**{**config, **parts})
+
+
+def _check(model):
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
+    if isinstance(model, SharpnessAwareTraining):
+        raise ValueError(
+            "`model` must not be sharpness-aware already: one step, one perturbation. "
+            f"Received: model={model.name!r} with {type(model.perturbation).__name__}"
+        )
+    for method in ("train_step", "compute_loss", "compute_metrics"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise ValueError(
+                f"`model` must not override `{method}`, which a wrapper would not call. Derive its "
+                "class from `SharpnessAwareTraining` instead: "
+                f"class {type(model).__name__}(SharpnessAwareTraining, keras.Model)"
+            )

@@ -1,0 +1,50 @@
+"""The rules: each maps the gradients at w to a perturbation e(w)."""
+
+import keras
+
+from keras_zsharp.perturbations.asam import ASAM
+from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.friendly_sam import AdaptiveFriendlySAM, FriendlySAM
+from keras_zsharp.perturbations.sam import SAM
+from keras_zsharp.perturbations.zsharp import ZSharp
+
+__all__ = ["ASAM", "SAM", "AdaptiveFriendlySAM", "FriendlySAM", "Perturbation", "ZSharp", "get"]
+
+_RULES = {
+    "adaptive_friendly_sam": AdaptiveFriendlySAM,
+    "asam": ASAM,
+    "friendly_sam": FriendlySAM,
+    "sam": SAM,
+    "zsharp": ZSharp,
+}
+
+
+def get(identifier):
+    """The rule that `identifier` stands for.
+
+    Args:
+        identifier: A `Perturbation`, a rule's name such as `"zsharp"`, or a rule's serialized
+            form.
+
+    Raises:
+        ValueError: No rule has that name.
+        TypeError: `identifier` is none of the above.
+
+    >>> get("zsharp").q_p
+    0.95
+    """
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, Perturbation):
+        return identifier
+    if not isinstance(identifier, str):
+        raise TypeError(
+            "`perturbation` must be a rule, such as `ZSharp(rho=0.05)`, or a rule's name. "
+            f"Received: perturbation={identifier!r}"
+        )
+    if identifier not in _RULES:
+        raise ValueError(
+            f"`perturbation` must be one of {', '.join(map(repr, _RULES))}. "
+            f"Received: perturbation={identifier!r}"
+        )
+    return _RULES[identifier]()

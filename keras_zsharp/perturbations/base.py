@@ -1,0 +1,160 @@
+import weakref
+
+import keras
+from keras import ops
+
+from keras_zsharp.perturbations.operators import number
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+class Perturbation(keras.layers.Layer):
+    """Base class of the rules: maps the gradients at w to the perturbation e(w).
+
+    A rule knows no model, no optimizer and no backend. It is a Keras layer only so that its state
+    (`rho`, and averages where a rule keeps any) is tracked, saved and loaded with the model that
+    owns it.
+
+    To write a rule, implement `call(gradients, variables, rho)`, where `rho` is this step's radius
+    as a scalar tensor, and `get_config()` if the constructor takes more than `rho`. A rule with
+    memory creates it in `build(variables)` with `add_weight(..., trainable=False,
+    aggregation="mean")` and assigns it in `call`.
+
+    Args:
+        rho: Perturbation radius. A number >= 0, or a
+            `keras.optimizers.schedules.LearningRateSchedule` of the number of perturbations made
+            so far.
+        name: Name of the rule.
+
+    Raises:
+        TypeError, ValueError: `rho` is no number, or is negative, NaN or infinite.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_zsharp
+    >>> rule = keras_zsharp.SAM(rho=0.1)
+    >>> gradient, weight = np.array([3.0, 4.0], "float32"), np.zeros(2, "float32")
+    >>> [epsilon] = rule([gradient], [weight])
+    >>> print(np.round(epsilon, 6))
+    [0.06 0.08]
+    """
+
+    def __init__(self, rho, *, name=None):
+        super().__init__(name=name)
+        # Keras wraps `build` to record input shapes. A rule is built from variables instead.
+        self.__dict__.pop("build", None)
+        self.built = True
+        self._owner = None
+        self._schedule = rho if isinstance(rho, Schedule) else None
+        if self._schedule is None:
+            self._rho = self._scalar("rho", _radius(rho), "float32")
+        else:
+            self._count = self._scalar("count", 0, "int64")
+
+    def _scalar(self, name, value, dtype):
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype=dtype,
+            initializer=lambda shape, dtype=None: ops.cast(value, dtype),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    @property
+    def rho(self):
+        """The radius as a float; with a schedule, that of the next step.
+
+        Numbers may be assigned at any time, also while training: `rule.rho = 0.1`.
+        """
+        value = self._rho if self._schedule is None else self._schedule(self._count)
+        # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
+        return float(str(ops.convert_to_numpy(value)))
+
+    @rho.setter
+    def rho(self, value):
+        if self._schedule is not None:
+            raise TypeError(
+                f"`rho` of this {type(self).__name__} follows {type(self._schedule).__name__} and "
+                "cannot be assigned. Make the rule with a number to set it while training."
+            )
+        self._rho.assign(_radius(value))
+
+    def belong_to(self, model):
+        """Binds the rule to the one model whose gradients it sees: two would mix their state."""
+        owner = self._owner and self._owner()
+        if owner not in (None, model):
+            raise ValueError(
+                f"`perturbation` must not belong to another model: {self.name!r} belongs to "
+                f"{owner.name!r}. Make a new one: "
+                f"{type(self).__name__}.from_config(rule.get_config())"
+            )
+        self._owner = weakref.ref(model)
+
+    def build(self, variables):
+        """Creates the rule's state for `variables` (anything with shape and dtype), if any."""
+
+    def __call__(self, gradients, variables):
+        """The perturbation e(w).
+
+        Args:
+            gradients: List of dense gradients at w, None where the loss does not depend on w.
+            variables: List of the trainable variables, one per gradient.
+
+        Returns:
+            List of tensors with the gradients' shapes and dtypes, None for None and for variables
+            that Keras overwrites with their gradient (float8 scales): those are no weights.
+        """
+        gradients, variables = list(gradients), list(variables)
+        if len(gradients) != len(variables):
+            raise ValueError(
+                "`gradients` and `variables` must have the same length. "
+                f"Received: {len(gradients)} gradients and {len(variables)} variables"
+            )
+        self.build(variables)
+        gradients = [
+            None if g is None or getattr(v, "overwrite_with_gradient", False) else g
+            for g, v in zip(gradients, variables, strict=True)
+        ]
+        epsilons = self.call([_widened(g) for g in gradients], variables, self._next_rho())
+        return [
+            None if e is None else ops.cast(e, g.dtype)
+            for e, g in zip(epsilons, gradients, strict=True)
+        ]
+
+    def _next_rho(self):
+        if self._schedule is None:
+            return ops.convert_to_tensor(self._rho)
+        rho = ops.cast(self._schedule(self._count), "float32")
+        self._count.assign(self._count + 1)
+        return rho
+
+    def call(self, gradients, variables, rho):
+        raise NotImplementedError(f"{type(self).__name__} does not implement `call`")
+
+    def get_config(self):
+        rho = self.rho if self._schedule is None else self._schedule
+        if self._schedule is not None:
+            rho = keras.optimizers.schedules.serialize(rho)
+        return {"name": self.name, "rho": rho}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config.get("rho"), dict):
+            config["rho"] = keras.optimizers.schedules.deserialize(config["rho"])
+        return cls(**config)
+
+
+def _radius(rho):
+    return number("rho", rho, ">= 0", lambda rho: rho >= 0)
+
+
+def _widened(gradient):
+    """At least float32: squares of float16 gradients overflow and underflow."""
+    if gradient is None:
+        return None
+    gradient = ops.convert_to_tensor(gradient)
+    half = keras.backend.standardize_dtype(gradient.dtype) in ("float16", "bfloat16")
+    return ops.cast(gradient, "float32") if half else gradient

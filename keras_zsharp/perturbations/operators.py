@@ -1,0 +1,80 @@
+"""The mathematics that the rules share: pure functions of lists of tensors.
+
+A list stands for one long vector, cut into the trainable variables' shapes. Where an entry is
+None (a variable that the loss does not depend on) the result has None, and norms pass over it.
+"""
+
+import math
+
+from keras import backend, ops
+
+DELTA = 1e-8
+"""The papers' constant for numerical stability."""
+
+
+def each(function, tensors, *others):
+    """`function` of each tensor (and its counterparts in `others`), None for None."""
+    return [
+        None if tensor is None else function(tensor, *rest)
+        for tensor, *rest in zip(tensors, *others, strict=True)
+    ]
+
+
+def global_norm(tensors):
+    """`‖t‖₂` over all tensors together: a float32 (or wider) scalar."""
+    squares = [ops.sum(ops.square(t)) for t in tensors if t is not None]
+    if not squares:
+        return ops.zeros((), "float32")
+    dtype = backend.result_type("float32", *(s.dtype for s in squares))
+    return ops.sqrt(sum(ops.cast(s, dtype) for s in squares))
+
+
+def scale(tensor, factor):
+    """`factor * tensor` in `tensor`'s dtype."""
+    return tensor * ops.cast(factor, tensor.dtype)
+
+
+def radius_factor(rho, norm):
+    """`rho / (norm + delta)`: what brings a vector of that norm to length rho."""
+    return ops.cast(rho, norm.dtype) / (norm + DELTA)
+
+
+def to_radius(tensors, rho):
+    """`rho t / (‖t‖₂ + delta)`."""
+    factor = radius_factor(rho, global_norm(tensors))
+    return each(lambda t: scale(t, factor), tensors)
+
+
+def adaptive_operator(variable, eta, dtype):
+    """ASAM's `T_w = |w| + eta`, and 1 for biases: variables named `bias` or `beta`."""
+    if getattr(variable, "name", None) in ("bias", "beta"):
+        return ops.ones((), dtype)
+    return ops.abs(ops.cast(variable, dtype)) + eta
+
+
+def to_adaptive_radius(tensors, variables, rho, eta):
+    """`rho T² t / (‖T t‖₂ + delta)`, whose length measured as `‖T⁻¹ e‖₂` is rho."""
+    operators = each(lambda t, v: adaptive_operator(v, eta, t.dtype), tensors, variables)
+    scaled = to_radius(each(ops.multiply, tensors, operators), rho)
+    return each(ops.multiply, scaled, operators)
+
+
+def number(name, value, bound="", holds=lambda value: True):
+    """`value` as a float, after checking that it is a finite number within its bound.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller passed.
+        bound: The bound in words, such as `">= 0"`.
+        holds: Whether a float is within the bound.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
+        )
+    value = float(value)
+    if not holds(value):
+        raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` must be finite. Received: {name}={value}")
+    return value

@@ -1,0 +1,26 @@
+import keras
+
+from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.operators import to_radius
+
+
+@keras.saving.register_keras_serializable("keras_zsharp")
+class SAM(Perturbation):
+    """Sharpness-aware minimization: a step of length rho along the gradient.
+
+    `e(w) = rho g / (‖g‖₂ + 1e-8)`, with the norm over all variables together.
+
+    Args:
+        rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
+        name: Name of the rule.
+
+    Reference:
+        Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization",
+        ICLR 2021.
+    """
+
+    def __init__(self, rho=0.05, *, name=None):
+        super().__init__(rho, name=name)
+
+    def call(self, gradients, variables, rho):
+        return to_radius(gradients, rho)
