@@ -11,7 +11,7 @@ __all__ = [
     "forward",
     "is_built",
     "loss_tracker",
-    "read_in_place",
+    "stored",
     "unscale_loss",
 ]
 
@@ -53,6 +53,6 @@ def assign_in_place(variable, value):
     variable._direct_assign(value)
 
 
-def read_in_place(variable):
-    """The stored value, whatever stateless scope is open."""
-    return variable._value.read_value()
+def stored(variable):
+    """The `tf.Variable` behind a Keras variable, whatever stateless scope is open."""
+    return variable._value

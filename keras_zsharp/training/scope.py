@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from keras_zsharp._keras import assign_in_place, read_in_place
+from keras_zsharp._keras import assign_in_place, stored
 
 
 @tf.custom_gradient
@@ -16,44 +16,57 @@ class PassScope(keras.StatelessScope):
     Args:
         variables: The trainable variables.
         weights: What they stand for inside the scope, one tensor each.
-        fixed: Whether the weights stay as given where a layer assigns them in its `call`
-            (`SpectralNormalization`): the second pass is about w + e and no other point.
     """
 
-    def __init__(self, variables, weights, fixed=False):
+    def __init__(self, variables, weights):
         super().__init__(list(zip(variables, weights, strict=True)), collect_losses=True)
         self._weights = {id(v) for v in variables}
-        self._fixed = fixed
         self._graph = tf.compat.v1.get_default_graph()
         self._updates = {}
-        self._looped = {}
+        self._released = {}
 
     def add_update(self, update):
         variable, value = update
-        if tf.compat.v1.get_default_graph() is not self._graph:
-            self._assign_in_loop(variable, value)
+        is_weight = id(variable) in self._weights
+        if self._in_loop():
+            if is_weight:
+                raise ValueError(
+                    "A weight must not be assigned in a loop or branch of a graph: the training "
+                    f"step could not keep it from changing. Received: {variable.path!r}"
+                )
+            self._release(variable)
+            assign_in_place(variable, value)
             return
-        if id(variable) in self._weights:
-            if self._fixed:
-                return
+        if is_weight:
+            # A layer that assigns its own weights, such as SpectralNormalization.
             value = _assigned(self.get_current_value(variable), value)
         super().add_update((variable, value))
         self._updates[id(variable)] = variable
 
-    def _assign_in_loop(self, variable, value):
-        """Assigns a variable from within a loop or branch: its tensors do not live outside of it.
+    def get_current_value(self, variable):
+        recorded = id(variable) in self._updates and id(variable) not in self._weights
+        if recorded and self._in_loop():
+            self._release(variable)
+        return super().get_current_value(variable)
 
-        Such are the seeds of dropout in a custom RNN cell. They are kept as they were, for
-        `rewind` to hand them to the second pass.
+    def _in_loop(self):
+        """Whether a loop's or branch's body is being traced: its tensors do not live outside."""
+        return tf.compat.v1.get_default_graph() is not self._graph
+
+    def _release(self, variable):
+        """Lets a variable be assigned in place from here on.
+
+        Such are the seeds of dropout in a custom RNN cell: every round of the loop has to find
+        what the one before left. `rewind` undoes it for the second pass.
         """
-        if id(variable) not in self._looped:
-            with self._graph.as_default():
-                self._looped[id(variable)] = variable, read_in_place(variable)
-        assign_in_place(variable, value)
+        with self._graph.as_default():
+            self._released.setdefault(id(variable), (variable, stored(variable).read_value()))
+            if self._updates.pop(id(variable), None) is not None:
+                assign_in_place(variable, self.state_mapping.pop(id(variable)))
 
     def rewind(self):
-        """Undoes what the pass assigned in loops; running another pass does it anew."""
-        for variable, value in self._looped.values():
+        """Undoes what the pass assigned in place, for another pass to do it anew."""
+        for variable, value in self._released.values():
             variable.assign(value)
 
     def commit(self):

@@ -23,8 +23,9 @@ class SharpnessAwareTraining:
     `SharpnessAwareModel` instead.
 
     What a pass cannot undo, happens in both: side effects outside of Keras variables, such as a
-    `tf.Variable` that a layer updates by hand. Layers whose `call` is a `tf.function` of its own,
-    or is rematerialized, keep the first pass' weights in the second and are not supported.
+    `tf.Variable` that a layer updates by hand. Layers whose `call` is a `tf.function` of its own
+    keep the weights they were traced with: they raise an error. `keras.RematScope` is not
+    supported.
 
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
@@ -89,14 +90,15 @@ class SharpnessAwareTraining:
 
         # 3. Loss and gradients at w + e(w).
         clean.rewind()
-        shifted = PassScope(variables, map(_shift, weights, epsilons), fixed=True)
-        shifted_loss, gradients, _ = self._run_pass(shifted, variables, batch)
+        shifted = PassScope(variables, map(_shift, weights, epsilons))
+        shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
+        _check_second_pass(variables, gradients, shifted_gradients)
 
-        # 4. Nothing has been written so far, and nothing is before all of this is there.
-        with tf.control_dependencies([g for g in gradients if g is not None]):
-            gradients = [None if g is None else tf.identity(g) for g in gradients]
+        # 4. Nothing has been written so far. In a graph, nothing is before the gradients are there:
+        # weight decay and statistics would not wait for them.
+        with tf.control_dependencies([g for g in shifted_gradients if g is not None]):
             clean.commit()
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.optimizer.apply_gradients(zip(shifted_gradients, variables, strict=True))
         return self._logs(batch, y_pred, loss, shifted_loss)
 
     def _prepare(self, batch):
@@ -118,11 +120,12 @@ class SharpnessAwareTraining:
         x, y, sample_weight = batch
         with scope:
             weights = [tf.convert_to_tensor(v) for v in variables]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
+            with tf.GradientTape() as tape:
                 tape.watch(weights)
                 y_pred = _keras.forward(self, x)
                 loss = _keras.compute_loss(self, x, y, y_pred, sample_weight)
                 scaled_loss = self.optimizer.scale_loss(loss)
+            _check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
 
     def _unscaled(self, gradients):
@@ -155,3 +158,25 @@ class SharpnessAwareTraining:
 
 def _shift(weight, epsilon):
     return weight if epsilon is None else weight + tf.cast(epsilon, weight.dtype)
+
+
+_AROUND = (
+    "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "
+    "with, and has no loss at w + e(w). Received: such a layer with the weights {}"
+)
+
+
+def _check_read_in_scope(variables, tape):
+    """The tape must not have seen a weight itself, only what stands for it in the pass."""
+    watched = {id(v) for v in tape.watched_variables()}
+    around = [v.path for v in variables if id(_keras.stored(v)) in watched]
+    if around:
+        raise ValueError(_AROUND.format(around))
+
+
+def _check_second_pass(variables, gradients, shifted_gradients):
+    """The loss at w + e depends on the weights that the loss at w depends on."""
+    pairs = zip(variables, gradients, shifted_gradients, strict=True)
+    around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]
+    if around:
+        raise ValueError(_AROUND.format(around))

@@ -1,0 +1,85 @@
+"""An independent sharpness-aware trainer: in NumPy, perturbing in place and restoring.
+
+It shares nothing with the library: it writes w + e into the variables, runs the plain Keras model,
+and writes everything back.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def norm(tensors):
+    return np.sqrt(sum((t.astype("float64") ** 2).sum() for t in tensors if t is not None))
+
+
+def sam(gradients, rho):
+    scale = rho / (norm(gradients) + 1e-8)
+    return [None if g is None else g * scale for g in gradients]
+
+
+def zsharp(gradients, rho, q_p=0.95):
+    def keep(g):
+        if g is None or g.ndim < 2:
+            return g
+        z = np.abs((g - g.mean()) / (g.std() + 1e-8))
+        return g * (z > np.quantile(z, q_p))
+
+    return sam([keep(g) for g in gradients], rho)
+
+
+def train(model, rule, rho, batches):
+    """Trains the compiled `model` on `batches`; the losses of the clean passes."""
+    backward = as_compiled(model)
+    losses = []
+    for x, y, sample_weight in batches:
+        if not model.built:
+            model(x)
+        before = read(model.non_trainable_variables)
+        loss, gradients = backward(x, y, sample_weight)
+        after = read(model.non_trainable_variables)
+        weights = read(model.trainable_variables)
+
+        write(model.non_trainable_variables, before)
+        epsilons = rule(dense(gradients), rho)
+        write(
+            model.trainable_variables,
+            [w if e is None else w + e for w, e in zip(weights, epsilons, strict=True)],
+        )
+        _, gradients = backward(x, y, sample_weight)
+
+        write(model.trainable_variables, weights)
+        write(model.non_trainable_variables, after)
+        model.optimizer.apply(gradients, model.trainable_variables)
+        losses.append(float(loss))
+    return losses
+
+
+def as_compiled(model):
+    """The plain model's forward and backward pass, run the way the model is compiled.
+
+    A graph and XLA draw random numbers in their own way.
+    """
+
+    def loss_and_gradients(x, y, sample_weight):
+        with tf.GradientTape() as tape:
+            y_pred = model(x, training=True)
+            loss = model.compute_loss(x, y, y_pred, sample_weight, training=True)
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    if not model.run_eagerly:
+        loss_and_gradients = tf.function(loss_and_gradients, jit_compile=model.jit_compile)
+    return loss_and_gradients
+
+
+def dense(gradients):
+    return [None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients]
+
+
+def read(variables):
+    return [v.numpy().copy() for v in variables]
+
+
+def write(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(keras.ops.cast(value, variable.dtype))

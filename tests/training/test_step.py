@@ -1,0 +1,331 @@
+"""The step is what it says, and nothing leaks out of it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from tests.training.cases import CASES
+
+MODES = {
+    "eager": {"run_eagerly": True},
+    "graph": {"jit_compile": False},
+    "xla": {"jit_compile": True},
+}
+in_every_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+
+
+class Quadratic(layers.Layer):
+    """`f(w) = (a w²) / 2`, summed: the gradient at w is `a w`."""
+
+    def __init__(self, curvature, start, **kwargs):
+        super().__init__(**kwargs)
+        self.curvature, self.start = np.float32(curvature), np.float32(start)
+
+    def build(self, input_shape):
+        self.w = self.add_weight(
+            shape=self.start.shape,
+            initializer=lambda shape, dtype=None: ops.cast(self.start, dtype),
+        )
+
+    def call(self, inputs):
+        return inputs * ops.sum(self.curvature * ops.square(self.w)) / 2
+
+
+def quadratic(rule, learning_rate=0.1, **mode):
+    inputs = keras.Input((1,))
+    net = keras.Model(inputs, Quadratic([1.0, 4.0], [3.0, 1.0])(inputs))
+    model = SharpnessAwareModel(net, rule)
+    model.compile(keras.optimizers.SGD(learning_rate), lambda y, y_pred: y_pred, **mode)
+    return model, (np.ones((2, 1), "float32"), np.zeros((2, 1), "float32"))
+
+
+@in_every_mode
+def test_closed_form_on_a_quadratic(mode):
+    """w' = w - lr a (w + rho a w / ‖a w‖): the second gradient is that at w + e."""
+    model, batch = quadratic(SAM(rho=0.5), **mode)
+    logs = model.train_on_batch(*batch, return_dict=True)
+    a, w = np.array([1.0, 4.0]), np.array([3.0, 1.0])
+    shifted = w + 0.5 * a * w / np.linalg.norm(a * w)
+    np.testing.assert_allclose(model.model.trainable_weights[0], w - 0.1 * a * shifted, rtol=1e-6)
+    assert logs["loss"] == pytest.approx((a * w**2).sum() / 2)
+    assert logs["sharpness"] == pytest.approx((a * (shifted**2 - w**2)).sum() / 2, rel=1e-5)
+
+
+def trained(rule, name="sequential", **mode):
+    case = CASES[name]
+    keras.utils.set_random_seed(0)
+    model = SharpnessAwareModel(case.build(), rule)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), case.loss, **mode)
+    model.fit(case.x, case.y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    return model.model.get_weights()
+
+
+def assert_same(left, right):
+    for ours, theirs in zip(left, right, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@in_every_mode
+@pytest.mark.parametrize(
+    ("rule", "same"),
+    [
+        (lambda: ZSharp(rho=0.1, q_p=0.0), lambda: SAM(rho=0.1)),
+        (lambda: ZSharp(rho=0.1, q_p=0.0, norm="per_variable"), lambda: SAM(rho=0.1)),
+        (lambda: FriendlySAM(rho=0.1, sigma=0.0), lambda: SAM(rho=0.1)),
+        (lambda: ZSharp(rho=0.1, q_p=1.0), lambda: SAM(rho=0.0)),
+    ],
+    ids=["q_p=0", "q_p=0 per variable", "sigma=0", "q_p=1"],
+)
+def test_limits(rule, same, mode):
+    weights, others = trained(rule(), **mode), trained(same(), **mode)
+    if mode.get("run_eagerly"):
+        assert_same(weights, others)
+    else:
+        for ours, theirs in zip(weights, others, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", [SAM(rho=0.0), ZSharp(q_p=1.0)], ids=["rho=0", "q_p=1"])
+def test_no_perturbation_equals_plain_fit(rule):
+    case = CASES["sequential"]
+    keras.utils.set_random_seed(0)
+    plain = case.build()
+    plain.compile(keras.optimizers.SGD(0.05, momentum=0.9), case.loss, run_eagerly=True)
+    plain.fit(case.x, case.y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    assert_same(
+        trained(type(rule).from_config(rule.get_config()), run_eagerly=True), plain.get_weights()
+    )
+
+
+class FailsWhenShifted(layers.Layer):
+    """Raises in a forward pass once its weight is not where it started."""
+
+    armed = False
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+        self.limit = self.add_weight(shape=(), initializer="ones", trainable=False)
+
+    def call(self, inputs):
+        shifted = ops.max(ops.abs(self.w - 1))
+        check = tf.debugging.Assert(shifted <= self.limit, ["shifted"])
+        with tf.control_dependencies([check] if check is not None else []):
+            return inputs * tf.identity(self.w)
+
+
+@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
+def test_exception_in_second_pass_changes_nothing(mode):
+    inputs = keras.Input((4,))
+    failing = FailsWhenShifted()
+    x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Dense(4)(inputs)))
+    net = keras.Model(inputs, layers.Dense(1)(failing(x)))
+    model = SharpnessAwareModel(net, FriendlySAM(rho=0.5))
+    model.compile("adamw", "mse", **mode)
+    x, y = np.random.normal(size=(8, 4)).astype("float32"), np.ones((8, 1), "float32")
+    failing.limit.assign(100.0)
+    model.train_on_batch(x, y)
+    failing.w.assign(np.ones(4))
+    failing.limit.assign(1e-6)
+
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [v.numpy() for v in variables]
+    assert len(before) > 20
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.train_on_batch(x, y)
+    assert_same([v.numpy() for v in variables], before)
+
+    failing.limit.assign(100.0)
+    model.train_on_batch(x, y)
+    assert np.any(net.layers[1].kernel.numpy() != before[0])
+
+
+@in_every_mode
+def test_batch_normalization_sees_one_clean_pass(mode):
+    net = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(momentum=0.5)]
+    )
+    x = np.random.normal(size=(8, 3)).astype("float32")
+    hidden = net.layers[0](x).numpy()
+    model = SharpnessAwareModel(net, SAM(rho=5.0))
+    model.compile("sgd", "mse", **mode)
+    model.train_on_batch(x, np.ones((8, 4), "float32"))
+    normalization = net.layers[1]
+    np.testing.assert_allclose(normalization.moving_mean, 0.5 * hidden.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(
+        normalization.moving_variance, 0.5 + 0.5 * hidden.var(axis=0), rtol=1e-4
+    )
+
+
+class Recorded(layers.Layer):
+    """Appends the dropout mask that each pass draws to `masks`, while `masks` is a list."""
+
+    def __init__(self, masks):
+        super().__init__()
+        self.dropout = layers.Dropout(0.5, seed=1)
+        self._record = lambda mask: masks.append(mask)
+
+    def call(self, inputs, training=None):
+        mask = self.dropout(ops.ones_like(inputs), training=training)
+        if training:
+            tf.py_function(self._record, [mask], [])
+        return inputs * mask
+
+
+@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
+def test_both_passes_see_the_same_dropout(mode):
+    masks = []
+    net = keras.Sequential([keras.Input((32,)), Recorded(masks), layers.Dense(1)])
+    masks.clear()
+    model = SharpnessAwareModel(net, SAM(rho=0.5))
+    model.compile("sgd", "mse", **mode)
+    x, y = np.ones((4, 32), "float32"), np.ones((4, 1), "float32")
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    first, second, third, fourth, fifth, sixth = (np.array(mask) for mask in masks)
+    assert_same([first, third, fifth], [second, fourth, sixth])
+    assert (first != third).any()
+    assert (third != fifth).any()
+
+
+def test_history_holds_the_clean_loss_and_the_sharpness():
+    model, (x, y) = quadratic(SAM(rho=0.5), learning_rate=0.0)
+    history = model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y)).history
+    assert sorted(history) == ["loss", "sharpness", "val_loss"]
+    assert history["loss"] == history["val_loss"] == [6.5, 6.5]
+    assert history["sharpness"][0] == history["sharpness"][1] > 0
+    assert model.evaluate(x, y, return_dict=True, verbose=0) == {"loss": 6.5}
+    assert model.test_on_batch(x, y) == 6.5
+
+
+def test_losses_of_single_outputs_add_up_to_the_total():
+    case = CASES["two_outputs"]
+    model = SharpnessAwareModel(case.build(), SAM(rho=1.0))
+    model.compile("sgd", case.loss, case.loss_weights)
+    logs = model.train_on_batch(case.x, case.y, return_dict=True)
+    assert logs["loss"] == pytest.approx(logs["kind_loss"] + 0.3 * logs["size_loss"], rel=1e-5)
+
+
+def test_metrics_are_those_of_the_clean_pass():
+    """At w every prediction is right; at w + e the sign has turned."""
+    net = keras.Sequential(
+        [keras.Input((1,)), layers.Dense(1, use_bias=False, kernel_initializer="ones")]
+    )
+    model = SharpnessAwareModel(net, SAM(rho=3.0))
+    model.compile(keras.optimizers.SGD(0.0), lambda y, y_pred: -y * y_pred, metrics=["mse"])
+    one = np.ones((1, 1), "float32")
+    assert model.train_on_batch(one, one, return_dict=True)["mse"] == 0
+
+
+class Kept(layers.Dense):
+    """Its `call` is a `tf.function`."""
+
+    @tf.function
+    def call(self, inputs):
+        return inputs @ tf.convert_to_tensor(self.kernel)
+
+
+@in_every_mode
+@pytest.mark.parametrize("traced_before", [True, False])
+def test_layer_that_keeps_its_weights_is_refused(mode, traced_before):
+    kept, head = Kept(2), layers.Dense(1)
+    kept.build((None, 3))
+    if traced_before:
+        kept(np.ones((2, 3), "float32"))
+    head.build((None, 2))
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.kept, self.head = kept, head
+            self.built = True
+
+        def call(self, inputs):
+            return self.head(self.kept(inputs))
+
+    net = Net()
+    model = SharpnessAwareModel(net, SAM())
+    model.compile("sgd", "mse", **mode)
+    with pytest.raises(ValueError, match="A layer's `call` must not be a `tf.function` of its own"):
+        model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
+
+
+def test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale():
+    """The scale of 2¹⁵ must show neither in the average nor in the update."""
+    case = CASES["dict_inputs"]
+    averages, weights = [], []
+    for policy in ("float32", "mixed_float16"):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = SharpnessAwareModel(case.build(), FriendlySAM(rho=0.1))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        model.compile(keras.optimizers.SGD(0.1), case.loss)
+        model.train_on_batch(case.x, case.y)
+        averages.append([a.numpy() for a in model.perturbation.averages])
+        weights.append(model.model.get_weights())
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    for pair in (averages, weights):
+        for full, half in zip(*pair, strict=True):
+            np.testing.assert_allclose(half, full, rtol=0.05, atol=5e-3)
+
+
+def test_mixin_trains_as_the_wrapper_does():
+    case = CASES["subclassed"]
+
+    class Net(SharpnessAwareTraining, type(case.build())):
+        pass
+
+    losses = []
+    for make in (lambda: Net(perturbation="sam"), lambda: SharpnessAwareModel(case.build(), "sam")):
+        keras.utils.set_random_seed(0)
+        model = make()
+        model.compile("adamw", case.loss, run_eagerly=True)
+        losses.append(model.fit(case.x, case.y, batch_size=4, shuffle=False, verbose=0).history)
+    assert losses[0] == losses[1]
+
+
+def test_rho_can_be_set_and_scheduled_while_training():
+    """Sharpness of the quadratic grows with rho; the graph is not traced anew."""
+    model, (x, y) = quadratic(SAM(rho=0.1), learning_rate=0.0)
+    seen = []
+
+    class Grow(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(logs["sharpness"])
+            self.model.perturbation.rho *= 2
+
+    model.fit(x, y, epochs=3, callbacks=[Grow()], verbose=0)
+    assert model.perturbation.rho == 0.8
+    doubling = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 2.0)
+    model, _ = quadratic(SAM(rho=doubling), learning_rate=0.0)
+    scheduled = model.fit(x, y, epochs=3, verbose=0).history["sharpness"]
+    np.testing.assert_allclose(seen, scheduled, rtol=1e-5)
+    assert seen[0] < seen[1] < seen[2]
+    assert model.perturbation.rho == 0.8
+
+
+def test_steps_per_execution_and_partial_batches():
+    case = CASES["sequential"]
+    losses = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(0)
+        model = SharpnessAwareModel(case.build(), "zsharp")
+        model.compile("adamw", case.loss, steps_per_execution=steps)
+        history = model.fit(
+            case.x, case.y, batch_size=5, epochs=2, shuffle=False, verbose=0
+        ).history
+        losses.append(history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_weights_stay_bit_identical_at_learning_rate_zero():
+    case = CASES["regularized"]
+    model = SharpnessAwareModel(case.build(), "sam")
+    before = model.model.get_weights()
+    model.compile(keras.optimizers.SGD(0.0), case.loss)
+    model.fit(case.x, case.y, batch_size=4, epochs=100, verbose=0)
+    assert_same(model.model.get_weights(), before)
