@@ -1,6 +1,7 @@
 import weakref
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_zsharp.perturbations.operators import number
@@ -70,7 +71,7 @@ class Perturbation(keras.layers.Layer):
         """
         value = self._rho if self._schedule is None else self._schedule(self._count)
         # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
-        return float(str(ops.convert_to_numpy(value)))
+        return float(str(np.float32(float(ops.convert_to_tensor(value)))))
 
     @rho.setter
     def rho(self, value):

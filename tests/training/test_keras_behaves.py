@@ -1,12 +1,12 @@
-"""Every kind of model trains, eagerly, in a graph and under XLA, as an independent reference does."""
+"""Every kind of model trains as an independent reference does: eager, in a graph, under XLA."""
 
 import keras
 import numpy as np
 import pytest
-from tests.training import reference
-from tests.training.cases import CASES, SAMPLES
 
 from keras_zsharp import SAM, SharpnessAwareModel, ZSharp
+from tests.training import reference
+from tests.training.cases import CASES, SAMPLES
 
 MODES = {
     "eager": {"run_eagerly": True},

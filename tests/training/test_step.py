@@ -248,7 +248,9 @@ def test_layer_that_keeps_its_weights_is_refused(mode, traced_before):
     net = Net()
     model = SharpnessAwareModel(net, SAM())
     model.compile("sgd", "mse", **mode)
-    with pytest.raises(ValueError, match="A layer's `call` must not be a `tf.function` of its own"):
+    with pytest.raises(
+        ValueError, match=r"A layer's `call` must not be a `tf\.function` of its own"
+    ):
         model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
 
 

@@ -1,0 +1,316 @@
+"""One table that drives every rule through the same checks."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_zsharp import ASAM, SAM, AdaptiveFriendlySAM, FriendlySAM, ZSharp, perturbations
+
+RULES = {
+    "sam": SAM(rho=0.1),
+    "zsharp": ZSharp(rho=0.1, q_p=0.7),
+    "zsharp_per_variable": ZSharp(rho=0.1, q_p=0.7, norm="per_variable"),
+    "zsharp_all_ranks": ZSharp(rho=0.1, q_p=0.7, min_rank=0),
+    "asam": ASAM(rho=0.1, eta=0.02),
+    "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
+    "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
+}
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def fresh(name):
+    return type(RULES[name]).from_config(RULES[name].get_config())
+
+
+def inputs(scale=1.0, seed=0):
+    random = np.random.default_rng(seed)
+    shapes = {"kernel": (4, 5), "bias": (5,), "gamma": (3,), "beta": (3,), "idle": (2, 2)}
+    variables = [
+        keras.Variable(random.normal(size=shape).astype("float32"), name=name)
+        for name, shape in shapes.items()
+    ]
+    gradients = [
+        np.float32(scale) * random.normal(size=v.shape).astype("float32") for v in variables
+    ]
+    gradients[-1] = None
+    return gradients, variables
+
+
+def length(epsilons):
+    return np.sqrt(sum(np.sum(np.square(e, dtype="float64")) for e in epsilons if e is not None))
+
+
+def test_hand_computed_goldens():
+    zero = keras.Variable(np.zeros(2), name="kernel")
+    [epsilon] = SAM(rho=0.1)([np.float32([3, 4])], [zero])
+    np.testing.assert_allclose(epsilon, [0.06, 0.08], rtol=1e-6)
+
+    # |g - mean| = 3.75, 3.25, 0.25, 0.25: two are above the 0.5-quantile of 1.75.
+    square = keras.Variable(np.zeros((2, 2)), name="kernel")
+    [epsilon] = ZSharp(rho=1.0, q_p=0.5)([np.float32([[-4, 3], [0, 0]])], [square])
+    np.testing.assert_allclose(epsilon, [[-0.8, 0.6], [0, 0]], rtol=1e-6)
+
+    # T = (|2| + 1, 1): T g = (3, 4), T² g = (9, 4).
+    kernel, bias = keras.Variable([2.0], name="kernel"), keras.Variable([9.0], name="bias")
+    epsilons = ASAM(rho=0.5, eta=1.0)([np.float32([1]), np.float32([4])], [kernel, bias])
+    np.testing.assert_allclose(np.concatenate(epsilons), [0.9, 0.4], rtol=1e-6)
+
+    # m = 0.1 g, d = g - m = 0.9 g; then m = 0.09 g + 0.1 (-g) = -0.01 g, d = -g + 0.01 g.
+    rule = FriendlySAM(rho=0.1)
+    gradient = np.float32([3, 4])
+    np.testing.assert_allclose(rule([gradient], [zero])[0], [0.06, 0.08], rtol=1e-6)
+    np.testing.assert_allclose(rule([-gradient], [zero])[0], [-0.06, -0.08], rtol=1e-6)
+    np.testing.assert_allclose(rule.averages[0], -0.01 * gradient, rtol=1e-5)
+
+
+@every_rule
+def test_none_stays_none_and_shapes_and_dtypes_stay(name):
+    gradients, variables = inputs()
+    epsilons = fresh(name)(gradients, variables)
+    assert epsilons[-1] is None
+    for epsilon, gradient in zip(epsilons[:-1], gradients[:-1], strict=True):
+        assert tuple(epsilon.shape) == gradient.shape
+        assert keras.backend.standardize_dtype(epsilon.dtype) == "float32"
+
+
+@pytest.mark.parametrize("name", ["sam", "zsharp", "zsharp_all_ranks", "friendly_sam"])
+def test_length_is_rho(name):
+    epsilons = fresh(name)(*inputs())
+    assert length(epsilons) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_length_of_each_filtered_variable_is_rho_per_variable():
+    gradients, variables = inputs()
+    epsilons = fresh("zsharp_per_variable")(gradients, variables)
+    whole = length(gradients)
+    assert length(epsilons[:1]) == pytest.approx(0.1, rel=1e-5)
+    for epsilon, gradient in zip(epsilons[1:4], gradients[1:4], strict=True):
+        np.testing.assert_allclose(epsilon, 0.1 * gradient / whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["asam", "adaptive_friendly_sam"])
+def test_adaptive_length_is_rho(name):
+    gradients, variables = inputs()
+    epsilons = fresh(name)(gradients, variables)
+    operators = [1 if v.name in ("bias", "beta") else np.abs(v.numpy()) + 0.02 for v in variables]
+    relative = [None if e is None else e / T for e, T in zip(epsilons, operators, strict=True)]
+    assert length(relative) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_asam_where_every_weight_counts_one_is_sam():
+    gradient = np.float32([1, -2, 3])
+    variable = keras.Variable(np.float32([0.99, -0.99, 0.99]), name="kernel")
+    [asam] = ASAM(rho=0.1, eta=0.01)([gradient], [variable])
+    [sam] = SAM(rho=0.1)([gradient], [variable])
+    np.testing.assert_allclose(asam, sam, rtol=1e-6)
+
+
+def test_adaptive_friendly_sam_without_average_is_asam():
+    gradients, variables = inputs()
+    left = AdaptiveFriendlySAM(rho=0.1, sigma=0.0)(gradients, variables)
+    right = ASAM(rho=0.1)(gradients, variables)
+    for ours, theirs in zip(left[:-1], right[:-1], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@every_rule
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-8, 1e8])
+def test_never_nan_for_finite_gradients(name, scale):
+    epsilons = fresh(name)(*inputs(scale))
+    assert all(np.isfinite(e).all() for e in epsilons[:-1])
+    assert length(epsilons) <= 0.5
+
+
+@pytest.mark.parametrize("name", ["sam", "zsharp", "zsharp_per_variable", "asam"])
+def test_loss_scale_changes_nothing(name):
+    for plain, scaled in zip(fresh(name)(*inputs(1.0)), fresh(name)(*inputs(2.0**15)), strict=True):
+        if plain is not None:
+            np.testing.assert_allclose(scaled, plain, rtol=1e-5)
+
+
+@every_rule
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_poison_is_not_hidden(name, poison):
+    """A loss-scale optimizer must see it in the second gradients."""
+    gradients, variables = inputs()
+    gradients[0][1, 2] = poison
+    assert not all(np.isfinite(e).all() for e in fresh(name)(gradients, variables)[:-1])
+
+
+@every_rule
+def test_half_precision_gradients(name):
+    """Squares of such gradients overflow, or flush to zero, in float16."""
+    gradients, variables = inputs()
+    for scale in (1e-4, 5e3):
+        half = [None if g is None else (scale * g).astype("float16") for g in gradients]
+        full = [None if g is None else g.astype("float32") for g in half]
+        for ours, exact in zip(
+            fresh(name)(half, variables), fresh(name)(full, variables), strict=True
+        ):
+            if ours is not None:
+                assert keras.backend.standardize_dtype(ours.dtype) == "float16"
+                np.testing.assert_allclose(ours, exact, rtol=2e-3, atol=1e-6)
+
+
+@every_rule
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_eager_graph_and_xla_agree(name, jit_compile):
+    eager, traced = fresh(name), fresh(name)
+    gradients, variables = inputs()
+    traced.build(variables)
+    function = tf.function(lambda *g: traced([*g, None], variables)[:-1], jit_compile=jit_compile)
+    for seed in range(3):
+        gradients, _ = inputs(seed=seed)
+        expected = eager(gradients, variables)[:-1]
+        for ours, exact in zip(function(*map(tf.constant, gradients[:-1])), expected, strict=True):
+            np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-7)
+
+
+@every_rule
+def test_config_round_trip(name):
+    config = RULES[name].get_config()
+    assert fresh(name).get_config() == config
+    assert config["rho"] == 0.1
+    serialized = keras.saving.serialize_keras_object(RULES[name])
+    assert perturbations.get(serialized).get_config() == config
+
+
+def test_config_round_trip_of_a_schedule():
+    rule = SAM(rho=keras.optimizers.schedules.CosineDecay(0.1, 10))
+    again = SAM.from_config(rule.get_config())
+    assert again.get_config() == rule.get_config()
+    assert again.rho == 0.1
+
+
+def test_variables_overwritten_with_their_gradient_are_no_weights():
+    """Float8 scales: no part in the norm, no perturbation."""
+    gradients, variables = inputs()
+    expected = SAM(rho=0.1)([*gradients[:3], None, None], variables)
+    variables[3].overwrite_with_gradient = True
+    epsilons = SAM(rho=0.1)(gradients, variables)
+    assert epsilons[3] is None
+    np.testing.assert_array_equal(epsilons[0], expected[0])
+
+
+def test_zsharp_falls_back_to_sam_where_nothing_stands_out():
+    constant = [np.ones((2, 3), "float32")]
+    variables = [keras.Variable(np.zeros((2, 3)), name="kernel")]
+    for norm in ("global", "per_variable"):
+        [ours] = ZSharp(rho=0.1, q_p=0.5, norm=norm)(constant, variables)
+        np.testing.assert_allclose(ours, SAM(rho=0.1)(constant, variables)[0], rtol=1e-6)
+
+
+def test_schedule_counts_perturbations():
+    rule = SAM(rho=keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0]))
+    lengths = [length(rule([np.float32([3, 4])], [keras.Variable([0.0, 0.0])])) for _ in range(3)]
+    np.testing.assert_allclose(lengths, [1.0, 1.0, 0.0], atol=1e-6)
+
+
+BAD = {
+    "rho_negative": (lambda: SAM(rho=-1.0), ValueError, "`rho` must be >= 0. Received: rho=-1.0"),
+    "rho_nan": (lambda: SAM(rho=np.nan), ValueError, "`rho` must be >= 0. Received: rho=nan"),
+    "rho_inf": (lambda: SAM(rho=np.inf), ValueError, "`rho` must be finite. Received: rho=inf"),
+    "rho_str": (
+        lambda: SAM(rho="big"),
+        TypeError,
+        "`rho` must be a number. Received: rho='big' of type <class 'str'>",
+    ),
+    "q_p_low": (
+        lambda: ZSharp(q_p=-0.1),
+        ValueError,
+        "`q_p` must be in [0, 1]. Received: q_p=-0.1",
+    ),
+    "q_p_high": (lambda: ZSharp(q_p=95), ValueError, "`q_p` must be in [0, 1]. Received: q_p=95.0"),
+    "q_p_nan": (
+        lambda: ZSharp(q_p=np.nan),
+        ValueError,
+        "`q_p` must be in [0, 1]. Received: q_p=nan",
+    ),
+    "norm": (
+        lambda: ZSharp(norm="local"),
+        ValueError,
+        "`norm` must be 'global' or 'per_variable'. Received: norm='local'",
+    ),
+    "min_rank": (
+        lambda: ZSharp(min_rank=1.5),
+        ValueError,
+        "`min_rank` must be an int >= 0. Received: min_rank=1.5",
+    ),
+    "eta": (lambda: ASAM(eta=0), ValueError, "`eta` must be > 0. Received: eta=0.0"),
+    "eta_of_both": (
+        lambda: AdaptiveFriendlySAM(eta=-1),
+        ValueError,
+        "`eta` must be > 0. Received: eta=-1.0",
+    ),
+    "lmbda": (
+        lambda: FriendlySAM(lmbda=1.0),
+        ValueError,
+        "`lmbda` must be in [0, 1). Received: lmbda=1.0",
+    ),
+    "lmbda_low": (
+        lambda: FriendlySAM(lmbda=-0.1),
+        ValueError,
+        "`lmbda` must be in [0, 1). Received: lmbda=-0.1",
+    ),
+    "sigma": (
+        lambda: FriendlySAM(sigma=np.nan),
+        ValueError,
+        "`sigma` must be finite. Received: sigma=nan",
+    ),
+    "unknown": (
+        lambda: perturbations.get("gsam"),
+        ValueError,
+        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'friendly_sam', 'sam', "
+        "'zsharp'. Received: perturbation='gsam'",
+    ),
+    "class": (
+        lambda: perturbations.get(SAM),
+        TypeError,
+        "`perturbation` must be a rule, such as `ZSharp(rho=0.05)`, or a rule's name. "
+        "Received: perturbation=<class 'keras_zsharp.perturbations.sam.SAM'>",
+    ),
+    "lengths": (
+        lambda: SAM()([np.ones(2)], []),
+        ValueError,
+        "`gradients` and `variables` must have the same length. "
+        "Received: 1 gradients and 0 variables",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "error", "message"), BAD.values(), ids=BAD)
+def test_bad_input(make, error, message):
+    with pytest.raises(error) as raised:
+        make()
+    assert str(raised.value) == message
+
+
+def test_rho_assigned_badly_stays():
+    rule = SAM(rho=0.1)
+    with pytest.raises(ValueError, match=r"`rho` must be >= 0\. Received: rho=-2\.0"):
+        rule.rho = -2.0
+    assert rule.rho == 0.1
+
+
+def test_scheduled_rho_cannot_be_assigned():
+    rule = SAM(rho=keras.optimizers.schedules.CosineDecay(0.1, 10))
+    with pytest.raises(TypeError) as raised:
+        rule.rho = 0.2
+    assert str(raised.value) == (
+        "`rho` of this SAM follows CosineDecay and cannot be assigned. Make the rule with a "
+        "number to set it while training."
+    )
+
+
+def test_average_of_other_variables_is_refused():
+    rule = FriendlySAM()
+    rule([np.ones(2, "float32")], [keras.Variable(np.zeros(2))])
+    message = (
+        "`variables` must be those that this FriendlySAM averages, of shapes [(2,)]. "
+        "Received: shapes [(3,)]"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        rule([np.ones(3, "float32")], [keras.Variable(np.zeros(3))])
