@@ -53,6 +53,10 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         """Names of a functional model's outputs: the keys of `loss` and `metrics` dicts."""
         return self.model.output_names
 
+    def export(self, *args, **kwargs):
+        """`keras.Model.export` of the model inside: who serves it needs no rule."""
+        return self.model.export(*args, **kwargs)
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -113,6 +113,8 @@ class SharpnessAwareTraining:
             )
         with tf.init_scope():
             self.perturbation.build(variables)
+            if not self.optimizer.built:
+                self.optimizer.build(variables)
         return variables
 
     def _run_pass(self, scope, variables, batch):

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from keras_zsharp.data import digits, symmetric_label_noise
+
+
+def arrays(dataset):
+    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_all_digits_are_there_once():
+    bundle = digits()
+    images, labels = zip(arrays(bundle.train), arrays(bundle.test), strict=True)
+    assert bundle.sizes == {"train": 1200, "test": 597}
+    assert sum(map(len, labels)) == 1797
+    assert len(np.unique(np.concatenate(images).reshape(1797, 64), axis=0)) == 1797
+    assert np.bincount(np.concatenate(labels)).tolist() == [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]
+    assert bundle.input_shape == images[0].shape[1:] == (8, 8, 1)
+    assert (images[0].min(), images[0].max()) == (-0.5, 0.5)
+
+
+def by_image(dataset):
+    return {image.tobytes(): label for image, label in zip(*arrays(dataset), strict=True)}
+
+
+def test_noise_moves_training_labels_only():
+    clean, noisy = digits(), digits(label_noise=0.4)
+    assert noisy.noisy_labels == 480
+    before, after = by_image(clean.train), by_image(noisy.train)
+    assert before.keys() == after.keys()
+    assert sum(before[image] != after[image] for image in before) == 480
+    assert by_image(clean.test) == by_image(noisy.test)
+
+
+def test_seed_decides_split_noise_and_order():
+    def everything(seed):
+        bundle = digits(label_noise=0.2, seed=seed)
+        return [*arrays(bundle.train), *arrays(bundle.train), *arrays(bundle.test)]
+
+    first, again, other = everything(1), everything(1), everything(2)
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert (first[0] != other[0]).any()
+    assert (first[0] != first[2]).any()  # a new order in the second epoch
+    assert (first[4] != other[4]).any()
+
+
+def test_symmetric_noise_is_uniform_over_the_other_classes():
+    labels = np.repeat(np.arange(5), 4000)
+    noisy = symmetric_label_noise(labels, 0.5, classes=5, seed=1)
+    assert (noisy != labels).sum() == 10000
+    shares = np.array([np.bincount(noisy[labels == c], minlength=5) for c in range(5)]) / 4000
+    np.testing.assert_allclose(shares, np.full((5, 5), 0.125) + 0.375 * np.eye(5), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, r"`batch_size` must be >= 1. Received: batch_size=0"),
+        ({"train_size": 1797}, r"`train_size` must be in \[1, 1796\]. Received: train_size=1797"),
+        ({"label_noise": 1.5}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=1.5"),
+        ({"label_noise": np.nan}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=nan"),
+    ],
+)
+def test_bad_input(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        digits(**arguments)

@@ -1,0 +1,223 @@
+"""The wrapper as users meet it: what it takes, what it hands on, what it refuses."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from tests.training.cases import CASES, Subclassed
+
+X, Y = np.random.default_rng(0).normal(size=(12, 5)).astype("float32"), np.ones((12, 1), "float32")
+
+
+def dense():
+    return keras.Sequential([keras.Input((5,)), layers.Dense(1)])
+
+
+def test_zsharp_is_the_default():
+    model = SharpnessAwareModel(dense())
+    assert isinstance(model.perturbation, ZSharp)
+    assert model.perturbation.get_config()["q_p"] == 0.95
+
+
+def test_shares_weights_with_the_model_inside():
+    net = dense()
+    model = SharpnessAwareModel(net, "sam")
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    assert model.model is net
+    assert [id(v) for v in model.trainable_variables] == [id(v) for v in net.trainable_variables]
+    np.testing.assert_array_equal(model.predict(X, verbose=0), net.predict(X, verbose=0))
+
+
+def test_everything_around_fit(tmp_path):
+    case = CASES["two_outputs"]
+    model = SharpnessAwareModel(case.build(), "zsharp")
+    model.compile("adamw", case.loss, metrics={"kind": ["accuracy"], "size": ["mae"]})
+    data = tf.data.Dataset.from_tensor_slices((case.x, tuple(case.y))).batch(4)
+    history = model.fit(
+        data,
+        epochs=4,
+        validation_data=data,
+        callbacks=[
+            keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+            keras.callbacks.TensorBoard(tmp_path / "board"),
+            keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_loss"),
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="sharpness", mode="min", patience=1, min_delta=1e9
+            ),
+            keras.callbacks.EarlyStopping(monitor="loss", patience=3),
+        ],
+        verbose=2,
+    ).history
+    assert len(history["sharpness"]) == 4
+    assert history["learning_rate"][-1] < history["learning_rate"][0]
+    assert {"kind_accuracy", "size_mae", "kind_loss", "val_size_loss"} < set(history)
+    assert "val_sharpness" not in history
+    assert "sharpness" in (tmp_path / "log.csv").read_text()
+    assert keras.saving.load_model(tmp_path / "best.keras").predict(case.x, verbose=0)[0].shape == (
+        12,
+        3,
+    )
+    assert len(model.evaluate(data, verbose=0)) == 5
+
+
+def test_summary_of_wrapper_and_rule(capsys):
+    model = SharpnessAwareModel(dense(), "sam", name="trainer")
+    model.summary(print_fn=print)
+    printed = capsys.readouterr().out
+    assert "trainer" in printed
+    assert "Trainable params: 6" in printed
+
+
+def test_masks_reach_the_loss():
+    case = CASES["embedding_lstm"]
+    wrapped, plain = SharpnessAwareModel(case.build(), "sam"), case.build()
+    plain.set_weights(wrapped.model.get_weights())
+    losses = []
+    for model in (wrapped, plain):
+        model.compile("sgd", case.loss)
+        losses.append(model.evaluate(case.x, case.y, verbose=0))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def refuse(error, message, make):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_model_is_no_model():
+    layer = layers.Dense(1)
+    refuse(
+        TypeError,
+        f"`model` must be a keras.Model. Received: model={layer!r}",
+        lambda: SharpnessAwareModel(layer),
+    )
+
+
+def test_rule_given_twice():
+    model = SharpnessAwareModel(dense(), "sam", name="inner")
+    refuse(
+        ValueError,
+        "`model` must not be sharpness-aware already: one step, one perturbation. "
+        "Received: model='inner' with SAM",
+        lambda: SharpnessAwareModel(model, "zsharp"),
+    )
+    with pytest.raises(TypeError, match="multiple values for argument 'perturbation'"):
+        SharpnessAwareModel(dense(), SAM(), perturbation=SAM())
+
+
+def test_rule_of_another_model():
+    rule = SAM(name="mine")
+    owner = SharpnessAwareModel(dense(), rule, name="first")
+    refuse(
+        ValueError,
+        "`perturbation` must not belong to another model: 'mine' belongs to 'first'. "
+        "Make a new one: SAM.from_config(rule.get_config())",
+        lambda: SharpnessAwareModel(dense(), rule),
+    )
+    assert owner.perturbation is rule
+
+
+def test_unknown_rule():
+    refuse(
+        ValueError,
+        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'friendly_sam', 'sam', "
+        "'zsharp'. Received: perturbation='flat'",
+        lambda: SharpnessAwareModel(dense(), "flat"),
+    )
+
+
+@pytest.mark.parametrize("mode", [{"run_eagerly": True}, {}], ids=["eager", "graph"])
+def test_no_trainable_weights(mode):
+    net = dense()
+    net.trainable = False
+    model = SharpnessAwareModel(net, "sam", name="frozen")
+    model.compile("sgd", "mse", **mode)
+    before = net.get_weights()
+    refuse(
+        ValueError,
+        "`frozen` has no trainable weights: there is nothing to perturb or to train. "
+        "Unfreeze a layer before calling `compile()`.",
+        lambda: model.fit(X, Y, verbose=0),
+    )
+    np.testing.assert_array_equal(net.get_weights()[0], before[0])
+
+
+def test_fit_before_compile():
+    refuse(
+        ValueError,
+        "You must call `compile()` before using the model.",
+        lambda: SharpnessAwareModel(dense()).fit(X, Y),
+    )
+
+
+@pytest.mark.parametrize("method", ["train_step", "compute_loss", "compute_metrics"])
+def test_model_with_a_step_of_its_own(method):
+    own = type("Own", (Subclassed,), {method: lambda self, *args, **kwargs: None})
+    refuse(
+        ValueError,
+        f"`model` must not override `{method}`, which a wrapper would not call. Derive its class "
+        "from `SharpnessAwareTraining` instead: class Own(SharpnessAwareTraining, keras.Model)",
+        lambda: SharpnessAwareModel(own()),
+    )
+
+
+def test_mixin_honours_own_loss_and_metrics():
+    class Own(SharpnessAwareTraining, Subclassed.__base__):
+        def __init__(self):
+            super().__init__(perturbation="sam")
+            self.dense = layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def compute_loss(self, x, y, y_pred, sample_weight):
+            return 3.0 + 0.0 * keras.ops.mean(y_pred)
+
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            return {**super().compute_metrics(x, y, y_pred, sample_weight), "mine": 7.0}
+
+    model = Own()
+    model.compile("sgd")
+    logs = model.train_on_batch(X, Y, return_dict=True)
+    assert (logs["loss"], logs["mine"]) == (3.0, 7.0)
+
+
+def test_functional_construction_of_a_mixin():
+    class Net(SharpnessAwareTraining, keras.Model):
+        pass
+
+    inputs = keras.Input((5,))
+    outputs = layers.Dense(1)(inputs)
+    message = (
+        "`Net` cannot be constructed functionally. Build `keras.Model(inputs, outputs)` and wrap "
+        "it in `SharpnessAwareModel`."
+    )
+    refuse(TypeError, message, lambda: Net(inputs, outputs))
+    refuse(TypeError, message, lambda: Net(inputs=inputs, outputs=outputs))
+
+
+def test_mixin_after_keras_model():
+    message = (
+        "`SharpnessAwareTraining` must come before `keras.Model` in the bases of `Net`: "
+        "class Net(SharpnessAwareTraining, keras.Model)"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+
+        class Net(keras.Model, SharpnessAwareTraining):
+            pass
+
+
+def test_other_backend(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    refuse(
+        RuntimeError,
+        "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow before "
+        "importing keras. Received: backend 'jax'",
+        lambda: SharpnessAwareModel(dense(), "sam"),
+    )

@@ -1,0 +1,148 @@
+"""Training goes on after a round trip through a file as if there had been none."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining
+from tests.perturbations.test_rules import RULES, every_rule, fresh
+from tests.training.cases import CASES
+
+CASE = CASES["sequential"]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Net(keras.Model):
+    """No `build`, no dropout: layers get their weights at the first call."""
+
+    def __init__(self, units=6, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden = layers.Dense(units, activation="tanh")
+        self.head = layers.Dense(3)
+
+    def call(self, inputs):
+        return self.head(self.hidden(keras.ops.reshape(inputs, (-1, 72))))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("tests")
+class SharpNet(SharpnessAwareTraining, Net):
+    def __init__(self, perturbation="friendly_sam", **kwargs):
+        super().__init__(perturbation=perturbation, **kwargs)
+
+
+def network():
+    return keras.Sequential(
+        [keras.Input((6, 6, 2)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)]
+    )
+
+
+MODELS = {
+    **{rule: lambda rule=rule: SharpnessAwareModel(network(), fresh(rule)) for rule in RULES},
+    "scheduled": lambda: SharpnessAwareModel(
+        network(), SAM(keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5))
+    ),
+    "unbuilt": lambda: SharpnessAwareModel(Net(), "friendly_sam"),
+    "mixin": lambda: SharpNet(units=5),
+}
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def compiled(name):
+    keras.utils.set_random_seed(0)
+    model = MODELS[name]()
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 1, 0.9)
+    model.compile(
+        keras.optimizers.AdamW(schedule), CASE.loss, metrics=["accuracy"], run_eagerly=True
+    )
+    return model
+
+
+def train(model, epochs):
+    history = model.fit(CASE.x, CASE.y, epochs=epochs, batch_size=4, shuffle=False, verbose=0)
+    return history.history
+
+
+def state(model):
+    return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+
+
+def assert_same_state(left, right):
+    for ours, theirs in zip(state(left), state(right), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@every_model
+def test_two_and_two_epochs_across_a_save_equal_four(name, tmp_path):
+    straight = compiled(name)
+    train(straight, 4)
+    first = compiled(name)
+    train(first, 2)
+    first.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    loaded.run_eagerly = True
+    assert_same_state(loaded, first)
+    train(loaded, 2)
+    assert_same_state(loaded, straight)
+
+
+@every_model
+def test_weights_file_carries_rule_and_optimizer(name, tmp_path):
+    first = compiled(name)
+    train(first, 2)
+    first.save_weights(tmp_path / "run.weights.h5")
+    second = compiled(name)
+    second(CASE.x)
+    second.optimizer.build(second.trainable_variables)
+    second.load_weights(tmp_path / "run.weights.h5")
+    assert_same_state(second, first)
+    train(first, 1)
+    train(second, 1)
+    assert_same_state(second, first)
+
+
+def test_rho_set_while_training_is_saved(tmp_path):
+    model = compiled("sam")
+    model.perturbation.rho = 0.3
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").perturbation.rho == 0.3
+
+
+@every_rule
+def test_untrained_model(name, tmp_path):
+    model = SharpnessAwareModel(network(), fresh(name))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    np.testing.assert_array_equal(
+        loaded.predict(CASE.x, verbose=0), model.predict(CASE.x, verbose=0)
+    )
+
+
+@pytest.mark.parametrize("name", ["friendly_sam", "unbuilt"])
+def test_model_inside_saves_and_serves_alone(name, tmp_path):
+    model = compiled(name)
+    train(model, 1)
+    expected = model.predict(CASE.x, verbose=0)
+    model.model.save(tmp_path / "net.keras")
+    alone = keras.saving.load_model(tmp_path / "net.keras")
+    assert type(alone) is type(model.model)
+    np.testing.assert_allclose(alone.predict(CASE.x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    for served in (model.model, model):
+        served.export(tmp_path / served.name, verbose=False)
+        loaded = tf.saved_model.load(tmp_path / served.name)
+        np.testing.assert_allclose(loaded.serve(CASE.x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_compile_state(tmp_path):
+    model = compiled("sam")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.AdamW)
+    assert isinstance(loaded.loss, keras.losses.SparseCategoricalCrossentropy)
+    assert set(train(loaded, 1)) == {"loss", "accuracy", "sharpness"}
