@@ -30,10 +30,11 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
 
     >>> import keras
     >>> import keras_zsharp
+    >>> import numpy as np
     >>> net = keras.Sequential([keras.layers.Dense(1)])
     >>> model = keras_zsharp.SharpnessAwareModel(net, keras_zsharp.ZSharp(rho=0.05))
     >>> model.compile(optimizer="adamw", loss="mse")
-    >>> history = model.fit([[0.0], [1.0]], [[1.0], [0.0]], verbose=0)
+    >>> history = model.fit(np.ones((2, 1)), np.zeros((2, 1)), verbose=0)
     >>> sorted(history.history)
     ['loss', 'sharpness']
     """
