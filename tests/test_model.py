@@ -81,7 +81,7 @@ def test_masks_reach_the_loss():
     losses = []
     for model in (wrapped, plain):
         model.compile("sgd", case.loss)
-        losses.append(model.evaluate(case.x, case.y, verbose=0))
+        losses.append(float(model.evaluate(case.x, case.y, verbose=0)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
