@@ -1,5 +1,5 @@
 """The two-pass training step."""
 
-from keras_zsharp.training.tensorflow import SharpnessAwareTraining
+from keras_zsharp.training.mixin import SharpnessAwareTraining
 
 __all__ = ["SharpnessAwareTraining"]

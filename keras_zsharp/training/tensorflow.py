@@ -1,79 +1,15 @@
 import keras
 import tensorflow as tf
 
-from keras_zsharp import _keras, perturbations
+from keras_zsharp import _keras
 from keras_zsharp.training.scope import PassScope
 
 
-class SharpnessAwareTraining:
-    """Mixin that trains a `keras.Model` subclass sharpness-aware: every step takes two passes.
+class TwoPassStep:
+    """The training step of `SharpnessAwareTraining` on the TensorFlow backend.
 
-    1. Loss and gradients at w, the clean pass.
-    2. The rule turns the gradients into a perturbation e(w).
-    3. Loss and gradients at w + e(w).
-    4. The optimizer applies the second gradients to w.
-
-    Nothing is written before both passes are through, and the weights never leave w: an exception
-    or an interrupt in the middle leaves the model as it was. What the logs show is the clean pass:
-    loss, metrics, BatchNormalization statistics; besides them `sharpness`, the mean of
-    `L(w + e) - L(w)`. Both passes see the same dropout and augmentation noise.
-
-    List the mixin before `keras.Model`, and hand `perturbation` on to `super().__init__`. Do not
-    construct the class functionally (`Net(inputs, outputs)`): wrap such a model in
-    `SharpnessAwareModel` instead.
-
-    What a pass cannot undo, happens in both: side effects outside of Keras variables, such as a
-    `tf.Variable` that a layer updates by hand. Layers whose `call` is a `tf.function` of its own
-    keep the weights they were traced with: they raise an error. `keras.RematScope` is not
-    supported.
-
-    Args:
-        perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
-        **kwargs: Passed on to `keras.Model`.
-
-    Raises:
-        TypeError, ValueError: `perturbation` is no rule, or belongs to another model.
-        RuntimeError: Keras runs on another backend than TensorFlow.
-
-    Example:
-
-    >>> import keras
-    >>> import keras_zsharp
-    >>> class Net(keras_zsharp.SharpnessAwareTraining, keras.Model):
-    ...     def __init__(self, perturbation="zsharp", **kwargs):
-    ...         super().__init__(perturbation=perturbation, **kwargs)
-    ...         self.dense = keras.layers.Dense(10)
-    ...
-    ...     def call(self, inputs):
-    ...         return self.dense(inputs)
-    >>> net = Net(perturbation="sam")
-    >>> net.compile(optimizer="adamw", loss="mse")
+    Expects a `keras.Model` with a rule as `perturbation` and a mean as `sharpness_tracker`.
     """
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        bases = cls.__mro__
-        if keras.Model in bases and bases.index(keras.Model) < bases.index(SharpnessAwareTraining):
-            raise TypeError(
-                "`SharpnessAwareTraining` must come before `keras.Model` in the bases of "
-                f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
-            )
-
-    def __init__(self, *args, perturbation="zsharp", **kwargs):
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
-                f"before importing keras. Received: backend {keras.backend.backend()!r}"
-            )
-        if args or "inputs" in kwargs or "outputs" in kwargs:
-            raise TypeError(
-                f"`{type(self).__name__}` cannot be constructed functionally. Build "
-                "`keras.Model(inputs, outputs)` and wrap it in `SharpnessAwareModel`."
-            )
-        super().__init__(**kwargs)
-        self.perturbation = perturbations.get(perturbation)
-        self.perturbation.belong_to(self)
-        self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
     def train_step(self, data):
         batch = keras.utils.unpack_x_y_sample_weight(data)
@@ -145,17 +81,6 @@ class SharpnessAwareTraining:
         _keras.loss_tracker(self).update_state(loss, sample_weight=size)
         self.sharpness_tracker.update_state(shifted_loss - loss, sample_weight=size)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
-
-    def test_step(self, data):
-        logs = super().test_step(data)
-        # Only training measures it.
-        logs.pop(self.sharpness_tracker.name, None)
-        return logs
-
-    def build_from_config(self, config):
-        super().build_from_config(config)
-        # Keras builds the layers but leaves the flag, and would then drop the optimizer's state.
-        self.built = self.built or all(layer.built for layer in self.layers)
 
 
 def _shift(weight, epsilon):
