@@ -31,7 +31,7 @@ METHODS = {
     ),
 }
 PROBE_RHO = 0.05
-COLUMNS = ("method", "test accuracy (%)", "train loss", "sharpness", "step (ms)")
+HEADER = ("method", "test accuracy (%)", "train loss", "sharpness", "step (ms)")
 
 
 class Progress(keras.callbacks.Callback):
@@ -91,37 +91,49 @@ def sharpness(network, bundle):
 
 
 def summary(runs):
-    """The table's rows, one per method that has runs, as strings."""
+    """One row per method that has runs, as a dict; the rows of the CSV."""
     rows = []
     for method, of_method in runs.items():
         accuracies = [run["accuracy"][-1] for run in of_method]
-        spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-        mean = {
-            key: statistics.mean(run[key] for run in of_method)
-            for key in ("loss", "sharpness", "step")
-        }
+
+        def mean(key, of_method=of_method):
+            return statistics.mean(run[key] for run in of_method)
+
         rows.append(
-            (
-                METHODS[method][0],
-                f"{statistics.mean(accuracies):.1f} ± {spread:.1f}",
-                f"{mean['loss']:.3f}",
-                f"{mean['sharpness']:.4f}",
-                f"{1000 * mean['step']:.1f}",
-            )
+            {
+                "method": METHODS[method][0],
+                "seeds": len(of_method),
+                "accuracy_mean": round(statistics.mean(accuracies), 4),
+                "accuracy_std": round(statistics.stdev(accuracies), 4) if accuracies[1:] else 0.0,
+                "train_loss": round(mean("loss"), 5),
+                "sharpness": round(mean("sharpness"), 5),
+                "step_ms": round(1000 * mean("step"), 2),
+            }
         )
     return rows
 
 
 def markdown(rows):
-    """The table in Markdown."""
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """The table of `summary`'s rows in Markdown."""
+    lines = [
+        "| " + " | ".join(HEADER) + " |",
+        "| --- |" + " ---: |" * (len(HEADER) - 1),
+    ]
+    for row in rows:
+        lines.append(
+            "| {method} | {accuracy_mean:.1f} ± {accuracy_std:.1f} | {train_loss:.3f} "
+            "| {sharpness:.4f} | {step_ms:.1f} |".format(**row)
+        )
+    return "\n".join(lines)
 
 
 def write(runs, output):
     """Writes `quickstart.csv` and `quickstart.png` into the folder `output`."""
+    rows = summary(runs)
     with open(output / "quickstart.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *summary(runs)])
+        writer = csv.DictWriter(file, fieldnames=rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
     draw(runs, output / "quickstart.png")
 
 
@@ -150,7 +162,6 @@ def draw(runs, path):
 
 def main(arguments=None):
     options = parse(arguments)
-    options.output.mkdir(parents=True, exist_ok=True)
     runs = {}
     try:
         for seed in range(options.seeds):
@@ -178,6 +189,10 @@ def parse(arguments):
         parser.error("--epochs and --seeds must be >= 1")
     if not 0 <= options.noise <= 1:
         parser.error("--noise must be in [0, 1]")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output must be a folder that can be written: {error}")
     return options
 
 

@@ -102,8 +102,11 @@ def _check_read_in_scope(variables, tape):
 
 
 def _check_second_pass(variables, gradients, shifted_gradients):
-    """The loss at w + e depends on the weights that the loss at w depends on."""
+    """The loss at w + e depends on the weights that the loss at w depends on.
+
+    In a graph. Eagerly, Python code in a model's `call` may well choose another way each time.
+    """
     pairs = zip(variables, gradients, shifted_gradients, strict=True)
     around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]
-    if around:
+    if around and not tf.executing_eagerly():
         raise ValueError(_AROUND.format(around))
