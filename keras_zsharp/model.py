@@ -41,6 +41,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
 
     def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
         _check(model)
+        # `compile` looks at the policy for whether float16 needs its loss scaled.
+        kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
         self.model = model
         self.built = model.built

@@ -1,7 +1,8 @@
 import keras
 
+from keras_zsharp.perturbations.arguments import positive_eta
 from keras_zsharp.perturbations.base import Perturbation
-from keras_zsharp.perturbations.operators import number, to_adaptive_radius
+from keras_zsharp.perturbations.operators import to_adaptive_radius
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -17,6 +18,9 @@ class ASAM(Perturbation):
         eta: What is added to each weight's size, > 0, so that weights at 0 can move.
         name: Name of the rule.
 
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
     Reference:
         Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of
         Deep Neural Networks", ICML 2021.
@@ -24,14 +28,10 @@ class ASAM(Perturbation):
 
     def __init__(self, rho=0.5, eta=0.01, *, name=None):
         super().__init__(rho, name=name)
-        self.eta = checked_eta(eta)
+        self.eta = positive_eta(eta)
 
     def call(self, gradients, variables, rho):
         return to_adaptive_radius(gradients, variables, rho, self.eta)
 
     def get_config(self):
         return {**super().get_config(), "eta": self.eta}
-
-
-def checked_eta(eta):
-    return number("eta", eta, "> 0", lambda eta: eta > 0)

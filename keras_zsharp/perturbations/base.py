@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_zsharp.perturbations.operators import number
+from keras_zsharp.perturbations.arguments import radius
+from keras_zsharp.perturbations.operators import each
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -49,7 +50,7 @@ class Perturbation(keras.layers.Layer):
         self._owner = None
         self._schedule = rho if isinstance(rho, Schedule) else None
         if self._schedule is None:
-            self._rho = self._scalar("rho", _radius(rho), "float32")
+            self._rho = self._scalar("rho", radius(rho), "float32")
         else:
             self._count = self._scalar("count", 0, "int64")
 
@@ -58,7 +59,7 @@ class Perturbation(keras.layers.Layer):
             name=name,
             shape=(),
             dtype=dtype,
-            initializer=lambda shape, dtype=None: ops.cast(value, dtype),
+            initializer=keras.initializers.Constant(value),
             trainable=False,
             aggregation="only_first_replica",
         )
@@ -80,7 +81,7 @@ class Perturbation(keras.layers.Layer):
                 f"`rho` of this {type(self).__name__} follows {type(self._schedule).__name__} and "
                 "cannot be assigned. Make the rule with a number to set it while training."
             )
-        self._rho.assign(_radius(value))
+        self._rho.assign(radius(value))
 
     def belong_to(self, model):
         """Binds the rule to the one model whose gradients it sees: two would mix their state."""
@@ -118,11 +119,8 @@ class Perturbation(keras.layers.Layer):
             None if g is None or getattr(v, "overwrite_with_gradient", False) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
-        epsilons = self.call([_widened(g) for g in gradients], variables, self._next_rho())
-        return [
-            None if e is None else ops.cast(e, g.dtype)
-            for e, g in zip(epsilons, gradients, strict=True)
-        ]
+        epsilons = self.call(each(_widened, gradients), variables, self._next_rho())
+        return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
 
     def _next_rho(self):
         if self._schedule is None:
@@ -135,10 +133,9 @@ class Perturbation(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} does not implement `call`")
 
     def get_config(self):
-        rho = self.rho if self._schedule is None else self._schedule
-        if self._schedule is not None:
-            rho = keras.optimizers.schedules.serialize(rho)
-        return {"name": self.name, "rho": rho}
+        if self._schedule is None:
+            return {"name": self.name, "rho": self.rho}
+        return {"name": self.name, "rho": keras.optimizers.schedules.serialize(self._schedule)}
 
     @classmethod
     def from_config(cls, config):
@@ -148,14 +145,8 @@ class Perturbation(keras.layers.Layer):
         return cls(**config)
 
 
-def _radius(rho):
-    return number("rho", rho, ">= 0", lambda rho: rho >= 0)
-
-
 def _widened(gradient):
     """At least float32: squares of float16 gradients overflow and underflow."""
-    if gradient is None:
-        return None
     gradient = ops.convert_to_tensor(gradient)
     half = keras.backend.standardize_dtype(gradient.dtype) in ("float16", "bfloat16")
     return ops.cast(gradient, "float32") if half else gradient

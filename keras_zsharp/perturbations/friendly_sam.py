@@ -1,9 +1,9 @@
 import keras
 from keras import ops
 
-from keras_zsharp.perturbations.asam import checked_eta
+from keras_zsharp.perturbations.arguments import number, positive_eta
 from keras_zsharp.perturbations.base import Perturbation
-from keras_zsharp.perturbations.operators import each, number, to_adaptive_radius, to_radius
+from keras_zsharp.perturbations.operators import each, to_adaptive_radius, to_radius
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -19,6 +19,9 @@ class FriendlySAM(Perturbation):
         lmbda: Decay of the average, in [0, 1). The paper uses 0.6, 0.9 and 0.95.
         sigma: How much of the average is taken off. 0 is SAM, the paper uses 1.
         name: Name of the rule.
+
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
 
     Reference:
         Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024, Algorithm 1.
@@ -88,13 +91,16 @@ class AdaptiveFriendlySAM(FriendlySAM):
         eta: What is added to each weight's size, > 0.
         name: Name of the rule.
 
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
     Reference:
         Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024, Table 3.
     """
 
     def __init__(self, rho=0.5, lmbda=0.9, sigma=1.0, eta=0.01, *, name=None):
         super().__init__(rho, lmbda, sigma, name=name)
-        self.eta = checked_eta(eta)
+        self.eta = positive_eta(eta)
 
     def call(self, gradients, variables, rho):
         return to_adaptive_radius(self._beyond_average(gradients), variables, rho, self.eta)

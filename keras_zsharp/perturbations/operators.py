@@ -4,8 +4,6 @@ A list stands for one long vector, cut into the trainable variables' shapes. Whe
 None (a variable that the loss does not depend on) the result has None, and norms pass over it.
 """
 
-import math
-
 from keras import backend, ops
 
 DELTA = 1e-8
@@ -57,24 +55,3 @@ def to_adaptive_radius(tensors, variables, rho, eta):
     operators = each(lambda t, v: adaptive_operator(v, eta, t.dtype), tensors, variables)
     scaled = to_radius(each(ops.multiply, tensors, operators), rho)
     return each(ops.multiply, scaled, operators)
-
-
-def number(name, value, bound="", holds=lambda value: True):
-    """`value` as a float, after checking that it is a finite number within its bound.
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the caller passed.
-        bound: The bound in words, such as `">= 0"`.
-        holds: Whether a float is within the bound.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(
-            f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
-        )
-    value = float(value)
-    if not holds(value):
-        raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
-    if not math.isfinite(value):
-        raise ValueError(f"`{name}` must be finite. Received: {name}={value}")
-    return value

@@ -14,6 +14,9 @@ class SAM(Perturbation):
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
         name: Name of the rule.
 
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
     Reference:
         Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization",
         ICLR 2021.

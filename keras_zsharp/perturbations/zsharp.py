@@ -1,15 +1,9 @@
 import keras
 from keras import ops
 
+from keras_zsharp.perturbations.arguments import number
 from keras_zsharp.perturbations.base import Perturbation
-from keras_zsharp.perturbations.operators import (
-    each,
-    global_norm,
-    number,
-    radius_factor,
-    scale,
-    to_radius,
-)
+from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
 from keras_zsharp.selection import zscore_mask
 
 
@@ -39,6 +33,9 @@ class ZSharp(Perturbation):
         min_rank: Variables of lower rank (biases, normalisation gains) are not filtered, as the
             papers speak of fully-connected and convolutional layers. 0 filters every variable.
         name: Name of the rule.
+
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
 
     Reference:
         Yun, "Sharpness-Aware Minimization with Z-Score Gradient Filtering", arXiv:2505.02369v6,

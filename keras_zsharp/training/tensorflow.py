@@ -38,7 +38,7 @@ class TwoPassStep:
         return self._logs(batch, y_pred, loss, shifted_loss)
 
     def _prepare(self, batch):
-        """The trainable variables; creates the model's and the rule's where they are missing."""
+        """The trainable variables, after creating what the model, rule and optimizer lack."""
         if not _keras.is_built(self):
             _keras.build(self, batch[0])
         variables = self.trainable_variables

@@ -285,13 +285,14 @@ def test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale():
         keras.utils.set_random_seed(0)
         keras.config.set_dtype_policy(policy)
         try:
-            model = SharpnessAwareModel(case.build(), FriendlySAM(rho=0.1))
+            net = case.build()
         finally:
             keras.config.set_dtype_policy("float32")
+        model = SharpnessAwareModel(net, FriendlySAM(rho=0.1))
         model.compile(keras.optimizers.SGD(0.1), case.loss)
         model.train_on_batch(case.x, case.y)
         averages.append([a.numpy() for a in model.perturbation.averages])
-        weights.append(model.model.get_weights())
+        weights.append(net.get_weights())
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     for pair in (averages, weights):
         for full, half in zip(*pair, strict=True):

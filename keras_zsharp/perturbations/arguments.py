@@ -1,0 +1,32 @@
+"""Checks of the rules' arguments."""
+
+import math
+
+
+def number(name, value, bound="", holds=lambda value: True):
+    """`value` as a float, after checking that it is a finite number within its bound.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller passed.
+        bound: The bound in words, such as `">= 0"`.
+        holds: Whether a float is within the bound.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
+        )
+    value = float(value)
+    if not holds(value):
+        raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` must be finite. Received: {name}={value}")
+    return value
+
+
+def radius(rho):
+    return number("rho", rho, ">= 0", lambda rho: rho >= 0)
+
+
+def positive_eta(eta):
+    return number("eta", eta, "> 0", lambda eta: eta > 0)
