@@ -221,12 +221,33 @@ def test_history_holds_the_clean_loss_and_the_sharpness():
     assert model.test_on_batch(x, y) == 6.5
 
 
-def test_losses_of_single_outputs_add_up_to_the_total():
+@in_every_mode
+def test_losses_of_single_outputs_add_up_to_the_total(mode):
+    """Over several batches: their trackers are created in the first pass of the first step."""
     case = CASES["two_outputs"]
     model = SharpnessAwareModel(case.build(), SAM(rho=1.0))
-    model.compile("sgd", case.loss, case.loss_weights)
-    logs = model.train_on_batch(case.x, case.y, return_dict=True)
-    assert logs["loss"] == pytest.approx(logs["kind_loss"] + 0.3 * logs["size_loss"], rel=1e-5)
+    model.compile("sgd", case.loss, case.loss_weights, **mode)
+    logs = model.fit(case.x, case.y, batch_size=4, epochs=2, verbose=0).history
+    total = np.array(logs["kind_loss"]) + 0.3 * np.array(logs["size_loss"])
+    np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
+
+
+class UnseededNoise(layers.Layer):
+    """Draws from Keras' global seed generator, which no layer tracks."""
+
+    def call(self, inputs, training=None):
+        return inputs + keras.random.normal((3,)) if training else inputs
+
+
+@in_every_mode
+def test_noise_without_a_seed_is_the_same_in_both_passes_and_new_in_every_step(mode):
+    net = keras.Sequential([keras.Input((3,)), UnseededNoise(), layers.Dense(1)])
+    model = SharpnessAwareModel(net, SAM(rho=0.0))
+    model.compile(keras.optimizers.SGD(0.0), "mse", **mode)
+    x, y = np.ones((2, 3), "float32"), np.ones((2, 1), "float32")
+    logs = model.fit(x, y, epochs=4, verbose=0).history
+    np.testing.assert_allclose(logs["sharpness"], 0.0, atol=1e-6)
+    assert len(set(logs["loss"])) == 4
 
 
 def test_metrics_are_those_of_the_clean_pass():
