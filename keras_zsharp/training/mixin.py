@@ -21,9 +21,10 @@ class SharpnessAwareTraining(TwoPassStep):
     construct the class functionally (`Net(inputs, outputs)`): wrap such a model in
     `SharpnessAwareModel` instead.
 
-    What a pass cannot undo, happens in both: side effects outside of Keras variables, such as a
-    `tf.Variable` that a layer updates by hand. Layers whose `call` is a `tf.function` of its own
-    keep the weights they were traced with: they raise an error. `keras.RematScope` is not
+    Side effects outside of Keras variables, such as a `tf.Variable` that a layer updates by hand,
+    happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
+    cell) move on in place, also where the step fails. Layers whose `call` is a `tf.function` of
+    its own keep the weights they were traced with: they raise an error. `keras.RematScope` is not
     supported.
 
     Args:
