@@ -141,7 +141,7 @@ def draw(runs, path):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.add_subplot()
     lowest = 100
     for method, of_method in runs.items():
@@ -156,7 +156,7 @@ def draw(runs, path):
     axes.set_ylim(max(0, lowest - 5), 100)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=100)
 
 

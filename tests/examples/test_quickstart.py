@@ -61,7 +61,8 @@ def test_wrong_arguments(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_readme_shows_the_measured_table():
-    rows = rows_of(ROOT / "docs" / "results" / "quickstart.csv")
+@pytest.mark.parametrize("name", ["quickstart", "quickstart-60-epochs"])
+def test_readme_shows_the_measured_tables(name):
+    rows = rows_of(ROOT / "docs" / "results" / f"{name}.csv")
     assert quickstart.markdown(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(rows) == len(quickstart.METHODS)
