@@ -4,9 +4,21 @@ import dataclasses
 
 import keras
 import numpy as np
+import pytest
 from keras import layers, ops
 
 SAMPLES = 12
+MODES = {
+    "eager": {"run_eagerly": True},
+    "graph": {"jit_compile": False},
+    "xla": {"jit_compile": True},
+}
+in_every_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+
+
+def assert_same(left, right):
+    for ours, theirs in zip(left, right, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @dataclasses.dataclass

@@ -6,13 +6,8 @@ import pytest
 
 from keras_zsharp import SAM, SharpnessAwareModel, ZSharp
 from tests.training import reference
-from tests.training.cases import CASES, SAMPLES
+from tests.training.cases import CASES, MODES, SAMPLES
 
-MODES = {
-    "eager": {"run_eagerly": True},
-    "graph": {"jit_compile": False},
-    "xla": {"jit_compile": True},
-}
 EPOCHS = 3
 
 
