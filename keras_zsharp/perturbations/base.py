@@ -129,9 +129,6 @@ class Perturbation(keras.layers.Layer):
         self._count.assign(self._count + 1)
         return rho
 
-    def call(self, gradients, variables, rho):
-        raise NotImplementedError(f"{type(self).__name__} does not implement `call`")
-
     def get_config(self):
         if self._schedule is None:
             return {"name": self.name, "rho": self.rho}

@@ -203,6 +203,19 @@ def test_zsharp_falls_back_to_sam_where_nothing_stands_out():
         np.testing.assert_allclose(ours, SAM(rho=0.1)(constant, variables)[0], rtol=1e-6)
 
 
+def test_a_rule_of_ones_own():
+    @keras.saving.register_keras_serializable("tests")
+    class Sign(perturbations.Perturbation):
+        def call(self, gradients, variables, rho):
+            return [None if g is None else rho * keras.ops.sign(g) for g in gradients]
+
+    gradients, variables = inputs()
+    rule = perturbations.get(keras.saving.serialize_keras_object(Sign(rho=0.1)))
+    np.testing.assert_allclose(rule(gradients, variables)[0], 0.1 * np.sign(gradients[0]))
+    with pytest.raises(NotImplementedError, match="Perturbation does not have a `call"):
+        perturbations.Perturbation(rho=0.1)(gradients, variables)
+
+
 def test_schedule_counts_perturbations():
     rule = SAM(rho=keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0]))
     lengths = [length(rule([np.float32([3, 4])], [keras.Variable([0.0, 0.0])])) for _ in range(3)]
