@@ -23,9 +23,12 @@ class SharpnessAwareTraining(TwoPassStep):
 
     Side effects outside of Keras variables, such as a `tf.Variable` that a layer updates by hand,
     happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
-    cell) move on in place, also where the step fails. Layers whose `call` is a `tf.function` of
-    its own keep the weights they were traced with: they raise an error. `keras.RematScope` is not
-    supported.
+    cell) move on in place, also where the step fails.
+
+    The step cannot look into a layer whose `call` is a `tf.function` of its own: traced before, it
+    keeps the weights it was traced with and assigns its state in both passes. Such a layer raises
+    an error where it can be noticed; one that was traced before the model was built, or that only
+    assigns state, may go unnoticed. `keras.RematScope` is not supported.
 
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.

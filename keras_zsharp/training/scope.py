@@ -13,6 +13,8 @@ def _assigned(weight, value):
 class PassScope(keras.StatelessScope):
     """Runs one pass with given weights; no variable changes until `commit`.
 
+    Except for those that a graph assigns in a loop, which `rewind` puts back.
+
     Args:
         variables: The trainable variables.
         weights: What they stand for inside the scope, one tensor each.
@@ -22,6 +24,7 @@ class PassScope(keras.StatelessScope):
         super().__init__(list(zip(variables, weights, strict=True)), collect_losses=True)
         self._weights = {id(v) for v in variables}
         self._graph = tf.compat.v1.get_default_graph()
+        self._eager = tf.executing_eagerly()
         self._updates = {}
         self._released = {}
 
@@ -59,6 +62,12 @@ class PassScope(keras.StatelessScope):
         Such are the seeds of dropout in a custom RNN cell: every round of the loop has to find
         what the one before left. `rewind` undoes it for the second pass.
         """
+        if self._eager:
+            raise ValueError(
+                "A layer that assigns a variable must not do so in a `tf.function` of its own "
+                "while the model runs eagerly: the second pass could not start from the same "
+                f"value. Compile without `run_eagerly`. Received: {variable.path!r}"
+            )
         with self._graph.as_default():
             self._released.setdefault(id(variable), (variable, stored(variable).read_value()))
             if self._updates.pop(id(variable), None) is not None:

@@ -167,6 +167,41 @@ def test_layer_that_keeps_its_weights_is_refused(mode, traced_before):
         model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
 
 
+class StatefulFunction(layers.Layer):
+    """Its `call` is a `tf.function` that draws from a seed generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = layers.Dropout(0.5, seed=1)
+
+    @tf.function
+    def call(self, inputs, training=None):
+        return self.dropout(inputs, training=training)
+
+
+def stateful_function(**mode):
+    net = keras.Sequential([keras.Input((8,)), StatefulFunction(), layers.Dense(1)])
+    model = SharpnessAwareModel(net, SAM(rho=0.0))
+    model.compile(keras.optimizers.SGD(0.0), "mse", **mode)
+    return model, (np.ones((4, 8), "float32"), np.ones((4, 1), "float32"))
+
+
+def test_graph_follows_state_in_a_function_of_a_layers_own():
+    model, (x, y) = stateful_function(jit_compile=False)
+    logs = model.fit(x, y, epochs=3, verbose=0).history
+    np.testing.assert_allclose(logs["sharpness"], 0.0, atol=1e-6)
+    assert len(set(logs["loss"])) == 3
+
+
+def test_state_in_a_function_of_a_layers_own_is_refused_eagerly():
+    """A cached trace would hide the assignments of later steps."""
+    model, (x, y) = stateful_function(run_eagerly=True)
+    before = model.model.get_weights()
+    with pytest.raises(ValueError, match=r"Compile without `run_eagerly`\. Received: '.*seed_gen"):
+        model.fit(x, y, verbose=0)
+    assert_same(model.model.get_weights(), before)
+
+
 def test_eager_model_may_take_another_way_in_the_second_pass():
     """Layer drop by Python's own random numbers: what is left out has no gradient."""
 
