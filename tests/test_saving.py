@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining
 from tests.perturbations.test_rules import RULES, every_rule, fresh
-from tests.training.cases import CASES
+from tests.training.cases import CASES, assert_same
 
 CASE = CASES["sequential"]
 
@@ -73,8 +73,7 @@ def state(model):
 
 
 def assert_same_state(left, right):
-    for ours, theirs in zip(state(left), state(right), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_same(state(left), state(right))
 
 
 @every_model
