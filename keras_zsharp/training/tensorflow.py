@@ -22,7 +22,7 @@ class TwoPassStep:
         # 2. The rule turns the gradients into e(w).
         with clean:
             weights = [tf.convert_to_tensor(v) for v in variables]
-            epsilons = self.perturbation(self._unscaled(gradients), variables)
+            epsilons = self.perturbation(self._unscaled(gradients, variables), variables)
 
         # 3. Loss and gradients at w + e(w).
         clean.rewind()
@@ -66,10 +66,12 @@ class TwoPassStep:
             _check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
 
-    def _unscaled(self, gradients):
+    def _unscaled(self, gradients, variables):
         """Dense gradients of the loss itself: a rule's average is not scale-invariant."""
         scale = self.optimizer.scale_loss(1.0)
-        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        gradients = [
+            None if g is None else _dense(g, v) for g, v in zip(gradients, variables, strict=True)
+        ]
         if isinstance(scale, float) and scale == 1.0:
             return gradients
         return [None if g is None else g / tf.cast(scale, g.dtype) for g in gradients]
@@ -81,6 +83,13 @@ class TwoPassStep:
         _keras.loss_tracker(self).update_state(loss, sample_weight=size)
         self.sharpness_tracker.update_state(shifted_loss - loss, sample_weight=size)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
+def _dense(gradient, variable):
+    gradient = tf.convert_to_tensor(gradient)
+    # In a graph, the gradient of a kernel lacks the shape that the layer's inputs lack.
+    gradient.set_shape(variable.shape)
+    return gradient
 
 
 def _shift(weight, epsilon):

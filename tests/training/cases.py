@@ -167,6 +167,23 @@ def attention():
     return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
 
 
+class Token(layers.Layer):
+    """Repeats a weight for every example: in a graph, what follows has no static shape."""
+
+    def build(self, input_shape):
+        self.token = self.add_weight((1, 1, input_shape[-1]), name="token")
+
+    def call(self, inputs):
+        token = ops.tile(self.token, (ops.shape(inputs)[0], 1, 1))
+        return ops.concatenate([token, inputs], axis=1)
+
+
+def token():
+    inputs = keras.Input((6, 3))
+    x = layers.Dense(4, activation="tanh")(Token()(inputs))
+    return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+
+
 class DropoutCell(layers.Layer):
     """A recurrent cell that draws a new dropout mask at every time step, within the loop."""
 
@@ -237,6 +254,7 @@ CASES = {
     "shared_and_nested": Case(shared_and_nested, normal(5), normal(1)),
     "embedding_lstm": Case(embedding_lstm, tokens(11, 7), tokens(11, 7), SPARSE),
     "attention": Case(attention, tokens(11, 7), CLASSES, SPARSE),
+    "token": Case(token, normal(6, 3), normal(1)),
     "custom_cell": Case(custom_cell, normal(6, 3), normal(1)),
     "time_distributed": Case(time_distributed, normal(6, 3), normal(1)),
     "spectral": Case(spectral, normal(5), normal(1)),

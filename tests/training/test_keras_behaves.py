@@ -65,6 +65,14 @@ def test_zsharp_agrees_with_perturb_and_restore(name):
     np.testing.assert_allclose(fit(model, case).history["loss"], expected, rtol=2e-4)
 
 
+@pytest.mark.parametrize("name", ["token", "embedding_lstm", "unused_head"])
+def test_batches_may_differ_in_size(name):
+    case = CASES[name]
+    model = compiled(SharpnessAwareModel(build(case), ZSharp(rho=0.1)), case)
+    history = model.fit(case.x, case.y, batch_size=SAMPLES - 4, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+
+
 # SpectralNormalization normalizes again at w + 0: equal only up to rounding.
 @pytest.mark.parametrize("name", [name for name in CASES if name != "spectral"])
 def test_without_radius_equals_plain_keras(name):
