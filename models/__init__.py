@@ -1,5 +1,39 @@
 """Builders of networks: plain functional Keras models that return logits."""
 
+from keras_zsharp.models.deit import deit_small
+from keras_zsharp.models.pyramidnet import pyramidnet110
+from keras_zsharp.models.resnet import (
+    cifar_resnet,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet110,
+)
 from keras_zsharp.models.small_cnn import small_cnn
+from keras_zsharp.models.vgg import vgg16_bn, vgg19_bn
+from keras_zsharp.models.vit import vit_7_8_8_384, vit_7_8_12_768
+from keras_zsharp.models.wide_resnet import wide_resnet, wide_resnet_16_8, wide_resnet_28_10
 
-__all__ = ["small_cnn"]
+__all__ = [
+    "cifar_resnet",
+    "deit_small",
+    "pyramidnet110",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet110",
+    "small_cnn",
+    "vgg16_bn",
+    "vgg19_bn",
+    "vit_7_8_8_384",
+    "vit_7_8_12_768",
+    "wide_resnet",
+    "wide_resnet_16_8",
+    "wide_resnet_28_10",
+]

@@ -1,0 +1,51 @@
+"""DeiT (Touvron et al., ICML 2021) from KerasHub, for transfer."""
+
+
+def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
+    """KerasHub's DeiT-S/16, with a token for distillation, and a new dense layer: logits.
+
+    Args:
+        input_shape: Shape of one image: height, width, channels; the sides multiples of 16.
+        classes: Number of logits, >= 1.
+        weights: None for random weights, or the name of a KerasHub preset or its folder, such as
+            `"deit_small_distilled_patch16_224_imagenet"`; for these `input_shape` must be the
+            preset's.
+
+    Returns:
+        A `keras_hub.models.DeiTImageClassifier`, a functional `keras.Model` from images to logits.
+
+    Raises:
+        ImportError: KerasHub is missing.
+        ValueError: `input_shape` does not suit.
+
+    Reference:
+        Touvron et al., Training data-efficient image transformers, ICML 2021; DeiT-small in Li et
+        al., CVPR 2024, Table 5 (the variant without the token for distillation).
+    """
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(
+            "deit_small comes from KerasHub: pip install 'keras-zsharp[hub]'"
+        ) from error
+    if input_shape[0] % 16 or input_shape[1] % 16:
+        raise ValueError(
+            f"`input_shape` must have sides that are multiples of 16. Received: {input_shape}"
+        )
+    if weights is None:
+        backbone = keras_hub.models.DeiTBackbone(
+            image_shape=input_shape,
+            patch_size=16,
+            num_layers=12,
+            num_heads=6,
+            hidden_dim=384,
+            intermediate_dim=1536,
+        )
+    else:
+        backbone = keras_hub.models.DeiTBackbone.from_preset(weights)
+    if tuple(backbone.image_shape) != tuple(input_shape):
+        raise ValueError(
+            f"`input_shape` must be {backbone.image_shape} for weights={weights!r}. "
+            f"Received: {input_shape}"
+        )
+    return keras_hub.models.DeiTImageClassifier(backbone=backbone, num_classes=classes)

@@ -1,0 +1,101 @@
+"""Vision transformers (Dosovitskiy et al., ICLR 2021) for small images."""
+
+import keras
+from keras import initializers, layers, ops
+
+GRID, DEPTH = 8, 7
+
+
+@keras.saving.register_keras_serializable("keras_zsharp")
+class ClassTokenAndPositions(layers.Layer):
+    """Puts a learned class token in front of a sequence and adds learned positions to all.
+
+    The token starts at 0, the positions at N(0, 0.02²), as in the source.
+
+    Input shape: (batch, patches, channels). Output shape: (batch, 1 + patches, channels).
+    """
+
+    def build(self, input_shape):
+        _, patches, channels = input_shape
+        self.token = self.add_weight((1, 1, channels), "zeros", name="token")
+        self.positions = self.add_weight(
+            (1, 1 + patches, channels), initializers.RandomNormal(stddev=0.02), name="positions"
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, patches, channels = input_shape
+        return batch, 1 + patches, channels
+
+    def call(self, inputs):
+        token = ops.broadcast_to(self.token, (ops.shape(inputs)[0], 1, inputs.shape[-1]))
+        return ops.concatenate([token, inputs], axis=1) + self.positions
+
+
+def vit_7_8_8_384(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="vit_7_8_8_384"):
+    """ViT-7/8/8-384: 6,268,810 trainable parameters for 32-pixel images and 10 classes.
+
+    The image is cut into a grid of 8 x 8 patches (of 4 pixels a side in a 32-pixel image, of 8 in
+    one of 64), each projected to 384 channels. A class token and learned positions are added;
+    seven pre-norm blocks of attention with 8 heads and of an MLP with 384 units (GELU) follow, then
+    LayerNormalization and a dense layer on the class token.
+
+    Args:
+        input_shape: Shape of one image: height, width, channels; the sides multiples of 8.
+        classes: Number of logits, >= 1.
+        dropout: Rate after the positions and after every dense layer of the MLPs, in [0, 1).
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+
+    Raises:
+        ValueError: A side of the image is not a multiple of 8.
+
+    Reference:
+        Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, with its initial values
+        (Glorot uniform, the last layer 0); in this size in Yun, arXiv:2505.02369, Table 1.
+    """
+    return _vit(384, 8, input_shape, classes, dropout, name)
+
+
+def vit_7_8_12_768(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="vit_7_8_12_768"):
+    """`vit_7_8_8_384` with 12 heads and 768 channels: 24,923,914 trainable parameters."""
+    return _vit(768, 12, input_shape, classes, dropout, name)
+
+
+def _vit(channels, heads, input_shape, classes, dropout, name):
+    height, width, _ = input_shape
+    if height % GRID or width % GRID:
+        raise ValueError(
+            f"`input_shape` must have sides that are multiples of {GRID}. Received: {input_shape}"
+        )
+    patch = (height // GRID, width // GRID)
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(channels, patch, patch, name="patches")(inputs)
+    x = layers.Reshape((GRID * GRID, channels))(x)
+    x = ClassTokenAndPositions(name="positions")(x)
+    x = _dropout(x, dropout)
+    for _ in range(DEPTH):
+        x = _block(x, channels, heads, dropout)
+    x = layers.LayerNormalization(epsilon=1e-6)(x[:, 0])
+    outputs = layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _block(x, channels, heads, dropout):
+    # Keras' Glorot initializer takes the kernels (channels, heads, key) of attention for
+    # convolutions and draws them too small. This is Glorot uniform for (channels, channels).
+    limit = (3 / channels) ** 0.5
+    y = layers.LayerNormalization(epsilon=1e-6)(x)
+    y = layers.MultiHeadAttention(
+        heads, channels // heads, kernel_initializer=initializers.RandomUniform(-limit, limit)
+    )(y, y)
+    x = layers.Add()([x, y])
+    y = layers.LayerNormalization(epsilon=1e-6)(x)
+    y = _dropout(layers.Dense(channels, activation="gelu")(y), dropout)
+    y = _dropout(layers.Dense(channels)(y), dropout)
+    return layers.Add()([x, y])
+
+
+def _dropout(x, rate):
+    return layers.Dropout(rate)(x) if rate else x

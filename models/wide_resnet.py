@@ -1,0 +1,69 @@
+"""Wide residual networks (Zagoruyko and Komodakis, BMVC 2016)."""
+
+import keras
+from keras import layers
+
+from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
+
+
+def wide_resnet(depth, width, input_shape=(32, 32, 3), classes=10, dropout=0.0, name=None):
+    """A wide residual network for small images.
+
+    A 3x3 convolution of 16 filters, three stages of (depth - 4) / 6 blocks with 16, 32 and 64
+    times `width` filters, BatchNormalization, ReLU, global average pooling and a dense layer. A
+    block has BatchNormalization and ReLU in front of each of its two convolutions; where the shape
+    changes, the shortcut is a 1x1 convolution of the first ReLU's output.
+
+    Args:
+        depth: Number of convolutions in the longest path: 6n + 4 for an integer n >= 1.
+        width: Factor on the number of filters, an integer >= 1.
+        input_shape: Shape of one image: height, width, channels. Any size.
+        classes: Number of logits, >= 1.
+        dropout: Rate between a block's convolutions, in [0, 1). The paper tries 0.3 as well.
+        name: Name of the model, by default `"wide_resnet_{depth}_{width}"`.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+
+    Raises:
+        ValueError: `depth` is not 6n + 4, or `width` is below 1.
+
+    Reference:
+        Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016.
+
+    >>> wide_resnet(10, 2).output_shape
+    (None, 10)
+    """
+    blocks, rest = divmod(depth - 4, 6)
+    if rest or blocks < 1:
+        raise ValueError(f"`depth` must be 6n + 4 for an n >= 1. Received: depth={depth}")
+    if width < 1:
+        raise ValueError(f"`width` must be >= 1. Received: width={width}")
+    inputs = keras.Input(input_shape)
+    x = conv(inputs, 16)
+    for stage, filters in enumerate((16, 32, 64)):
+        for block in range(blocks):
+            x = _block(x, filters * width, 2 if stage and not block else 1, dropout)
+    x = relu(batch_norm(x))
+    name = name or f"wide_resnet_{depth}_{width}"
+    return keras.Model(inputs, logits(x, classes), name=name)
+
+
+def wide_resnet_16_8(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="wide_resnet_16_8"):
+    """`wide_resnet(16, 8)`: 10,961,370 trainable parameters at 10 classes; 11.0 M in the paper."""
+    return wide_resnet(16, 8, input_shape, classes, dropout, name)
+
+
+def wide_resnet_28_10(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="wide_resnet_28_10"):
+    """`wide_resnet(28, 10)`: 36,479,194 trainable parameters at 10 classes; 36.5 M in the paper."""
+    return wide_resnet(28, 10, input_shape, classes, dropout, name)
+
+
+def _block(x, filters, strides, dropout):
+    changes = strides > 1 or x.shape[-1] != filters
+    y = relu(batch_norm(x))
+    shortcut = conv(y, filters, kernel_size=1, strides=strides) if changes else x
+    y = relu(batch_norm(conv(y, filters, strides=strides)))
+    if dropout:
+        y = layers.Dropout(dropout)(y)
+    return layers.Add()([shortcut, conv(y, filters)])

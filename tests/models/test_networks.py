@@ -1,0 +1,131 @@
+"""Every builder: parameters, shapes, steps of ZSharp, saving."""
+
+import dataclasses
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+from keras_zsharp import SharpnessAwareModel, models
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What a builder must give at 10 classes, and the side of the images it is trained on here."""
+
+    parameters: int
+    full_size: int = 32
+    side: int = 8
+    slow: bool = False
+
+
+NETWORKS = {
+    "resnet20": Network(269_722),
+    "resnet32": Network(464_154, slow=True),
+    "resnet44": Network(658_586, slow=True),
+    "resnet56": Network(853_018),
+    "resnet110": Network(1_727_962, slow=True),
+    "resnet18": Network(11_173_962),
+    "resnet50": Network(23_555_082, side=32, slow=True),
+    "vgg16_bn": Network(14_728_266),
+    "vgg19_bn": Network(20_040_522, slow=True),
+    "wide_resnet_16_8": Network(10_961_370),
+    "wide_resnet_28_10": Network(36_479_194, slow=True),
+    "pyramidnet110": Network(28_485_477, slow=True),
+    "vit_7_8_8_384": Network(6_268_810),
+    "vit_7_8_12_768": Network(24_923_914, slow=True),
+    "deit_small": Network(21_670_282, full_size=224, side=16, slow=True),
+}
+FAST_UNDER_XLA = ("resnet20", "vit_7_8_8_384")
+
+
+every_network = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * NETWORKS[n].slow) for n in NETWORKS]
+)
+
+
+def build(name, side=32, classes=10):
+    return getattr(models, name)((side, side, 3), classes)
+
+
+def images(side, count=4):
+    return np.random.default_rng(0).normal(size=(count, side, side, 3)).astype("float32")
+
+
+def parameters(network):
+    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+
+
+def test_every_builder_is_tested():
+    families = {"cifar_resnet", "wide_resnet", "small_cnn"}
+    assert set(models.__all__) == set(NETWORKS) | families
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trainable_parameters(name):
+    assert parameters(build(name, NETWORKS[name].full_size)) == NETWORKS[name].parameters
+
+
+def test_trainable_parameters_at_100_classes():
+    assert parameters(build("resnet56", classes=100)) == 858_868
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_arguments_and_name(name):
+    side = NETWORKS[name].full_size
+    signature = inspect.signature(getattr(models, name)).parameters
+    assert signature["input_shape"].default == (side, side, 3)
+    assert signature["classes"].default == 10
+    if name != "deit_small":
+        network = getattr(models, name)(input_shape=(32, 32, 3), name="mine")
+        assert (network.name, build(name).name) == ("mine", name)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@every_network
+def test_shapes(name, side):
+    network = build(name, side, classes=7)
+    assert network.output_shape == (None, 7)
+    logits = network(images(side, 2))
+    assert logits.shape == (2, 7)
+    assert np.isfinite(logits).all()
+
+
+def steps():
+    for name, network in NETWORKS.items():
+        for mode in ("graph", "xla"):
+            slow = network.slow or (mode == "xla" and name not in FAST_UNDER_XLA)
+            yield pytest.param(name, mode, marks=[pytest.mark.slow] * slow)
+
+
+@pytest.mark.parametrize(("name", "mode"), list(steps()))
+def test_steps_of_zsharp(name, mode):
+    x, y = images(NETWORKS[name].side), np.arange(4)
+    network = build(name, NETWORKS[name].side)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    statistics = [v.numpy() for v in network.non_trainable_variables]
+    expected = float(loss(y, network(x, training=True)))
+    for variable, value in zip(network.non_trainable_variables, statistics, strict=True):
+        variable.assign(value)
+    before = [v.numpy() for v in network.trainable_variables]
+    model = SharpnessAwareModel(network, "zsharp")
+    model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=mode == "xla")
+    logs = model.train_on_batch(x, y, return_dict=True)
+    np.testing.assert_allclose(logs["loss"], expected, rtol=2e-3)
+    assert np.isfinite(logs["sharpness"])
+    model.train_on_batch(x, y)  # The last layer of a ViT starts at 0 and holds back gradients.
+    for variable, old in zip(network.trainable_variables, before, strict=True):
+        new = variable.numpy()
+        assert np.isfinite(new).all()
+        assert new.ndim < 2 or (new != old).any(), variable.path
+
+
+@every_network
+def test_save_and_load(name, tmp_path):
+    network = build(name, NETWORKS[name].side)
+    assert not [layer for layer in network.layers if isinstance(layer, keras.layers.Lambda)]
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
+    x = images(NETWORKS[name].side, 2)
+    np.testing.assert_array_equal(loaded(x), network(x))
