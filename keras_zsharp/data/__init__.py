@@ -2,6 +2,19 @@
 
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.digits import digits
+from keras_zsharp.data.loading import NAMES, cifar10, cifar100, load, svhn, tiny_imagenet
 from keras_zsharp.data.noise import symmetric_label_noise
+from keras_zsharp.data.pipeline import AUGMENTATIONS
 
-__all__ = ["DatasetBundle", "digits", "symmetric_label_noise"]
+__all__ = [
+    "AUGMENTATIONS",
+    "NAMES",
+    "DatasetBundle",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "load",
+    "svhn",
+    "symmetric_label_noise",
+    "tiny_imagenet",
+]

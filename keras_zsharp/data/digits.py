@@ -1,13 +1,16 @@
 import numpy as np
-import tensorflow as tf
 
-from keras_zsharp.data.bundle import DatasetBundle
-from keras_zsharp.data.noise import symmetric_label_noise
+from keras_zsharp.data import pipeline
+from keras_zsharp.data.catalogue import Dataset
+from keras_zsharp.data.splits import InMemory
 
 SIZE, CLASSES = 1797, 10
+DIGITS = Dataset("digits", mean=(8.0,), std=(16.0,), padding=1, cutout=4, flip=False, top=16)
 
 
-def digits(batch_size=64, train_size=1200, label_noise=0.0, seed=0):
+def digits(
+    batch_size=64, train_size=1200, label_noise=0.0, seed=0, *, augment=None, validation=None
+):
     """The 1,797 real handwritten digits that come with scikit-learn: no download.
 
     Images are float32 of shape (8, 8, 1), scaled to x / 16 - 0.5, labels int64 of shape ().
@@ -16,7 +19,10 @@ def digits(batch_size=64, train_size=1200, label_noise=0.0, seed=0):
         batch_size: Examples per batch, >= 1; the last batch may be smaller.
         train_size: Examples in the training part, from 1 to 1796; the rest is for testing.
         label_noise: Share of training labels moved to another class, in [0, 1]. Test labels stay.
-        seed: Seed of the split, of the noise and of the order in training.
+        seed: Seed of the split, of the noise, of the order and the augmentation in training.
+        augment: As in `load`; a crop moves the digit by up to 1 pixel, nothing is mirrored, cutout
+            hides 4 x 4 pixels.
+        validation: Share of the training part to hold out, in (0, 1), or None.
 
     Returns:
         A `DatasetBundle`.
@@ -29,29 +35,15 @@ def digits(batch_size=64, train_size=1200, label_noise=0.0, seed=0):
     >>> bundle.sizes, bundle.noisy_labels
     ({'train': 1200, 'test': 597}, 480)
     """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be >= 1. Received: batch_size={batch_size}")
+    options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
     if not 1 <= train_size < SIZE:
         raise ValueError(f"`train_size` must be in [1, {SIZE - 1}]. Received: {train_size=}")
-    if not 0 <= label_noise <= 1:
-        raise ValueError(f"`label_noise` must be in [0, 1]. Received: {label_noise=}")
     images, labels = _load()
     order = np.random.default_rng(seed).permutation(SIZE)
-    train, test = order[:train_size], order[train_size:]
-    noisy = symmetric_label_noise(labels[train], label_noise, CLASSES, seed)
-    return DatasetBundle(
-        train=tf.data.Dataset.from_tensor_slices((images[train], noisy))
-        .shuffle(train_size, seed=seed)
-        .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE),
-        test=tf.data.Dataset.from_tensor_slices((images[test], labels[test]))
-        .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE),
-        classes=CLASSES,
-        input_shape=images.shape[1:],
-        sizes={"train": len(train), "test": len(test)},
-        noisy_labels=int((noisy != labels[train]).sum()),
+    train, test = (
+        InMemory(images[part], labels[part]) for part in (order[:train_size], order[train_size:])
     )
+    return pipeline.build(DIGITS, train, test, CLASSES, options)
 
 
 def _load():
@@ -62,4 +54,4 @@ def _load():
             "The digits come with scikit-learn: pip install 'keras-zsharp[datasets]'"
         ) from error
     data = load_digits()
-    return (data.images[..., None] / 16 - 0.5).astype("float32"), data.target.astype("int64")
+    return data.images[..., None].astype("uint8"), data.target.astype("int64")

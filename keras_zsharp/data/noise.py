@@ -27,9 +27,15 @@ def symmetric_label_noise(labels, rate, classes, seed=0):
         raise ValueError(f"`rate` must be in [0, 1]. Received: rate={rate}")
     if classes < 2:
         raise ValueError(f"`classes` must be >= 2. Received: classes={classes}")
+    labels = np.asarray(labels)
+    shifts = label_shifts(len(labels), rate, classes, seed)
+    return ((labels + shifts) % classes).astype(labels.dtype)
+
+
+def label_shifts(size, rate, classes, seed):
+    """What the noise adds to each of `size` labels, modulo `classes`; 0 for those that stay."""
     random = np.random.default_rng(seed)
-    labels = np.array(labels)
-    moved = random.choice(len(labels), size=round(rate * len(labels)), replace=False)
-    shifts = random.integers(1, classes, size=len(moved))
-    labels[moved] = (labels[moved] + shifts) % classes
-    return labels
+    moved = random.choice(size, size=round(rate * size), replace=False)
+    shifts = np.zeros(size, "int64")
+    shifts[moved] = random.integers(1, classes, size=len(moved))
+    return shifts

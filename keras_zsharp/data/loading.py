@@ -1,0 +1,159 @@
+import dataclasses
+import importlib.util
+
+import numpy as np
+
+from keras_zsharp.data import pipeline
+from keras_zsharp.data.catalogue import DATASETS
+from keras_zsharp.data.digits import digits
+from keras_zsharp.data.splits import InMemory, Streamed, stored_examples
+
+NAMES = ("digits", *DATASETS)
+
+
+def load(
+    name,
+    batch_size=256,
+    augment="standard",
+    label_noise=0.0,
+    seed=0,
+    validation=None,
+    data_dir=None,
+):
+    """A dataset from tensorflow-datasets as batches for training and testing.
+
+    | name | classes | images | trained and tested on |
+    | --- | ---: | --- | --- |
+    | `"cifar10"`, `"cifar100"` | 10, 100 | 32 x 32 | train 50,000, test 10,000 |
+    | `"svhn"` | 10 | 32 x 32 | train 73,257, test 26,032 |
+    | `"tiny_imagenet"` | 200 | 64 x 64 | train 100,000, validation 10,000 |
+    | `"oxford_iiit_pet"` | 37 | 224 x 224 crops | train 3,680, test 3,669 |
+    | `"oxford_flowers102"` | 102 | 224 x 224 crops | train 1,020, test 6,149 |
+    | `"cars196"` | 196 | 224 x 224 crops | train 8,144, test 8,041 |
+    | `"imagenet2012"` | 1,000 | 224 x 224 crops | train 1,281,167, validation 50,000 |
+    | `"digits"` | 10 | 8 x 8 | 1,200 and 597 of scikit-learn's digits, see `digits` |
+
+    Images of 32 and 64 pixels are kept in memory. Larger ones are read as they are needed, shuffled
+    within 10,000 examples, and cropped: in the middle for testing; in training at random (8 to
+    100 % of the area), whatever `augment` says.
+
+    Args:
+        name: One of the names above.
+        batch_size: Examples per batch, >= 1; the last batch of an epoch may be smaller.
+        augment: What happens to training images, whole batches at a time:
+
+            - `None`: nothing but the normalization.
+            - `"standard"`: a random crop out of the image with 4 pixels of zeros around it (32- and
+              64-pixel images only), and mirroring (but for SVHN).
+            - `"cutout"`: that, and a square of 16 pixels set to the mean, as in Li et al. 2024.
+            - `"randaugment"`: that of `"standard"` and two random operations of RandAugment.
+            - `"cutmix"`, `"mixup"`: that of `"standard"` and a mix of images and labels. All labels
+              are one-hot then, those for testing included.
+
+            The last three are KerasCV's layers or, where it is absent, those of the same name in
+            Keras, with a warning. KerasCV draws from a state of its own: RandAugment does not
+            repeat with the seed, the shares of CutMix and MixUp repeat every epoch (for other
+            images).
+        label_noise: Share of the training labels moved to another class, in [0, 1], after
+            `validation` is held out. Labels for validation and testing stay.
+        seed: Seed of the noise, the order and the augmentation: an integer.
+        validation: Share of the training examples to hold out, in (0, 1), or None: the last ones in
+            the stored order, the same for every seed.
+        data_dir: Folder of tensorflow-datasets, by default its own, `~/tensorflow_datasets`. Data
+            that is not in there is downloaded. `imagenet2012` needs its archives in
+            `downloads/manual` of that folder; so may `tiny-imagenet-200.zip` lie there.
+
+    Returns:
+        A `DatasetBundle`.
+
+    Raises:
+        ImportError: tensorflow-datasets is missing.
+        OSError: `data_dir` cannot be written, and the dataset is not in there.
+        RuntimeError: The dataset is neither in `data_dir` nor could it be prepared.
+        ValueError: An argument is outside of its bounds.
+    """
+    if name not in NAMES:
+        raise ValueError(f"`name` must be one of {NAMES}. Received: name={name!r}")
+    options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
+    if name == "digits":
+        return digits(**dataclasses.asdict(options))
+    dataset = DATASETS[name]
+    builder = _prepared(dataset.tfds_name, data_dir)
+    read = _in_memory if dataset.size is None else _streamed
+    return pipeline.build(
+        dataset,
+        read(builder, dataset, dataset.train),
+        read(builder, dataset, dataset.test),
+        builder.info.features["label"].num_classes,
+        options,
+    )
+
+
+def cifar10(**options):
+    """CIFAR-10: `load("cifar10", **options)`."""
+    return load("cifar10", **options)
+
+
+def cifar100(**options):
+    """CIFAR-100: `load("cifar100", **options)`."""
+    return load("cifar100", **options)
+
+
+def svhn(**options):
+    """Street View House Numbers: `load("svhn", **options)`."""
+    return load("svhn", **options)
+
+
+def tiny_imagenet(**options):
+    """Tiny-ImageNet: `load("tiny_imagenet", **options)`."""
+    return load("tiny_imagenet", **options)
+
+
+def _in_memory(builder, dataset, split):
+    batches = stored_examples(builder, split).batch(1024)
+    images, labels = zip(*batches.as_numpy_iterator(), strict=True)
+    return InMemory(np.concatenate(images), np.concatenate(labels))
+
+
+def _streamed(builder, dataset, split):
+    size = int(stored_examples(builder, split).cardinality())
+    return Streamed(builder, split, size, dataset.size)
+
+
+def _prepared(name, data_dir):
+    """The builder of the dataset `name`, its data ready to be read."""
+    if importlib.util.find_spec("tensorflow_datasets") is None:
+        raise ImportError(
+            "The datasets come with tensorflow-datasets: pip install 'keras-zsharp[datasets]'"
+        )
+    import tensorflow_datasets as tfds
+
+    if name == "tiny_imagenet":
+        from keras_zsharp.data import tiny_imagenet_builder  # noqa: F401  (registers it)
+    builder = tfds.builder(name, data_dir=data_dir)
+    if builder.is_prepared():
+        return builder
+    folder = builder.data_dir_root
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".keras_zsharp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"{name} is not in {folder} yet, which cannot be written: pass another folder as "
+            f"`data_dir`. Received: {data_dir=} ({error})"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # tensorflow-datasets raises whatever its parts raise.
+        raise RuntimeError(
+            f"{name} is not in {folder} and could not be prepared there: {_first_line(error)}. "
+            f"Prepare it where there is a network, and pass its folder as `data_dir`; "
+            f"archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
+        ) from error
+    return builder
+
+
+def _first_line(error):
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")

@@ -1,0 +1,109 @@
+"""From the splits of a dataset to the batches that a model trains on."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_zsharp.data import augmentation, library_layers
+from keras_zsharp.data.bundle import DatasetBundle
+from keras_zsharp.data.noise import label_shifts
+from keras_zsharp.data.splits import seeds
+
+MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
+AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The arguments that every dataset takes; a `ValueError` for those outside of their bounds."""
+
+    batch_size: int
+    augment: str | None
+    label_noise: float
+    seed: int
+    validation: float | None
+
+    def __post_init__(self):
+        batch_size, augment = self.batch_size, self.augment
+        label_noise, validation = self.label_noise, self.validation
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be >= 1. Received: {batch_size=}")
+        if augment not in AUGMENTATIONS:
+            raise ValueError(f"`augment` must be one of {AUGMENTATIONS}. Received: {augment=}")
+        if not 0 <= label_noise <= 1:
+            raise ValueError(f"`label_noise` must be in [0, 1]. Received: {label_noise=}")
+        if validation is not None and not 0 < validation < 1:
+            raise ValueError(f"`validation` must be None or in (0, 1). Received: {validation=}")
+
+    @property
+    def one_hot(self):
+        return self.augment in MIXED
+
+
+def build(dataset, train, test, classes, options):
+    """The bundle of a `catalogue.Dataset` whose splits are `train` and `test`."""
+    if options.augment == "randaugment" and train.image_shape[-1] != 3:
+        raise ValueError(f'`augment="randaugment"` needs color images. Received: {dataset=}')
+    held_out = None
+    if options.validation is not None:
+        train, held_out = _held_out(train, options.validation)
+    shifts = label_shifts(train.size, options.label_noise, classes, options.seed)
+    if options.label_noise:
+        train = train.with_label_noise(shifts, classes)
+    parts = {"train": train, "validation": held_out, "test": test}
+    return DatasetBundle(
+        train=_training_batches(dataset, train, classes, options),
+        test=_batches_in_order(dataset, test, classes, options),
+        classes=classes,
+        input_shape=train.image_shape,
+        sizes={name: split.size for name, split in parts.items() if split is not None},
+        noisy_labels=int((shifts != 0).sum()),
+        validation=held_out and _batches_in_order(dataset, held_out, classes, options),
+        mean=dataset.mean,
+        std=dataset.std,
+    )
+
+
+def _held_out(train, validation):
+    count = round(validation * train.size)
+    if not 0 < count < train.size:
+        raise ValueError(
+            f"`validation` must leave at least one of the {train.size} training examples in "
+            f"either part. Received: {validation=}"
+        )
+    return train.hold_out(count)
+
+
+def _batches_in_order(dataset, split, classes, options):
+    def prepare(images, labels):
+        images = augmentation.normalize(images, dataset.mean, dataset.std)
+        return images, tf.one_hot(labels, classes) if options.one_hot else labels
+
+    batches = split.batches(options.batch_size).map(prepare, tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _training_batches(dataset, split, classes, options):
+    augment, seed = options.augment, options.seed
+    operations = None
+    if augment == "randaugment":
+        operations = library_layers.rand_augment(dataset.top, seed)
+
+    def augmented(batch, seed):
+        images, labels = batch
+        geometry, hole = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        if augment is not None:
+            images = augmentation.crop_and_flip(images, geometry, dataset.padding, dataset.flip)
+        if operations is not None:
+            images = operations(tf.cast(images, tf.float32))
+        images = augmentation.normalize(images, dataset.mean, dataset.std)
+        if augment == "cutout":
+            images = augmentation.cutout(images, hole, dataset.cutout)
+        return images, labels
+
+    batches = tf.data.Dataset.zip(split.batches(options.batch_size, seed), seeds(seed))
+    batches = batches.map(augmented, tf.data.AUTOTUNE)
+    if options.one_hot:
+        # One after the other: these layers draw from a state of their own.
+        batches = batches.map(library_layers.mix(MIXED[augment], classes, seed))
+    return batches.prefetch(tf.data.AUTOTUNE)

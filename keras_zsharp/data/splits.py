@@ -1,0 +1,148 @@
+"""Where examples come from: arrays in memory, or records read as they are needed.
+
+Both kinds of split hold unaugmented examples in a fixed order, and give batches of images of one
+size with integer labels. All draws are functions of the seed.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+SHUFFLE_BUFFER = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemory:
+    """Images of shape (n, height, width, channels) and labels of shape (n,), both arrays."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def size(self):
+        return len(self.labels)
+
+    @property
+    def image_shape(self):
+        return self.images.shape[1:]
+
+    def hold_out(self, count):
+        """Two splits; the second has the last `count` examples."""
+        kept = self.size - count
+        return (
+            InMemory(self.images[:kept], self.labels[:kept]),
+            InMemory(self.images[kept:], self.labels[kept:]),
+        )
+
+    def with_label_noise(self, shifts, classes):
+        return InMemory(self.images, (self.labels + shifts) % classes)
+
+    def batches(self, batch_size, seed=None):
+        """Batches in order or, with a seed, in a new random order every time."""
+        with tf.device("CPU"):  # Not into the memory of a GPU.
+            images, labels = tf.constant(self.images), tf.constant(self.labels)
+        indices = tf.data.Dataset.range(self.size)
+        if seed is not None:
+            indices = indices.shuffle(self.size, seed=seed)
+        # Gathering whole batches saves the overhead of a dataset's element for every image.
+        return indices.batch(batch_size).map(
+            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch)),
+            tf.data.AUTOTUNE,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Streamed:
+    """A split of a prepared tensorflow-datasets builder whose images differ in size.
+
+    In training a crop is random: 8 to 100 % of the image's area, its sides at 3:4 to 4:3, scaled
+    to a square (Szegedy et al. 2015). Else it is the square of 7/8 of the shorter side in the
+    middle, scaled alike.
+    """
+
+    builder: object
+    split: str
+    size: int
+    side: int
+    shifts: np.ndarray | None = None
+    classes: int | None = None
+
+    @property
+    def image_shape(self):
+        return (self.side, self.side, 3)
+
+    def hold_out(self, count):
+        kept = self.size - count
+        return (
+            dataclasses.replace(self, split=f"{self.split}[:{kept}]", size=kept),
+            dataclasses.replace(self, split=f"{self.split}[{kept}:]", size=count),
+        )
+
+    def with_label_noise(self, shifts, classes):
+        return dataclasses.replace(self, shifts=shifts, classes=classes)
+
+    def batches(self, batch_size, seed=None):
+        examples = stored_examples(self.builder, self.split, encoded=True)
+        if self.shifts is not None:
+            shifts = tf.data.Dataset.from_tensor_slices(self.shifts)
+            examples = tf.data.Dataset.zip(examples, shifts).map(self._move_label)
+        if seed is None:
+            crops = examples.map(self._central_crop, tf.data.AUTOTUNE)
+        else:
+            # Still encoded, so that the buffer is small.
+            shuffled = examples.shuffle(min(self.size, SHUFFLE_BUFFER), seed=seed)
+            crops = tf.data.Dataset.zip(shuffled, seeds(seed)).map(
+                self._random_crop, tf.data.AUTOTUNE
+            )
+        return crops.batch(batch_size)
+
+    def _move_label(self, example, shift):
+        image, label = example
+        return image, (label + shift) % self.classes
+
+    def _central_crop(self, image, label):
+        image = _decode(image)
+        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        side = tf.maximum(7 * tf.minimum(height, width) // 8, 1)
+        top, left = (height - side) // 2, (width - side) // 2
+        return self._scale(image[top : top + side, left : left + side]), label
+
+    def _random_crop(self, example, seed):
+        image, label = example
+        image = _decode(image)
+        begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+            tf.shape(image),
+            tf.zeros((1, 0, 4)),
+            seed,
+            min_object_covered=0.0,
+            aspect_ratio_range=(3 / 4, 4 / 3),
+            area_range=(0.08, 1.0),
+            use_image_if_no_bounding_boxes=True,
+        )
+        return self._scale(tf.slice(image, begin, size)), label
+
+    def _scale(self, image):
+        image = tf.image.resize(image, (self.side, self.side), antialias=True)
+        image.set_shape(self.image_shape)
+        return image
+
+
+def stored_examples(builder, split, encoded=False):
+    """The (image, label) of a tensorflow-datasets builder in their stored order."""
+    import tensorflow_datasets as tfds
+
+    decoders = {"image": tfds.decode.SkipDecoding()} if encoded else None
+    # Masks, boxes and the like stay unread.
+    decoders = tfds.decode.PartialDecoding({"image": True, "label": True}, decoders)
+    examples = builder.as_dataset(split=split, decoders=decoders)
+    return examples.map(lambda example: (example["image"], example["label"]))
+
+
+def _decode(image):
+    return tf.io.decode_image(image, channels=3, expand_animations=False)
+
+
+def seeds(seed):
+    """An endless dataset of seeds for stateless draws; other ones every time it is iterated."""
+    return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
