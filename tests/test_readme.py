@@ -3,13 +3,20 @@
 import pathlib
 import re
 
+import pytest
+import tensorflow_datasets as tfds
+
+import keras_zsharp
+from examples import train
+from tests.models.test_networks import NETWORKS
+
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_usage_example_and_mixin(tmp_path, monkeypatch):
-    usage, mixin, _ = PROGRAMS
+    usage, mixin, *_ = PROGRAMS
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(usage.replace("epochs=20", "epochs=1, verbose=0"), scope)
@@ -17,6 +24,29 @@ def test_usage_example_and_mixin(tmp_path, monkeypatch):
     assert "sharpness" in scope["model"].history.history
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
+
+
+def test_papers_example():
+    [papers] = [program for program in PROGRAMS if "cifar10" in program]
+    scope = {"keras_zsharp": keras_zsharp}
+    with tfds.testing.mock_data(num_examples=4):
+        exec(papers, scope)
+    assert scope["net"](next(iter(scope["data"].train))[0]).shape == (4, 10)
+
+
+def test_training_command_names_what_there_is():
+    [command] = re.findall(r"examples/train.py (--.*)", README)
+    options = train.parse(command.split())
+    assert (options.model, options.perturbation) == ("resnet56", "zsharp")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_table_of_networks(name):
+    assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in README
+
+
+def test_pipeline_table_is_the_measured_one():
+    assert (ROOT / "docs" / "results" / "input-pipeline.md").read_text(encoding="utf-8") in README
 
 
 def test_ci_runs_the_test_command():
