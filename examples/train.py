@@ -94,7 +94,7 @@ def train(options, bundle, network, model):
     )
     network.save(options.output / "model.keras")
     result = model.evaluate(bundle.test, verbose=0, return_dict=True)
-    return {"test_accuracy": result["accuracy"], "test_loss": result["loss"]}
+    return {"test_accuracy": float(result["accuracy"]), "test_loss": float(result["loss"])}
 
 
 def main(arguments=None):
