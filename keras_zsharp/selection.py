@@ -1,37 +1,98 @@
-"""Exact order statistics of a tensor, and the masks made from them."""
+"""Exact order statistics of tensors, and the masks made from them."""
 
 import math
 
-from keras import ops
+from keras import backend, ops
+
+from keras_zsharp._bits import from_bits, to_bits
+from keras_zsharp.search import kth_largest_key
+
+SORTED = 1024
+"""Up to this length, rows are sorted rather than searched."""
+
+STACKED = 2**22
+"""Rows of equal length are selected from together, up to so many elements."""
 
 
 def kth_largest(x, k):
-    """The `k`-th largest element of `x`, duplicates counted: a scalar of `x`'s dtype.
+    """The `k`-th largest element of each row of `x`, duplicates counted.
 
-    `k` is a Python int, `1 <= k <= size(x)`. Exact: the same bits as `sort(x)[size(x) - k]`.
+    Exact: the same value as `sort(x)[..., n - k]`, found without sorting where rows are long. NaN
+    counts as larger than infinity there (below it with its sign bit set).
+
+    Args:
+        x: Floating tensor of static shape (..., n).
+        k: Python int, `1 <= k <= n`.
+
+    Returns:
+        Tensor of shape (...), of `x`'s dtype.
     """
-    values, _ = ops.top_k(ops.reshape(x, [-1]), k)
-    return values[-1]
+    x = ops.convert_to_tensor(x)
+    dtype = backend.standardize_dtype(x.dtype)
+    if x.shape[-1] <= SORTED or dtype == "float64":
+        return _by_sorting(x, k)
+    rows = to_bits(ops.cast(ops.reshape(x, [-1, x.shape[-1]]), "float32"))
+    # Bit patterns are ordered as integers; those of negative numbers the other way round.
+    keys = kth_largest_key(_turned(rows), k)
+    return ops.cast(ops.reshape(from_bits(_turned(keys)), x.shape[:-1]), dtype)
 
 
-def zscore_mask(gradient, q_p):
-    """Which elements of `gradient` have an absolute z-score above the `q_p`-quantile.
+def zscore_masks(gradients, q_p):
+    """Which elements of each gradient have an absolute z-score above the `q_p`-quantile.
 
     `m = |g - mean(g)| > x[floor((n - 1) q_p)]` with `x = sort(|g - mean(g)|)` and `n = size(g)`,
     which is `|z| > quantile(|z|, q_p)` for `z = (g - mean(g)) / std(g)`: the standard deviation
     cancels, and linear interpolation between two neighbours never admits the lower one.
 
     Without ties `n - 1 - floor((n - 1) q_p)` elements are kept; elements equal to the threshold
-    are not, so that constant and one-element gradients keep none.
+    are not, so that constant and one-element gradients keep none. Neither do those with NaN or
+    infinities, whose mean is none.
 
     Args:
-        gradient: Floating tensor of static shape.
+        gradients: List of floating tensors of static shapes.
         q_p: Python float in [0, 1].
 
     Returns:
-        Boolean tensor of `gradient`'s shape.
+        List of boolean tensors of the gradients' shapes.
     """
-    size = math.prod(gradient.shape)
-    deviation = ops.abs(gradient - ops.mean(gradient))
-    threshold = kth_largest(deviation, size - math.floor((size - 1) * q_p))
-    return deviation > threshold
+    masks = [None] * len(gradients)
+    for members in _of_equal_length(gradients):
+        rows = [ops.reshape(gradients[i], [-1]) for i in members]
+        for i, mask in zip(members, _row_masks(ops.stack(rows), q_p), strict=True):
+            masks[i] = ops.reshape(mask, gradients[i].shape)
+    return masks
+
+
+def _of_equal_length(gradients):
+    """Indices of gradients that can be stacked: one large kernel instead of many small ones."""
+    groups = {}
+    for i, gradient in enumerate(gradients):
+        kind = math.prod(gradient.shape), backend.standardize_dtype(gradient.dtype)
+        groups.setdefault(kind, []).append(i)
+    for (size, _), members in groups.items():
+        together = max(STACKED // size, 1)
+        for start in range(0, len(members), together):
+            yield members[start : start + together]
+
+
+def _row_masks(rows, q_p):
+    count, size = rows.shape
+    k = size - math.floor((size - 1) * q_p)
+    deviation = ops.abs(rows - ops.mean(rows, axis=-1, keepdims=True))
+    if size <= SORTED or backend.standardize_dtype(rows.dtype) == "float64":
+        threshold = _by_sorting(deviation, k)
+    else:
+        # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
+        keys = kth_largest_key(to_bits(ops.cast(deviation, "float32")), k)
+        threshold = ops.cast(from_bits(keys), rows.dtype)
+    return ops.unstack(deviation > threshold[:, None], count)
+
+
+def _by_sorting(x, k):
+    values, _ = ops.top_k(x, k)
+    return values[..., -1]
+
+
+def _turned(bits):
+    """Its own inverse."""
+    return ops.where(bits < 0, ops.bitwise_xor(bits, 0x7FFFFFFF), bits)

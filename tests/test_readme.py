@@ -45,8 +45,9 @@ def test_table_of_networks(name):
     assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in README
 
 
-def test_pipeline_table_is_the_measured_one():
-    assert (ROOT / "docs" / "results" / "input-pipeline.md").read_text(encoding="utf-8") in README
+@pytest.mark.parametrize("name", ["input-pipeline", "selection"])
+def test_tables_are_the_measured_ones(name):
+    assert (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8") in README
 
 
 def test_ci_runs_the_test_command():

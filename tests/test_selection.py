@@ -1,9 +1,18 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp.selection import kth_largest, zscore_mask
+from keras_zsharp import search, selection
+from keras_zsharp.selection import kth_largest, zscore_masks
+
+
+def zscore_mask(gradient, q_p):
+    [mask] = zscore_masks([keras.ops.convert_to_tensor(gradient)], q_p)
+    return mask
+
 
 SIZES = (1, 3, 20, 101, 1000, 4097)
 
@@ -15,6 +24,95 @@ def test_kth_largest_equals_sorting(size, dtype):
     ordered = np.sort(keras.ops.convert_to_numpy(keras.ops.cast(x, "float64")))
     for k in {1, size // 20 + 1, size // 2 + 1, size}:
         assert float(kth_largest(x, k)) == ordered[size - k]
+
+
+def rows(kind, size):
+    """Three rows of floats that are hard for a search in their own way."""
+    random = np.random.default_rng(size)
+    x = random.normal(size=(3, size)).astype("float32")
+    with np.errstate(divide="ignore"):
+        return {
+            "normal": x,
+            "positive": np.abs(x),
+            "heavy tails": random.standard_cauchy((3, size)).astype("float32"),
+            "far apart": np.float32(10) ** random.uniform(-40, 38, (3, size)).astype("float32"),
+            "ties": x.round(1),
+            "two values": np.float32(random.random((3, size)) < 0.05),
+            "constant": np.full((3, size), -0.1, "float32"),
+            "mostly zero": x * (random.random((3, size)) < 0.03),
+            "infinities": np.float32(1) / x.round(1),
+            "two clusters": np.where(x > 0, x * np.float32(1e-6) + 1, x * np.float32(1e-6)),
+            "sorted": np.sort(x, axis=1),
+        }[kind]
+
+
+KINDS = """normal,positive,heavy tails,far apart,ties,two values,constant,mostly zero,infinities,
+two clusters,sorted""".replace("\n", "").split(",")
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("eager", 1025), ("eager", 60_001), ("graph", 5000), ("xla", 5000)]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_search_equals_sorting(kind, size, mode):
+    x = rows(kind, size)
+    ordered = np.sort(x, axis=1)
+    for k in (1, 7, size // 20, size // 2, size) if mode == "eager" else (7, size // 20):
+        find = functools.partial(kth_largest, k=k)
+        if mode != "eager":
+            find = tf.function(find, jit_compile=mode == "xla")
+        np.testing.assert_array_equal(find(tf.constant(x)), ordered[:, size - k])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_search_in_half_precision(dtype):
+    x = keras.ops.cast(rows("normal", 20_000), dtype)
+    ordered = np.sort(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), axis=1)
+    found = kth_largest(x, 1000)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(keras.ops.cast(found, "float32"), ordered[:, 19_000])
+
+
+def test_nan_counts_as_the_largest():
+    x = rows("normal", 5000)
+    x[1, :3] = np.nan
+    ordered = np.sort(x, axis=1)
+    for k in (1, 3, 4, 2000):
+        np.testing.assert_array_equal(kth_largest(x, k), ordered[:, 5000 - k])
+
+
+def test_a_gradient_takes_few_passes(monkeypatch):
+    passes = []
+    count = search._count
+    monkeypatch.setattr(search, "_count", lambda *args: passes.append(1) or count(*args))
+    for seed in range(5):
+        x = np.abs(np.random.default_rng(seed).standard_t(4, (1, 300_000)).astype("float32"))
+        kth_largest(x, 15_000)
+    assert len(passes) <= 5 * 9
+
+
+def test_masks_of_many_gradients_are_those_of_each():
+    random = np.random.default_rng(0)
+    shapes = [(3, 3, 16, 16), (40, 50), (3, 3, 16, 16), (7,), (2304,), (1, 1), (7,), (70, 90)]
+    gradients = [tf.constant(random.normal(size=shape).astype("float32")) for shape in shapes]
+    masks = zscore_masks(gradients, 0.9)
+    for gradient, mask in zip(gradients, masks, strict=True):
+        np.testing.assert_array_equal(mask, zscore_mask(gradient, 0.9))
+        assert mask.shape == gradient.shape
+
+
+def test_large_gradients_are_not_stacked_beyond_the_limit(monkeypatch):
+    monkeypatch.setattr(selection, "STACKED", 5000)
+    gradients = [tf.zeros((2000,))] * 5 + [tf.zeros((9000,))] * 2
+    assert list(selection._of_equal_length(gradients)) == [[0, 1], [2, 3], [4], [5], [6]]
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("size", [100, 4000])
+def test_a_gradient_that_is_not_finite_keeps_nothing(bad, size):
+    gradient = rows("normal", size)[0]
+    gradient[5] = bad
+    assert not np.asarray(zscore_mask(gradient, 0.95)).any()
 
 
 @pytest.mark.parametrize("q_p", [0.05, 0.5, 0.75, 0.95, 0.953, 0.99, 1.0])

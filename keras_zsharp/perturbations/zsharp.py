@@ -4,7 +4,7 @@ from keras import ops
 from keras_zsharp.perturbations.arguments import number
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
-from keras_zsharp.selection import zscore_mask
+from keras_zsharp.selection import zscore_masks
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -59,32 +59,33 @@ class ZSharp(Perturbation):
             return each(ops.zeros_like, gradients)
         if self.norm == "per_variable":
             return self._per_variable(gradients, rho)
-        filtered = each(self._filtered, gradients)
+        filtered = self._filtered(gradients)
         norm = global_norm(filtered)
         return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)
 
     def _is_filtered(self, gradient):
         return len(gradient.shape) >= self.min_rank
 
-    def _filtered(self, gradient):
-        """f: the gradient without the components that the mask drops."""
-        if not self._is_filtered(gradient):
-            return gradient
+    def _filtered(self, gradients):
+        """f: the gradients without the components that the masks drop."""
+        chosen = [g for g in gradients if g is not None and self._is_filtered(g)]
+        masks = iter(zscore_masks(chosen, self.q_p))
         # A product rather than a choice: Inf and NaN must not disappear behind the mask.
-        return gradient * ops.cast(zscore_mask(gradient, self.q_p), gradient.dtype)
+        return each(
+            lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients
+        )
 
     def _per_variable(self, gradients, rho):
         whole = radius_factor(rho, global_norm(gradients))
 
-        def perturb(gradient):
+        def perturb(gradient, filtered):
             if not self._is_filtered(gradient):
                 return scale(gradient, whole)
-            filtered = self._filtered(gradient)
             norm = global_norm([filtered])
             own = scale(filtered, radius_factor(rho, norm))
             return ops.where(norm > 0, own, scale(gradient, whole))
 
-        return each(perturb, gradients)
+        return each(perturb, gradients, self._filtered(gradients))
 
     def get_config(self):
         config = {"q_p": self.q_p, "norm": self.norm, "min_rank": self.min_rank}
