@@ -2,6 +2,8 @@
 
     python examples/finetune_keras_cv.py --dataset oxford_iiit_pet --preset resnet50_v2_imagenet
 
+Needs the extras: pip install "keras-zsharp[datasets,cv]".
+
 The recipe is that of the Friendly-SAM paper for transfer: AdamW with learning rate 1e-4 and weight
 decay 1e-5, batches of 128, 10 epochs, rho 0.075. Presets are downloaded by KerasCV; `--preset none`
 trains a ResNet-18 backbone from random weights.

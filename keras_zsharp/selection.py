@@ -17,8 +17,8 @@ STACKED = 2**22
 def kth_largest(x, k):
     """The `k`-th largest element of each row of `x`, duplicates counted.
 
-    Exact: the same value as `sort(x)[..., n - k]`, found without sorting where rows are long. NaN
-    counts as larger than infinity there (below it with its sign bit set).
+    Exact: the same value as `sort(x)[..., n - k]`, found without sorting in rows of more than 1,024
+    elements. There NaN counts as larger than infinity or, with its sign bit set, as the smallest.
 
     Args:
         x: Floating tensor of static shape (..., n).

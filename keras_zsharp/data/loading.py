@@ -58,7 +58,7 @@ def load(
             `validation` is held out. Labels for validation and testing stay.
         seed: Seed of the noise, the order and the augmentation: an integer.
         validation: Share of the training examples to hold out, in (0, 1), or None: the last ones in
-            the stored order, the same for every seed.
+            the stored order, the same for every seed (but for the digits, which the seed orders).
         data_dir: Folder of tensorflow-datasets, by default its own, `~/tensorflow_datasets`. Data
             that is not in there is downloaded. `imagenet2012` needs its archives in
             `downloads/manual` of that folder; so may `tiny-imagenet-200.zip` lie there.
