@@ -3,9 +3,9 @@
     python benchmarks/selection.py
 
 For gradients of the shapes of VGG-16/BN and ResNet-110, alone or stacked as the rule does it:
-`keras_zsharp.search.kth_largest_key`, `tf.math.top_k` and, for scale,
-`numpy.partition`. Both of the former in a graph and under XLA. Rounds alternate; medians and the
-ratios of the same round are printed as Markdown.
+`keras_zsharp.search.kth_largest_key`, `tf.math.top_k` and, for scale, `numpy.partition`. Both of
+the former in a graph and under XLA. Rounds alternate; medians and the ratios of the same round are
+printed as Markdown.
 """
 
 import argparse

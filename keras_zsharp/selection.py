@@ -28,13 +28,12 @@ def kth_largest(x, k):
         Tensor of shape (...), of `x`'s dtype.
     """
     x = ops.convert_to_tensor(x)
-    dtype = backend.standardize_dtype(x.dtype)
-    if x.shape[-1] <= SORTED or dtype == "float64":
+    if _is_sorted(x):
         return _by_sorting(x, k)
     rows = to_bits(ops.cast(ops.reshape(x, [-1, x.shape[-1]]), "float32"))
     # Bit patterns are ordered as integers; those of negative numbers the other way round.
     keys = kth_largest_key(_turned(rows), k)
-    return ops.cast(ops.reshape(from_bits(_turned(keys)), x.shape[:-1]), dtype)
+    return ops.cast(ops.reshape(from_bits(_turned(keys)), x.shape[:-1]), x.dtype)
 
 
 def zscore_masks(gradients, q_p):
@@ -79,13 +78,18 @@ def _row_masks(rows, q_p):
     count, size = rows.shape
     k = size - math.floor((size - 1) * q_p)
     deviation = ops.abs(rows - ops.mean(rows, axis=-1, keepdims=True))
-    if size <= SORTED or backend.standardize_dtype(rows.dtype) == "float64":
+    if _is_sorted(rows):
         threshold = _by_sorting(deviation, k)
     else:
         # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
         keys = kth_largest_key(to_bits(ops.cast(deviation, "float32")), k)
         threshold = ops.cast(from_bits(keys), rows.dtype)
     return ops.unstack(deviation > threshold[:, None], count)
+
+
+def _is_sorted(x):
+    """Short rows, and those whose bit patterns do not fit into int32."""
+    return x.shape[-1] <= SORTED or backend.standardize_dtype(x.dtype) == "float64"
 
 
 def _by_sorting(x, k):
