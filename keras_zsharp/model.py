@@ -17,13 +17,17 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
             `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`. It is there as
             `.perturbation`.
+        perturb_every: int >= 1. Perturb at every so many steps only, with plain steps between.
+        micro_batches: int >= 1. Split the batch into so many parts, each with a perturbation of
+            its own (m-sharpness). See `SharpnessAwareTraining` for what the two change.
         name: Name of the wrapper.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
         TypeError: `model` is no Keras model, or `perturbation` no rule.
         ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
-            method of its own; `perturbation` is no rule's name, or belongs to another model.
+            method of its own; `perturbation` is no rule's name, or belongs to another model;
+            `perturb_every` or `micro_batches` is no int >= 1.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -39,11 +43,26 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
     ['loss', 'sharpness']
     """
 
-    def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
+    def __init__(
+        self,
+        model,
+        perturbation="zsharp",
+        *,
+        perturb_every=1,
+        micro_batches=1,
+        name=None,
+        **kwargs,
+    ):
         _check(model)
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
-        super().__init__(perturbation=perturbation, name=name, **kwargs)
+        super().__init__(
+            perturbation=perturbation,
+            perturb_every=perturb_every,
+            micro_batches=micro_batches,
+            name=name,
+            **kwargs,
+        )
         self.model = model
         self.built = model.built
 
@@ -65,6 +84,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
             "perturbation": keras.saving.serialize_keras_object(self.perturbation),
+            "perturb_every": self.perturb_every,
+            "micro_batches": self.micro_batches,
         }
 
     @classmethod

@@ -28,12 +28,13 @@ def kth_largest_key(keys, k):
     Args:
         keys: int32 tensor of static shape (rows, n): the bit patterns of floats, such that their
             order is that of the floats where these are positive. Other keys slow the search down.
-        k: int, `1 <= k <= n`.
+        k: int or int32 scalar, `1 <= k <= n`.
 
     Returns:
         int32 tensor of shape (rows,).
     """
     rows, size = keys.shape
+    k = ops.cast(k, "int32")
     pivot, slope, tied = _from_sample(keys, k)
 
     def full(value):
@@ -51,9 +52,9 @@ def kth_largest_key(keys, k):
         # A pivot with c keys above it lies between ranks c and c + 1. Interpolate between the
         # bounds; before there are two, trust the sample, but go farther each time.
         at_low, at_high = from_bits(low), from_bits(high)
-        share = (k - 0.5 - _float(above_high)) / _float(above_low - above_high)
+        share = (_float(k) - 0.5 - _float(above_high)) / _float(above_low - above_high)
         between = at_high - (at_high - at_low) * share
-        beyond = from_bits(pivot) + slope * (1 + _float(step)) * (_float(above) + 0.5 - k)
+        beyond = from_bits(pivot) + slope * (1 + _float(step)) * (_float(above) + 0.5 - _float(k))
         bounded = (low > LOWEST) & (high < HIGHEST)
         following = to_bits(ops.where(bounded, between, beyond))
 
@@ -87,11 +88,11 @@ def _from_sample(keys, k):
     stride = (size // min(size, SAMPLE * math.isqrt(size))) | 1
     sample = ops.sort(keys[:, ::stride], axis=-1)
     count = sample.shape[1]
-    place = (size - k) * count // size
+    place = ops.cast(_float(size - k) * (count / size), "int32")
     width = max(count // 32, 1)
 
     def at(place):
-        return sample[:, min(max(place, 0), count - 1)]
+        return ops.take(sample, ops.clip(place, 0, count - 1), axis=-1)
 
     distance = from_bits(at(place + width)) - from_bits(at(place - width))
     tied = (at(place) == at(place - 1)) | (at(place) == at(place + 1))

@@ -22,7 +22,7 @@ def kth_largest(x, k):
 
     Args:
         x: Floating tensor of static shape (..., n).
-        k: Python int, `1 <= k <= n`.
+        k: int or int32 scalar, `1 <= k <= n`.
 
     Returns:
         Tensor of shape (...), of `x`'s dtype.
@@ -45,11 +45,11 @@ def zscore_masks(gradients, q_p):
 
     Without ties `n - 1 - floor((n - 1) q_p)` elements are kept; elements equal to the threshold
     are not, so that constant and one-element gradients keep none. Neither do those with NaN or
-    infinities, whose mean is none.
+    infinities, whose mean is none. `q_p = 0` filters nothing: all finite gradients are kept whole.
 
     Args:
         gradients: List of floating tensors of static shapes.
-        q_p: Python float in [0, 1].
+        q_p: float in [0, 1], or such a scalar tensor; one of float32 counts to six decimals.
 
     Returns:
         List of boolean tensors of the gradients' shapes.
@@ -76,7 +76,7 @@ def _of_equal_length(gradients):
 
 def _row_masks(rows, q_p):
     count, size = rows.shape
-    k = size - math.floor((size - 1) * q_p)
+    k = size - _rank(size, q_p)
     deviation = ops.abs(rows - ops.mean(rows, axis=-1, keepdims=True))
     if _is_sorted(rows):
         threshold = _by_sorting(deviation, k)
@@ -84,7 +84,19 @@ def _row_masks(rows, q_p):
         # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
         keys = kth_largest_key(to_bits(ops.cast(deviation, "float32")), k)
         threshold = ops.cast(from_bits(keys), rows.dtype)
+    threshold = ops.where(q_p > 0, threshold, -ops.ones_like(threshold))
     return ops.unstack(deviation > threshold[:, None], count)
+
+
+def _rank(size, q_p):
+    """`floor((size - 1) q_p)`, in float64: the rank, from 0, of the quantile's lower neighbour."""
+    if isinstance(q_p, (int, float)):
+        return math.floor((size - 1) * q_p)
+    wide = ops.cast(q_p, "float64")
+    if backend.standardize_dtype(q_p.dtype) == "float32":
+        # What a schedule computes as 0.95 is a little less, and would miss a whole rank.
+        wide = ops.round(wide * 1e6) / 1e6
+    return ops.cast(ops.floor((size - 1) * wide), "int32")
 
 
 def _is_sorted(x):
@@ -93,8 +105,8 @@ def _is_sorted(x):
 
 
 def _by_sorting(x, k):
-    values, _ = ops.top_k(x, k)
-    return values[..., -1]
+    values, _ = ops.top_k(x, x.shape[-1])
+    return ops.take(values, k - 1, axis=-1)
 
 
 def _turned(bits):

@@ -1,4 +1,5 @@
 import functools
+import math
 
 import keras
 import numpy as np
@@ -123,11 +124,29 @@ def test_mask_keeps_the_documented_count(size, q_p):
     assert mask.sum() == size - 1 - int(np.floor((size - 1) * q_p))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rank_of_a_tensor_is_that_of_the_number(dtype):
+    """In float32, 0.95 is less than 19/20: it must not miss the rank."""
+    for q_p in (0.05, 0.1, 0.35, 0.7, 0.9, 0.95, 0.99, 0.999):
+        for size in (2, 21, 101, 1001, 2304, 20_001, 2_359_297, 16_000_001):
+            expected = math.floor((size - 1) * q_p)
+            assert selection._rank(size, q_p) == expected
+            assert int(selection._rank(size, tf.constant(q_p, dtype))) == expected
+
+
 @pytest.mark.parametrize("q_p", [0.5, 0.9, 0.95])
 def test_mask_is_the_quantile_of_absolute_z_scores(q_p):
     gradient = np.random.default_rng(0).normal(0.3, 2.0, size=(3, 3, 8, 16)).astype("float32")
     z = np.abs((gradient - gradient.mean(dtype="float64")) / (gradient.std(dtype="float64") + 1e-8))
     np.testing.assert_array_equal(zscore_mask(gradient, q_p), z > np.quantile(z, q_p))
+
+
+@pytest.mark.parametrize("size", [20, 4000])
+@pytest.mark.parametrize("q_p", [0, 0.0, np.float32(0)])
+def test_nothing_is_filtered_at_zero(q_p, size):
+    q_p = q_p if isinstance(q_p, (int, float)) else tf.constant(q_p)
+    for gradient in (rows("ties", size)[0], np.full(size, 0.1, "float32")):
+        assert np.asarray(zscore_mask(gradient, q_p)).all()
 
 
 @pytest.mark.parametrize("gradient", [np.zeros((4, 5)), np.full((4, 5), 0.1), np.ones((1, 1))])

@@ -30,3 +30,9 @@ def radius(rho):
 
 def positive_eta(eta):
     return number("eta", eta, "> 0", lambda eta: eta > 0)
+
+
+def positive_int(name, value):
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}")
+    return value

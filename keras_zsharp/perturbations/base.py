@@ -1,13 +1,11 @@
 import weakref
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_zsharp.perturbations.arguments import radius
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 class Perturbation(keras.layers.Layer):
@@ -24,8 +22,8 @@ class Perturbation(keras.layers.Layer):
 
     Args:
         rho: Perturbation radius. A number >= 0, or a
-            `keras.optimizers.schedules.LearningRateSchedule` of the number of perturbations made
-            so far.
+            `keras.optimizers.schedules.LearningRateSchedule` of the number of perturbed steps so
+            far. A number can be set at any time, also while training: `rule.rho = 0.1`.
         name: Name of the rule.
 
     Raises:
@@ -42,46 +40,34 @@ class Perturbation(keras.layers.Layer):
     [0.06 0.08]
     """
 
+    rho = Hyperparameter(radius)
+
     def __init__(self, rho, *, name=None):
         super().__init__(name=name)
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
         self.__dict__.pop("build", None)
         self.built = True
         self._owner = None
-        self._schedule = rho if isinstance(rho, Schedule) else None
-        if self._schedule is None:
-            self._rho = self._scalar("rho", radius(rho), "float32")
-        else:
-            self._count = self._scalar("count", 0, "int64")
+        self._count = None
+        self.rho = rho
 
-    def _scalar(self, name, value, dtype):
+    def add_scalar(self, name, value, dtype):
+        """Adds a number to the rule's state."""
         return self.add_weight(
             name=name,
             shape=(),
             dtype=dtype,
-            initializer=keras.initializers.Constant(value),
+            # Keras' Constant rounds to float32.
+            initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
             trainable=False,
             aggregation="only_first_replica",
         )
 
-    @property
-    def rho(self):
-        """The radius as a float; with a schedule, that of the next step.
-
-        Numbers may be assigned at any time, also while training: `rule.rho = 0.1`.
-        """
-        value = self._rho if self._schedule is None else self._schedule(self._count)
-        # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
-        return float(str(np.float32(float(ops.convert_to_tensor(value)))))
-
-    @rho.setter
-    def rho(self, value):
-        if self._schedule is not None:
-            raise TypeError(
-                f"`rho` of this {type(self).__name__} follows {type(self._schedule).__name__} and "
-                "cannot be assigned. Make the rule with a number to set it while training."
-            )
-        self._rho.assign(radius(value))
+    def count(self):
+        """The number of perturbations made so far; from the first call on they are counted."""
+        if self._count is None:
+            self._count = self.add_scalar("count", 0, "int64")
+        return self._count
 
     def belong_to(self, model):
         """Binds the rule to the one model whose gradients it sees: two would mix their state."""
@@ -119,27 +105,23 @@ class Perturbation(keras.layers.Layer):
             None if g is None or getattr(v, "overwrite_with_gradient", False) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
-        epsilons = self.call(each(_widened, gradients), variables, self._next_rho())
+        rho = type(self).rho.tensor(self)
+        epsilons = self.call(each(_widened, gradients), variables, rho)
+        if self._count is not None:
+            self._count.assign(self._count + 1)
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
 
-    def _next_rho(self):
-        if self._schedule is None:
-            return ops.convert_to_tensor(self._rho)
-        rho = ops.cast(self._schedule(self._count), "float32")
-        self._count.assign(self._count + 1)
-        return rho
-
     def get_config(self):
-        if self._schedule is None:
-            return {"name": self.name, "rho": self.rho}
-        return {"name": self.name, "rho": keras.optimizers.schedules.serialize(self._schedule)}
+        return {"name": self.name, "rho": type(self).rho.to_config(self)}
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config.get("rho"), dict):
-            config["rho"] = keras.optimizers.schedules.deserialize(config["rho"])
-        return cls(**config)
+        hyperparameters = {
+            name: Hyperparameter.from_config(value)
+            for name, value in config.items()
+            if isinstance(getattr(cls, name, None), Hyperparameter)
+        }
+        return cls(**{**config, **hyperparameters})
 
 
 def _widened(gradient):

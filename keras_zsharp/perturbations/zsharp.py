@@ -3,8 +3,13 @@ from keras import ops
 
 from keras_zsharp.perturbations.arguments import number
 from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
 from keras_zsharp.selection import zscore_masks
+
+
+def _quantile(q_p):
+    return number("q_p", q_p, "in [0, 1]", lambda q_p: 0 <= q_p <= 1)
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -28,7 +33,9 @@ class ZSharp(Perturbation):
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
-        q_p: The quantile of absolute z-scores that a component must exceed, in [0, 1].
+        q_p: The quantile of absolute z-scores that a component must exceed, in [0, 1]: a number,
+            which can be set while training, or a `LearningRateSchedule`, whose values are clipped
+            and count to six decimals.
         norm: `"global"` or `"per_variable"`.
         min_rank: Variables of lower rank (biases, normalisation gains) are not filtered, as the
             papers speak of fully-connected and convolutional layers. 0 filters every variable.
@@ -42,9 +49,12 @@ class ZSharp(Perturbation):
         Eq. 3 and 4.
     """
 
+    # Which element is the quantile depends on more digits than float32 has.
+    q_p = Hyperparameter(_quantile, "float64")
+
     def __init__(self, rho=0.05, q_p=0.95, norm="global", min_rank=2, *, name=None):
         super().__init__(rho, name=name)
-        self.q_p = number("q_p", q_p, "in [0, 1]", lambda q_p: 0 <= q_p <= 1)
+        self.q_p = q_p
         if norm not in ("global", "per_variable"):
             raise ValueError(f"`norm` must be 'global' or 'per_variable'. Received: norm={norm!r}")
         if isinstance(min_rank, bool) or not isinstance(min_rank, int) or min_rank < 0:
@@ -53,29 +63,27 @@ class ZSharp(Perturbation):
         self.min_rank = min_rank
 
     def call(self, gradients, variables, rho):
-        if self.q_p == 0:
-            return to_radius(gradients, rho)
-        if self.q_p == 1:
-            return each(ops.zeros_like, gradients)
+        q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)
+        rho = ops.where(q_p < 1, rho, ops.zeros_like(rho))
+        filtered = self._filtered(gradients, q_p)
         if self.norm == "per_variable":
-            return self._per_variable(gradients, rho)
-        filtered = self._filtered(gradients)
+            return self._per_variable(gradients, filtered, q_p, rho)
         norm = global_norm(filtered)
         return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)
 
     def _is_filtered(self, gradient):
         return len(gradient.shape) >= self.min_rank
 
-    def _filtered(self, gradients):
+    def _filtered(self, gradients, q_p):
         """f: the gradients without the components that the masks drop."""
         chosen = [g for g in gradients if g is not None and self._is_filtered(g)]
-        masks = iter(zscore_masks(chosen, self.q_p))
+        masks = iter(zscore_masks(chosen, q_p))
         # A product rather than a choice: Inf and NaN must not disappear behind the mask.
         return each(
             lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients
         )
 
-    def _per_variable(self, gradients, rho):
+    def _per_variable(self, gradients, filtered, q_p, rho):
         whole = radius_factor(rho, global_norm(gradients))
 
         def perturb(gradient, filtered):
@@ -83,10 +91,10 @@ class ZSharp(Perturbation):
                 return scale(gradient, whole)
             norm = global_norm([filtered])
             own = scale(filtered, radius_factor(rho, norm))
-            return ops.where(norm > 0, own, scale(gradient, whole))
+            return ops.where((norm > 0) & (q_p > 0), own, scale(gradient, whole))
 
-        return each(perturb, gradients, self._filtered(gradients))
+        return each(perturb, gradients, filtered)
 
     def get_config(self):
-        config = {"q_p": self.q_p, "norm": self.norm, "min_rank": self.min_rank}
-        return {**super().get_config(), **config}
+        config = {"norm": self.norm, "min_rank": self.min_rank}
+        return {**super().get_config(), "q_p": type(self).q_p.to_config(self), **config}

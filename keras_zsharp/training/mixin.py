@@ -1,6 +1,7 @@
 import keras
 
 from keras_zsharp import perturbations
+from keras_zsharp.perturbations.arguments import positive_int
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
@@ -30,12 +31,32 @@ class SharpnessAwareTraining(TwoPassStep):
     an error where it can be noticed; one that was traced before the model was built, or that only
     assigns state, may go unnoticed. `keras.RematScope` is not supported.
 
+    Two arguments change what is computed. Both are honest about it:
+
+    - `perturb_every=k` perturbs only where `optimizer.iterations` (counted from 0, saved with the
+      optimizer) is a multiple of k, and takes plain steps of the optimizer between: a step costs
+      `1 + 1/k` passes on average instead of 2, and the weights are drawn to flat regions less.
+      On plain steps the rule is not called: its averages and schedules stand still. `sharpness`
+      is the mean over the perturbed steps, 0 where an epoch has none.
+    - `micro_batches=m` splits the batch into m parts of consecutive examples. Each has a
+      perturbation of its own, and the optimizer gets the mean of their second gradients, weighted
+      by their sizes: the m-sharpness of the SAM paper, as m devices would compute it. Smaller
+      parts have noisier gradients, and their sharpness is larger. BatchNormalization normalizes
+      every part by itself and moves its statistics m times; the rule's state is the mean of what
+      the parts make of it. The loss must be a mean over the batch, Keras' default. The step takes
+      as many passes over each example as before, but a graph holds m copies of them and takes as
+      much longer to compile.
+
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
+        perturb_every: int >= 1, the steps from one perturbation to the next.
+        micro_batches: int >= 1, the parts of a batch. In a batch with fewer examples, parts may
+            share an example, which counts once.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
-        TypeError, ValueError: `perturbation` is no rule, or belongs to another model.
+        TypeError, ValueError: `perturbation` is no rule, or belongs to another model;
+            `perturb_every` or `micro_batches` is no int >= 1.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -62,7 +83,7 @@ class SharpnessAwareTraining(TwoPassStep):
                 f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
             )
 
-    def __init__(self, *args, perturbation="zsharp", **kwargs):
+    def __init__(self, *args, perturbation="zsharp", perturb_every=1, micro_batches=1, **kwargs):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
@@ -74,6 +95,8 @@ class SharpnessAwareTraining(TwoPassStep):
                 "`keras.Model(inputs, outputs)` and wrap it in `SharpnessAwareModel`."
             )
         super().__init__(**kwargs)
+        self.perturb_every = positive_int("perturb_every", perturb_every)
+        self.micro_batches = positive_int("micro_batches", micro_batches)
         self.perturbation = perturbations.get(perturbation)
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")

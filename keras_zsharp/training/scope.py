@@ -18,14 +18,20 @@ class PassScope(keras.StatelessScope):
     Args:
         variables: The trainable variables.
         weights: What they stand for inside the scope, one tensor each.
+        after: The `PassScope` of an earlier pass, whose state this one starts from and commits too.
     """
 
-    def __init__(self, variables, weights):
-        super().__init__(list(zip(variables, weights, strict=True)), collect_losses=True)
+    def __init__(self, variables, weights, after=None):
         self._weights = {id(v) for v in variables}
+        self._updates = dict(after._updates) if after else {}
+        state = [
+            (variable, after.state_mapping[key])
+            for key, variable in self._updates.items()
+            if key not in self._weights
+        ]
+        super().__init__([*zip(variables, weights, strict=True), *state], collect_losses=True)
         self._graph = tf.compat.v1.get_default_graph()
         self._eager = tf.executing_eagerly()
-        self._updates = {}
         self._released = {}
 
     def add_update(self, update):

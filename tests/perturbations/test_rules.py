@@ -13,6 +13,9 @@ RULES = {
     "sam": SAM(rho=0.1),
     "zsharp": ZSharp(rho=0.1, q_p=0.7),
     "zsharp_per_variable": ZSharp(rho=0.1, q_p=0.7, norm="per_variable"),
+    "zsharp_scheduled": ZSharp(
+        rho=0.1, q_p=keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.7, 0.3])
+    ),
     "zsharp_all_ranks": ZSharp(rho=0.1, q_p=0.7, min_rank=0),
     "asam": ASAM(rho=0.1, eta=0.02),
     "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
@@ -179,8 +182,8 @@ def test_config_round_trip(name):
 
 
 def test_config_round_trip_of_a_schedule():
-    rule = SAM(rho=keras.optimizers.schedules.CosineDecay(0.1, 10))
-    again = SAM.from_config(rule.get_config())
+    rule = ZSharp(rho=keras.optimizers.schedules.CosineDecay(0.1, 10))
+    again = ZSharp.from_config(rule.get_config())
     assert again.get_config() == rule.get_config()
     assert again.rho == 0.1
 
@@ -220,6 +223,52 @@ def test_schedule_counts_perturbations():
     rule = SAM(rho=keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0]))
     lengths = [length(rule([np.float32([3, 4])], [keras.Variable([0.0, 0.0])])) for _ in range(3)]
     np.testing.assert_allclose(lengths, [1.0, 1.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["global", "per_variable"])
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_q_p_can_be_set_without_a_new_trace(mode, norm):
+    """0 is SAM, 1 perturbs nothing; in between, the same as a rule made with that number."""
+    gradients, variables = inputs()
+    rule, traces = ZSharp(rho=0.1, q_p=0.7, norm=norm), []
+
+    def perturb(*gradients):
+        traces.append(1)
+        return rule([*gradients, None], variables)[:-1]
+
+    if mode != "eager":
+        perturb = tf.function(perturb, jit_compile=mode == "xla")
+
+    def epsilons(q_p):
+        rule.q_p = q_p
+        return perturb(*map(tf.constant, gradients[:-1]))
+
+    for q_p in (0.7, 0.25, 0.95):
+        expected = ZSharp(rho=0.1, q_p=q_p, norm=norm)(gradients, variables)
+        for ours, theirs in zip(epsilons(q_p), expected, strict=False):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+        assert rule.q_p == q_p
+    assert not any(np.any(e) for e in epsilons(1))
+    unfiltered = epsilons(0)
+    assert mode == "eager" or len(traces) == 1
+    rule = SAM(rho=0.1)
+    sam = (
+        perturb
+        if mode == "eager"
+        else tf.function(perturb.python_function, jit_compile=mode == "xla")
+    )
+    for ours, theirs in zip(unfiltered, sam(*map(tf.constant, gradients[:-1])), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_q_p_follows_a_schedule():
+    linear = keras.optimizers.schedules.PolynomialDecay(0.0, 10, end_learning_rate=1.0)
+    rule, variable = ZSharp(q_p=linear), keras.Variable(np.zeros((1, 101)), name="kernel")
+    gradient = np.random.default_rng(0).exponential(size=(1, 101)).astype("float32")
+    for kept in (101, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0):
+        [epsilon] = rule([gradient], [variable])
+        assert np.count_nonzero(epsilon) == kept
+    assert rule.q_p == 1
 
 
 BAD = {

@@ -26,10 +26,10 @@ class Quadratic(layers.Layer):
         return inputs * ops.sum(self.curvature * ops.square(self.w)) / 2
 
 
-def quadratic(rule, learning_rate=0.1, **mode):
+def quadratic(rule, learning_rate=0.1, perturb_every=1, **mode):
     inputs = keras.Input((1,))
     net = keras.Model(inputs, Quadratic([1.0, 4.0], [3.0, 1.0])(inputs))
-    model = SharpnessAwareModel(net, rule)
+    model = SharpnessAwareModel(net, rule, perturb_every=perturb_every)
     model.compile(keras.optimizers.SGD(learning_rate), lambda y, y_pred: y_pred, **mode)
     return model, (np.ones((2, 1), "float32"), np.zeros((2, 1), "float32"))
 

@@ -1,0 +1,190 @@
+"""A batch in parts, each with a perturbation of its own."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
+from keras_zsharp.training import micro_batches
+from tests.training.cases import CASES, MODES, SAMPLES, in_every_mode, normal
+from tests.training.test_keras_behaves import build
+from tests.training.test_nothing_leaks import Recorded
+
+BOUNDS = [0, 2, 4, 7, 9, 12]
+"""Of twelve examples in five parts."""
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 12, 13])
+@pytest.mark.parametrize("mode", ["eager", "graph", "graph without shape", "xla"])
+def test_parts_hold_every_example_once(size, mode):
+    x = np.arange(2 * size).reshape(size, 2)
+
+    def split(x):
+        batch = ({"x": x}, x[:, 0], None)
+        return [(count, *part) for count, part in micro_batches.split(batch, 5)]
+
+    if mode != "eager":
+        shape = (None, 2) if mode == "graph without shape" else x.shape
+        signature = [tf.TensorSpec(shape, tf.int64)]
+        split = tf.function(split, signature, jit_compile=mode == "xla")
+    parts = split(tf.constant(x))
+    assert len(parts) == 5
+    sizes = [len(y) for _, _, y, _ in parts]
+    assert min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+    counted = [x["x"][: int(count)] for count, x, _, _ in parts]
+    np.testing.assert_array_equal(np.concatenate(counted), x)
+    for _, inputs, y, nothing in parts:
+        np.testing.assert_array_equal(inputs["x"][:, 0], y)
+        assert nothing is None
+
+
+def test_one_part_is_the_batch():
+    batch = (tf.ones((3, 2)), None, None)
+    [(count, part)] = micro_batches.split(batch, 1)
+    assert count == 3
+    assert part is batch
+
+
+def sgd(model, case, learning_rate=1.0, **mode):
+    optimizer = keras.optimizers.SGD(learning_rate)
+    model.compile(optimizer, case.loss, case.loss_weights, **mode)
+    return model
+
+
+def part_of(tree, begin, end):
+    return keras.tree.map_structure(lambda x: x[begin:end], tree)
+
+
+WITHOUT_STATE = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_head", "token"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *((name, "graph") for name in (*WITHOUT_STATE, "embedding_lstm")),
+        ("regularized", "eager"),
+        ("regularized", "xla"),
+        ("two_outputs", "xla"),
+    ],
+)
+@pytest.mark.parametrize("rule", [lambda: SAM(rho=0.5), lambda: SAM(rho=0.0)], ids=["0.5", "0"])
+def test_step_is_the_mean_of_the_steps_of_the_parts(name, mode, rule):
+    """At rho = 0, it is that of plain Keras on the whole batch."""
+    case = CASES[name]
+    if name == "embedding_lstm":
+        # No dropout, and no regularizer: its gradient would make the embedding's dense.
+        inputs = keras.Input((7,), dtype="int32")
+        x = layers.LSTM(5)(layers.Embedding(11, 4)(inputs))
+        net = keras.Model(inputs, layers.Dense(1)(x))
+        case = type(case)(lambda: net, case.x, normal(1))
+    model = sgd(SharpnessAwareModel(build(case), rule(), micro_batches=5), case, **MODES[mode])
+    start = model.model.get_weights()
+    logs = model.train_on_batch(case.x, case.y, return_dict=True)
+    found = [w - s for w, s in zip(model.model.get_weights(), start, strict=True)]
+
+    expected, loss, sharpness = [np.zeros_like(s) for s in start], 0.0, 0.0
+    for begin, end in itertools.pairwise(BOUNDS):
+        model.model.set_weights(start)
+        single = sgd(SharpnessAwareModel(model.model, rule()), case, run_eagerly=True)
+        part = single.train_on_batch(
+            *(part_of(tree, begin, end) for tree in (case.x, case.y)), return_dict=True
+        )
+        share = (end - begin) / SAMPLES
+        loss, sharpness = loss + share * part["loss"], sharpness + share * part["sharpness"]
+        for total, w, s in zip(expected, model.model.get_weights(), start, strict=True):
+            total += share * (w - s)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+    assert logs["loss"] == pytest.approx(loss, rel=1e-4)
+    assert logs["sharpness"] == pytest.approx(sharpness, rel=1e-3, abs=1e-5)
+
+    if rule().rho == 0:
+        model.model.set_weights(start)
+        plain = sgd(model.model, case)
+        expected = plain.train_on_batch(case.x, case.y, return_dict=True)["loss"]
+        assert logs["loss"] == pytest.approx(expected, rel=1e-4)
+        for w, s, ours in zip(model.model.get_weights(), start, found, strict=True):
+            np.testing.assert_allclose(w - s, ours, rtol=1e-3, atol=1e-5)
+
+
+@in_every_mode
+def test_state_goes_from_part_to_part(mode):
+    """As over smaller batches of plain Keras: BatchNormalization, dropout, outputs' losses."""
+    case = CASES["sequential"]
+    model = SharpnessAwareModel(build(case), SAM(rho=0.5), micro_batches=3)
+    sgd(model, case, 0.0, **mode)
+    parts = sgd(build(case), case, 0.0, **mode)
+    ours = model.fit(case.x, case.y, batch_size=6, shuffle=False, verbose=0).history
+    theirs = parts.fit(case.x, case.y, batch_size=2, shuffle=False, verbose=0).history
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    for w, v in zip(model.model.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(w, v, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode):
+    masks = []
+    net = keras.Sequential([keras.Input((32,)), Recorded(masks), layers.Dense(1)])
+    masks.clear()
+    model = SharpnessAwareModel(net, SAM(rho=0.5), micro_batches=2, perturb_every=2)
+    model.compile("sgd", "mse", **MODES[mode])
+    x, y = np.ones((4, 32), "float32"), np.ones((4, 1), "float32")
+    model.train_on_batch(x, y)
+    assert len(masks) == 4
+    different = {np.array(mask).tobytes() for mask in masks}
+    assert len(different) == 2
+    model.train_on_batch(x, y)
+    assert len(masks) == 6
+    assert len({np.array(mask).tobytes() for mask in masks}) == 4
+
+
+@pytest.mark.parametrize("name", ["custom_cell", "spectral", "time_distributed", "attention"])
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_layers_that_assign_in_their_call(name, mode):
+    """At learning rate 0 and rho 0 the passes of a part agree, and parts are small batches."""
+    case = CASES[name]
+    model = SharpnessAwareModel(build(case), SAM(rho=0.0), micro_batches=2)
+    sgd(model, case, 0.0, **MODES[mode])
+    parts = sgd(build(case), case, 0.0, **MODES[mode])
+    ours = model.fit(case.x, case.y, batch_size=6, epochs=2, shuffle=False, verbose=0).history
+    theirs = parts.fit(case.x, case.y, batch_size=3, epochs=2, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+    np.testing.assert_allclose(ours["sharpness"], 0, atol=1e-5)
+    for w, v in zip(model.model.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(w, v, rtol=1e-4, atol=1e-6)
+
+
+def test_average_is_that_of_the_whole_batch():
+    """As over replicas: the mean of the parts' averages. A schedule counts steps, not parts."""
+    case = CASES["dict_inputs"]
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 10, 1.1)
+    averages = []
+    for parts in (1, 5):
+        model = SharpnessAwareModel(build(case), FriendlySAM(schedule), micro_batches=parts)
+        sgd(model, case, 0.0)
+        model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
+        averages.append([a.numpy() for a in model.perturbation.averages])
+        assert model.perturbation.rho == pytest.approx(0.4)
+    for one, five in zip(*averages, strict=True):
+        np.testing.assert_allclose(five, one, rtol=1e-4, atol=1e-7)
+
+
+@in_every_mode
+def test_metrics_see_all_predictions_and_the_last_batch_may_be_small(mode):
+    case = CASES["two_outputs"]
+    model = SharpnessAwareModel(build(case), SAM(rho=0.5), micro_batches=4)
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        case.loss,
+        metrics={"kind": ["accuracy"], "size": ["mae"]},
+        **mode,
+    )
+    logs = model.fit(case.x, case.y, batch_size=5, shuffle=False, verbose=0).history
+    expected = model.evaluate(case.x, case.y, return_dict=True, verbose=0)
+    for name in ("kind_accuracy", "size_mae", "loss"):
+        assert logs[name][0] == pytest.approx(expected[name], rel=1e-5)
