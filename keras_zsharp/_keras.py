@@ -1,19 +1,39 @@
 """What this library needs of Keras that has no public name: what a new release may break."""
 
+import contextlib
+
 import keras
+import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 
 __all__ = [
     "assign_in_place",
     "build",
+    "build_metrics",
     "compute_loss",
     "forward",
     "is_built",
     "loss_tracker",
+    "outside_of_graph",
     "stored",
     "unscale_loss",
 ]
+
+
+@contextlib.contextmanager
+def outside_of_graph():
+    """Creates variables as if no graph were being traced.
+
+    TensorFlow traces a function a second time if variables were created in its first trace, even
+    in a `tf.init_scope`. Under a distribution strategy that is what is left.
+    """
+    if tf.distribute.has_strategy():
+        with tf.init_scope():
+            yield
+    else:
+        with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
+            yield
 
 
 def is_built(model):
@@ -31,6 +51,13 @@ def build(model, inputs):
 
     symbolic_inputs = keras.tree.map_structure(symbolic, inputs)
     backend.compute_output_spec(lambda x: forward(model, x), symbolic_inputs)
+
+
+def build_metrics(model, y, y_pred):
+    """Creates the variables of the compiled metrics."""
+    metrics = model._compile_metrics
+    if metrics is not None and not metrics.built:
+        metrics.build(y, y_pred)
 
 
 def forward(model, x):

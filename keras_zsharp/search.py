@@ -28,13 +28,13 @@ def kth_largest_key(keys, k):
     Args:
         keys: int32 tensor of static shape (rows, n): the bit patterns of floats, such that their
             order is that of the floats where these are positive. Other keys slow the search down.
-        k: int or int32 scalar, `1 <= k <= n`.
+        k: int, or int32 tensor of shape () or (rows,): `1 <= k <= n`.
 
     Returns:
         int32 tensor of shape (rows,).
     """
     rows, size = keys.shape
-    k = ops.cast(k, "int32")
+    k = ops.broadcast_to(ops.cast(k, "int32"), (rows,))
     pivot, slope, tied = _from_sample(keys, k)
 
     def full(value):
@@ -92,7 +92,8 @@ def _from_sample(keys, k):
     width = max(count // 32, 1)
 
     def at(place):
-        return ops.take(sample, ops.clip(place, 0, count - 1), axis=-1)
+        place = ops.clip(place, 0, count - 1)[:, None]
+        return ops.take_along_axis(sample, place, axis=-1)[:, 0]
 
     distance = from_bits(at(place + width)) - from_bits(at(place - width))
     tied = (at(place) == at(place - 1)) | (at(place) == at(place + 1))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from keras import backend, ops
 
 from keras_zsharp._bits import from_bits, to_bits
@@ -11,7 +12,9 @@ SORTED = 1024
 """Up to this length, rows are sorted rather than searched."""
 
 STACKED = 2**22
-"""Rows of equal length are selected from together, up to so many elements."""
+"""Gradients are selected from together up to so many elements."""
+PADDED = 4
+"""The longest of them is at most so many times as long as the shortest."""
 
 
 def kth_largest(x, k):
@@ -55,48 +58,62 @@ def zscore_masks(gradients, q_p):
         List of boolean tensors of the gradients' shapes.
     """
     masks = [None] * len(gradients)
-    for members in _of_equal_length(gradients):
+    for members in _groups(gradients):
         rows = [ops.reshape(gradients[i], [-1]) for i in members]
-        for i, mask in zip(members, _row_masks(ops.stack(rows), q_p), strict=True):
+        for i, mask in zip(members, _row_masks(rows, q_p), strict=True):
             masks[i] = ops.reshape(mask, gradients[i].shape)
     return masks
 
 
-def _of_equal_length(gradients):
-    """Indices of gradients that can be stacked: one large kernel instead of many small ones."""
-    groups = {}
-    for i, gradient in enumerate(gradients):
-        kind = math.prod(gradient.shape), backend.standardize_dtype(gradient.dtype)
-        groups.setdefault(kind, []).append(i)
-    for (size, _), members in groups.items():
-        together = max(STACKED // size, 1)
-        for start in range(0, len(members), together):
-            yield members[start : start + together]
+def _groups(gradients):
+    """Indices of gradients to select from together: a few large kernels instead of many small."""
+    sizes = [math.prod(gradient.shape) for gradient in gradients]
+    groups = []
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        group = groups[-1] if groups else None
+        if (
+            group is not None
+            and sizes[i] * PADDED >= sizes[group[0]]
+            and sizes[group[0]] * (len(group) + 1) <= STACKED
+            and gradients[i].dtype == gradients[group[0]].dtype
+        ):
+            group.append(i)
+        else:
+            groups.append([i])
+    return groups
 
 
 def _row_masks(rows, q_p):
-    count, size = rows.shape
-    k = size - _rank(size, q_p)
-    deviation = ops.abs(rows - ops.mean(rows, axis=-1, keepdims=True))
-    if _is_sorted(rows):
+    """The masks of rows of different lengths, which are filled up to the longest."""
+    sizes = np.array([row.shape[0] for row in rows])
+    longest = sizes.max()
+    stacked = ops.stack([ops.pad(row, [[0, longest - row.shape[0]]]) for row in rows])
+    mean = ops.sum(stacked, axis=-1) / ops.cast(sizes, stacked.dtype)
+    deviation = ops.abs(stacked - mean[:, None])
+    if sizes.min() < longest:
+        inside = ops.arange(longest) < sizes[:, None]
+        deviation = ops.where(inside, deviation, -1)
+    k = sizes - _ranks(sizes, q_p)
+    if _is_sorted(deviation):
         threshold = _by_sorting(deviation, k)
     else:
         # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
         keys = kth_largest_key(to_bits(ops.cast(deviation, "float32")), k)
-        threshold = ops.cast(from_bits(keys), rows.dtype)
+        threshold = ops.cast(from_bits(keys), stacked.dtype)
     threshold = ops.where(q_p > 0, threshold, -ops.ones_like(threshold))
-    return ops.unstack(deviation > threshold[:, None], count)
+    masks = ops.unstack(deviation > threshold[:, None], len(rows))
+    return [mask[:size] for mask, size in zip(masks, sizes, strict=True)]
 
 
-def _rank(size, q_p):
-    """`floor((size - 1) q_p)`, in float64: the rank, from 0, of the quantile's lower neighbour."""
+def _ranks(sizes, q_p):
+    """`floor((n - 1) q_p)`, in float64: the ranks, from 0, of the quantiles' lower neighbours."""
     if isinstance(q_p, (int, float)):
-        return math.floor((size - 1) * q_p)
+        return np.floor((sizes - 1) * q_p).astype("int32")
     wide = ops.cast(q_p, "float64")
     if backend.standardize_dtype(q_p.dtype) == "float32":
         # What a schedule computes as 0.95 is a little less, and would miss a whole rank.
         wide = ops.round(wide * 1e6) / 1e6
-    return ops.cast(ops.floor((size - 1) * wide), "int32")
+    return ops.cast(ops.floor((sizes - 1) * wide), "int32")
 
 
 def _is_sorted(x):
@@ -106,7 +123,8 @@ def _is_sorted(x):
 
 def _by_sorting(x, k):
     values, _ = ops.top_k(x, x.shape[-1])
-    return ops.take(values, k - 1, axis=-1)
+    place = ops.broadcast_to(ops.cast(k, "int32") - 1, x.shape[:-1])
+    return ops.take_along_axis(values, place[..., None], axis=-1)[..., 0]
 
 
 def _turned(bits):

@@ -92,20 +92,37 @@ def test_a_gradient_takes_few_passes(monkeypatch):
     assert len(passes) <= 5 * 9
 
 
-def test_masks_of_many_gradients_are_those_of_each():
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_masks_of_many_gradients_are_those_of_each(mode):
+    """Also where they are stacked with longer ones."""
     random = np.random.default_rng(0)
-    shapes = [(3, 3, 16, 16), (40, 50), (3, 3, 16, 16), (7,), (2304,), (1, 1), (7,), (70, 90)]
+    shapes = [(3, 3, 16, 16), (40, 50), (3, 3, 16, 16), (7,), (2304,), (1, 1), (7,), (70, 90), (5,)]
     gradients = [tf.constant(random.normal(size=shape).astype("float32")) for shape in shapes]
-    masks = zscore_masks(gradients, 0.9)
-    for gradient, mask in zip(gradients, masks, strict=True):
+    find = zscore_masks
+    if mode != "eager":
+        find = tf.function(find, jit_compile=mode == "xla", autograph=False)
+    for gradient, mask in zip(gradients, find(gradients, 0.9), strict=True):
         np.testing.assert_array_equal(mask, zscore_mask(gradient, 0.9))
         assert mask.shape == gradient.shape
 
 
-def test_large_gradients_are_not_stacked_beyond_the_limit(monkeypatch):
+def test_stacks_are_limited(monkeypatch):
     monkeypatch.setattr(selection, "STACKED", 5000)
-    gradients = [tf.zeros((2000,))] * 5 + [tf.zeros((9000,))] * 2
-    assert list(selection._of_equal_length(gradients)) == [[0, 1], [2, 3], [4], [5], [6]]
+    sizes = [2000, 9000, 1000, 2000, 2000, 9000, 400, 3, 300, 1, 250]
+    groups = selection._groups([tf.zeros((size,)) for size in sizes])
+    assert [[sizes[i] for i in group] for group in groups] == [
+        [9000],
+        [9000],
+        [2000, 2000],
+        [2000, 1000],
+        [400, 300, 250],
+        [3, 1],
+    ]
+
+
+def test_only_gradients_of_the_same_dtype_are_stacked():
+    gradients = [tf.zeros((9,)), tf.zeros((9,), "float64"), tf.zeros((9,))]
+    assert selection._groups(gradients) == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -130,8 +147,9 @@ def test_rank_of_a_tensor_is_that_of_the_number(dtype):
     for q_p in (0.05, 0.1, 0.35, 0.7, 0.9, 0.95, 0.99, 0.999):
         for size in (2, 21, 101, 1001, 2304, 20_001, 2_359_297, 16_000_001):
             expected = math.floor((size - 1) * q_p)
-            assert selection._rank(size, q_p) == expected
-            assert int(selection._rank(size, tf.constant(q_p, dtype))) == expected
+            assert selection._ranks(np.array([size]), q_p) == [expected]
+            found = selection._ranks(np.array([size]), tf.constant(q_p, dtype))
+            np.testing.assert_array_equal(found, [expected])
 
 
 @pytest.mark.parametrize("q_p", [0.5, 0.9, 0.95])

@@ -96,33 +96,25 @@ class TwoPassStep:
         self.sharpness_tracker.update_state(
             sharpness, sample_weight=size * tf.cast(perturbing, "int32")
         )
+        with _keras.outside_of_graph():
+            _keras.build_metrics(self, y, outcome.y_pred)
         return self.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
-
-    def make_train_function(self, force=False):
-        # A graph whose first trace creates variables is traced a second time.
-        if _keras.is_built(self):
-            with self.distribute_strategy.scope():
-                self._create_state()
-        return super().make_train_function(force)
 
     def _prepare(self, batch):
         """The trainable variables, after creating what the model, rule and optimizer lack."""
-        if not _keras.is_built(self):
-            _keras.build(self, batch[0])
-        if not self.trainable_variables:
-            raise ValueError(
-                f"`{self.name}` has no trainable weights: there is nothing to perturb or to train. "
-                "Unfreeze a layer before calling `compile()`."
-            )
-        with tf.init_scope():
-            self._create_state()
-        return self.trainable_variables
-
-    def _create_state(self):
-        """Creates the variables of rule and optimizer."""
-        self.perturbation.build(self.trainable_variables)
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        with _keras.outside_of_graph():
+            if not _keras.is_built(self):
+                _keras.build(self, batch[0])
+            variables = self.trainable_variables
+            if not variables:
+                raise ValueError(
+                    f"`{self.name}` has no trainable weights: there is nothing to perturb or to "
+                    "train. Unfreeze a layer before calling `compile()`."
+                )
+            self.perturbation.build(variables)
+            if not self.optimizer.built:
+                self.optimizer.build(variables)
+        return variables
 
 
 def _values(variables, scope=None):

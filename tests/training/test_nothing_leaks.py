@@ -39,16 +39,18 @@ class FailsWhenShifted(layers.Layer):
 
 @pytest.mark.parametrize("where", ["forward", "backward"])
 @pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
-def test_exception_in_second_pass_changes_nothing(mode, where):
+@pytest.mark.parametrize("arguments", [{}, {"perturb_every": 2, "micro_batches": 2}], ids=str)
+def test_exception_in_second_pass_changes_nothing(mode, where, arguments):
     inputs = keras.Input((4,))
     failing = FailsWhenShifted(where)
     x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Dense(4)(inputs)))
     net = keras.Model(inputs, layers.Dense(1)(failing(x)))
-    model = SharpnessAwareModel(net, FriendlySAM(rho=0.5))
+    model = SharpnessAwareModel(net, FriendlySAM(rho=0.5), **arguments)
     model.compile("adamw", "mse", **mode)
     x, y = np.random.normal(size=(8, 4)).astype("float32"), np.ones((8, 1), "float32")
     failing.limit.assign(100.0)
-    model.train_on_batch(x, y)
+    for _ in range(2):
+        model.train_on_batch(x, y)
     failing.w.assign(np.ones(4))
     failing.limit.assign(1e-6)
 

@@ -189,3 +189,16 @@ def test_steps_per_execution_and_partial_batches():
         ).history
         losses.append(history["loss"])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sequential", "unbuilt_sequential", "subclassed"])
+def test_step_is_traced_once(name):
+    """Whatever variables it finds missing: TensorFlow would trace it again."""
+    case, traces = CASES[name], []
+    model = SharpnessAwareModel(case.build(), "friendly_sam")
+    step = model.train_step
+    model.train_step = lambda data: traces.append(1) or step(data)
+    model.compile("adamw", case.loss, metrics=["accuracy"])
+    for _ in range(2):
+        model.fit(case.x, case.y, batch_size=4, verbose=0)
+    assert len(traces) == 1
