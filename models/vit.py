@@ -17,9 +17,11 @@ class ClassTokenAndPositions(layers.Layer):
 
     def build(self, input_shape):
         _, patches, channels = input_shape
-        self.token = self.add_weight((1, 1, channels), "zeros", name="token")
+        self.token = self.add_weight(shape=(1, 1, channels), initializer="zeros", name="token")
         self.positions = self.add_weight(
-            (1, 1 + patches, channels), initializers.RandomNormal(stddev=0.02), name="positions"
+            shape=(1, 1 + patches, channels),
+            initializer=initializers.RandomNormal(stddev=0.02),
+            name="positions",
         )
 
     def compute_output_shape(self, input_shape):

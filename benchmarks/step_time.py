@@ -1,0 +1,117 @@
+"""Time, memory and compilation of a training step: AdamW, the rules, and other libraries' SAM.
+
+    pip install -e ".[peers]"
+    python benchmarks/step_time.py step-time.json
+
+Every row is a process of its own (`steps/worker.py`). Those of one network and mode live together
+and take their steps in turns, so that ratios within a round are of the same minute; no two steps
+run at once. Where a library is not installed its cells stay empty. What has been measured is
+written to the file after each network and mode; given again, the command goes on from there. The
+tables (medians over the rounds) are printed as Markdown.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+from steps import tables
+
+HERE = pathlib.Path(__file__).parent
+BATCH_SIZES = {
+    "resnet56": 128,
+    "resnet110": 64,
+    "vgg16_bn": 128,
+    "vit_7_8_8_384": 64,
+    "vit_7_8_12_768": 16,
+}
+OURS = [("keras3", method) for method in ("AdamW", "SAM", "ASAM", "Friendly-SAM", "ZSharp")]
+PEERS = {
+    "graph": [
+        ("keras2", "AdamW"),
+        ("keras2", "SAM"),
+        ("pytorch", "SAM"),
+        ("pytorch", "Friendly-SAM"),
+        ("pytorch", "ZSharp"),
+    ],
+    "xla": [("keras2", "AdamW"), ("keras2", "SAM")],
+}
+
+
+class Row:
+    """A process that takes steps of one library, method, network and mode."""
+
+    def __init__(self, *spec):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "steps.worker", *map(str, spec)],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.result = {**self._answer(), "seconds": [], "peaks": []}
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{' '.join(self._process.args)} ended without an answer")
+        return json.loads(line)
+
+    def step(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        for name, value in self._answer().items():
+            self.result[name].append(value)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.communicate()
+
+
+def measure(network, mode, rounds):
+    """What the rows of one network and mode answered, by library and method."""
+    rows = {}
+    with contextlib.ExitStack() as stack:
+        for library, method in (*OURS, *PEERS[mode]):
+            row = stack.enter_context(Row(library, network, method, mode, BATCH_SIZES[network]))
+            if "missing" not in row.result:
+                rows[f"{library} {method}"] = row
+        for _ in range(rounds):
+            for row in rows.values():
+                row.step()
+    return {name: row.result for name, row in rows.items()}
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=pathlib.Path, help="JSON file, to go on from or to make")
+    parser.add_argument("--networks", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
+    parser.add_argument("--rounds", type=int, default=7)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    results = {"machine": f"{os.cpu_count()} cores, {platform.machine()}", "measured": {}}
+    if options.results.exists():
+        results = json.loads(options.results.read_text(encoding="utf-8"))
+    for network in options.networks:
+        for mode in PEERS:
+            name = f"{network} {BATCH_SIZES[network]} {mode}"
+            if name not in results["measured"]:
+                print(f"{name} ...", file=sys.stderr)
+                results["measured"][name] = measure(network, mode, options.rounds)
+                options.results.write_text(json.dumps(results), encoding="utf-8")
+    print(tables.all_of(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training steps to be timed, one module per library; each has a function `step`."""
