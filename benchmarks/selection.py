@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from keras_zsharp._bits import from_bits, to_bits
+from keras_zsharp._backend import from_bits, to_bits
 from keras_zsharp.search import kth_largest_key
 
 Q_P = 0.95

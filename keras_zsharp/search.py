@@ -2,9 +2,12 @@
 
 A sorted sample tells about where the k-th largest key is and how densely keys lie there. Each pass
 counts the keys above a pivot, which is then moved as far as the count was off, by linear
-interpolation. The number of keys between the two nearest pivots falls to about its square root
-every time: for two million keys of a gradient four to seven passes do. Where interpolation stalls
-(ties, gaps), it takes turns with steps to the next smaller key and with halving the interval.
+interpolation: the number of keys in between falls to about its square root every time. Once few
+are left, one more pass takes them: the keys are cut into chunks, and of each chunk the one nearest
+to the last pivot is kept, so that the wanted one can be read from a short list. A last count tells
+whether two of them were in one chunk; then the same is done from the other side. For two million
+keys of a gradient these are five passes. Ties and gaps, where interpolation stalls, are met by the
+nearest keys as well, and by halving the interval.
 
 Everything is a function of static shapes and compiles under XLA; rows are searched together.
 """
@@ -13,69 +16,87 @@ import math
 
 from keras import ops
 
-from keras_zsharp._bits import from_bits, to_bits
+from keras_zsharp._backend import count_true, from_bits, to_bits
 
-LOWEST, HIGHEST = -(2**31), 2**31 - 1
-SAMPLE = 8
+BELOW, HIGHEST = -1, 2**31 - 1
+"""A key below all patterns, and the highest of them."""
+SAMPLE = 4
 """The sample has about SAMPLE * sqrt(n) keys."""
-STEPPING, HALVING = 8, 12
-"""From these passes on, interpolation takes turns."""
+CHUNK = 32
+"""A count in a chunk fits into int8, and XLA reduces so many at once in one fused loop."""
+NEAREST = 128
+"""So many keys, of as many chunks, are looked through for the wanted one."""
+STALLED, HALVING = 5, 12
+"""From these passes on, interpolation takes turns with the nearest keys, and with halving."""
+
+_SIGN = -(2**31)
+_NORMAL = 0x00800000
+_FARTHEST = 0x7F7FFFFF - _NORMAL
+"""Up to this one, distances are ordered as the normal floats of bit patterns `_NORMAL` higher."""
 
 
 def kth_largest_key(keys, k):
     """The `k`-th largest of each row of `keys`.
 
     Args:
-        keys: int32 tensor of static shape (rows, n): the bit patterns of floats, such that their
-            order is that of the floats where these are positive. Other keys slow the search down.
-        k: int, or int32 tensor of shape () or (rows,): `1 <= k <= n`.
+        keys: int32 tensor of static shape (rows, n): bit patterns of floats without a sign, which
+            are ordered as the floats are; -1 for what is below all of them.
+        k: int, or int32 tensor of shape () or (rows,): at least 1, and at most as many as there
+            are patterns in the row.
 
     Returns:
         int32 tensor of shape (rows,).
     """
     rows, size = keys.shape
     k = ops.broadcast_to(ops.cast(k, "int32"), (rows,))
-    pivot, slope, tied = _from_sample(keys, k)
+    start, slope, tied = _from_sample(keys, k)
+    padded = ops.pad(keys, [[0, 0], [0, -size % CHUNK]], constant_values=BELOW)
+    chunks = ops.reshape(padded, (rows, -1, CHUNK))
+    # More would often share a chunk.
+    listed = min(NEAREST, math.isqrt(chunks.shape[1]))
 
     def full(value):
         return ops.full((rows,), value, "int32")
 
-    # Of the bounds, `above_low >= k` and `above_high < k` count the keys above them.
-    def body(step, low, above_low, high, above_high, pivot):
-        above = _count(keys, pivot)
-        enough = above >= k
-        low, above_low = _choose(enough & (pivot > low), (pivot, above), (low, above_low))
-        high, above_high = _choose(~enough & (pivot < high), (pivot, above), (high, above_high))
-        stepping = (step >= STEPPING) & (step % 2 == 0)
-        high = ops.cond(stepping, lambda: _largest_up_to(keys, high), lambda: high)
+    # The wanted key is above `low` and not above `high`. Of keys above them there are at most
+    # `above_low` >= k and at least `above_high` < k; above the last pivot there are `above`.
+    def body(step, low, above_low, high, above_high, pivot, above):
+        from_high, from_low = k - above_high, above_low - k + 1
+        halving = (step >= HALVING) & (step % 4 == 3)
 
         # A pivot with c keys above it lies between ranks c and c + 1. Interpolate between the
         # bounds; before there are two, trust the sample, but go farther each time.
         at_low, at_high = from_bits(low), from_bits(high)
-        share = (_float(k) - 0.5 - _float(above_high)) / _float(above_low - above_high)
+        share = (_float(from_high) - 0.5) / _float(above_low - above_high)
         between = at_high - (at_high - at_low) * share
-        beyond = from_bits(pivot) + slope * (1 + _float(step)) * (_float(above) + 0.5 - _float(k))
-        bounded = (low > LOWEST) & (high < HIGHEST)
-        following = to_bits(ops.where(bounded, between, beyond))
-
-        middle = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
-        usable = (following > low) & (following < high)
-        halving = (step >= HALVING) & (step % 4 == 3)
-        following = ops.where(usable & ~halving, following, middle)
+        off = slope * _float(step) * (_float(above - k) + 0.5)
+        bounded = (low > BELOW) & (high < HIGHEST)
+        pivot = to_bits(ops.where(bounded, between, from_bits(pivot) + off))
         # A key that many share is its own next smaller one: ask for what lies below.
-        following = ops.where(stepping | ((step == 0) & tied & ~enough), high - 1, following)
-        return step + 1, low, above_low, high, above_high, following
+        pivot = ops.where((step == 1) & tied & (above < k), high - 1, pivot)
+        pivot = ops.where(step == 0, start, pivot)
+        usable = (pivot > low) & (pivot < high) & ~halving
+        middle = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
+        pivot = ops.where(usable, pivot, middle)
 
-    def searching(step, low, above_low, high, above_high, pivot):
-        return ~ops.all((above_low == k) | (above_high == k - 1) | (low == high - 1))
+        few = (ops.minimum(from_high, from_low) <= listed) | (low == high - 1)
+        stalled = (step >= STALLED) & (step % 2 == 1)
+        low, high, pivot = ops.cond(
+            (ops.all(few) | stalled) & ~halving,
+            lambda: _nearest(chunks, listed, low, from_low, high, from_high, pivot),
+            lambda: (low, high, pivot),
+        )
+        above = _count(chunks, pivot)
+        enough = above >= k
+        low, above_low = _choose(enough & (pivot > low), (pivot, above), (low, above_low))
+        high, above_high = _choose(~enough & (pivot < high), (pivot, above), (high, above_high))
+        return step + 1, low, above_low, high, above_high, pivot, above
 
-    start = (ops.zeros((), "int32"), full(LOWEST), full(size), full(HIGHEST), full(0), pivot)
-    _, low, above_low, high, above_high, _ = ops.while_loop(searching, body, start)
-    # Exactly k keys are above `low`, or less than k above `high` and none but the wanted between.
-    above = (above_low == k) & (above_high != k - 1)
-    smallest = ops.cond(ops.any(above), lambda: _smallest_above(keys, low), lambda: low)
-    largest = ops.cond(ops.all(above), lambda: high, lambda: _largest_up_to(keys, high))
-    return ops.where(above, smallest, largest)
+    def searching(step, low, above_low, high, above_high, pivot, above):
+        return ~ops.all(low == high - 1)
+
+    bounds = (full(BELOW), full(size), full(HIGHEST), full(0))
+    return ops.while_loop(searching, body, (ops.zeros((), "int32"), *bounds, start, k))[3]
 
 
 def _from_sample(keys, k):
@@ -100,16 +121,39 @@ def _from_sample(keys, k):
     return at(place), distance / (2 * width * size / count), tied
 
 
-def _count(keys, pivot):
-    return ops.sum(ops.cast(keys > pivot[:, None], "int32"), axis=-1)
+def _count(chunks, pivot):
+    """How many keys of each row are above its pivot."""
+    above = count_true(chunks > pivot[:, None, None])
+    return ops.sum(ops.cast(above, "int32"), axis=-1)
 
 
-def _largest_up_to(keys, high):
-    return ops.max(ops.where(keys <= high[:, None], keys, LOWEST), axis=-1)
+def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
+    """Bounds and pivot from the keys next to the nearer bound, at most one of each chunk.
 
+    The wanted key is the `from_high`-th from `high` downwards and the `from_low`-th from `low`
+    upwards. As many chunks have a key at most as far from there as it is, if not several.
+    """
+    down = from_high <= from_low
+    wanted = ops.minimum(from_high, from_low)
+    # Distances are unsigned: keys on the other side of the bound wrap around to the farthest.
+    bound = ops.bitwise_xor(ops.where(down, high, low), _SIGN)
+    distances = bound[:, None, None] - chunks
+    distances = ops.where(
+        down[:, None], ops.min(distances, axis=-1), ops.bitwise_not(ops.max(distances, axis=-1))
+    )
+    # XLA has a fast top_k for floats alone.
+    distances = ops.bitwise_xor(ops.minimum(distances, _SIGN + _FARTHEST), _SIGN)
+    nearest, _ = ops.top_k(-from_bits(distances + _NORMAL), listed)
+    place = ops.minimum(wanted, listed)[:, None] - 1
+    distance = to_bits(-ops.take_along_axis(nearest, place, axis=-1)[:, 0]) - _NORMAL
 
-def _smallest_above(keys, low):
-    return ops.min(ops.where(keys > low[:, None], keys, HIGHEST), axis=-1)
+    key = ops.where(down, high - distance, low + 1 + distance)
+    inside = (distance < _FARTHEST) & (key > low) & (key <= high)
+    known = inside & (wanted <= listed)
+    low = ops.where(known & down, key - 1, low)
+    high = ops.where(known & ~down, key, high)
+    pivot = ops.clip(ops.where(down, key, key - 1), low + 1, high - 1)
+    return low, high, ops.where(inside, pivot, otherwise)
 
 
 def _choose(condition, new, old):

@@ -5,11 +5,14 @@ import math
 import numpy as np
 from keras import backend, ops
 
-from keras_zsharp._bits import from_bits, to_bits
-from keras_zsharp.search import kth_largest_key
+from keras_zsharp._backend import from_bits, to_bits
+from keras_zsharp.search import BELOW, kth_largest_key
 
 SORTED = 1024
 """Up to this length, rows are sorted rather than searched."""
+
+SIGN = -(2**31)
+"""The sign bit."""
 
 STACKED = 2**22
 """Gradients are selected from together up to so many elements."""
@@ -33,10 +36,15 @@ def kth_largest(x, k):
     x = ops.convert_to_tensor(x)
     if _is_sorted(x):
         return _by_sorting(x, k)
-    rows = to_bits(ops.cast(ops.reshape(x, [-1, x.shape[-1]]), "float32"))
-    # Bit patterns are ordered as integers; those of negative numbers the other way round.
-    keys = kth_largest_key(_turned(rows), k)
-    return ops.cast(ops.reshape(from_bits(_turned(keys)), x.shape[:-1]), x.dtype)
+    bits = to_bits(ops.cast(ops.reshape(x, [-1, x.shape[-1]]), "float32"))
+    size = bits.shape[-1]
+    # Among the elements of the wanted one's sign; of negative ones, the magnitudes.
+    positive = k <= ops.sum(ops.cast(bits >= 0, "int32"), axis=-1)
+    signs = ops.where(positive, 0, SIGN)
+    keys = ops.maximum(ops.bitwise_xor(bits, signs[:, None]), BELOW)
+    found = kth_largest_key(keys, ops.where(positive, k, size + 1 - k))
+    found = from_bits(ops.bitwise_xor(found, signs))
+    return ops.cast(ops.reshape(found, x.shape[:-1]), x.dtype)
 
 
 def zscore_masks(gradients, q_p):
@@ -90,16 +98,16 @@ def _row_masks(rows, q_p):
     stacked = ops.stack([ops.pad(row, [[0, longest - row.shape[0]]]) for row in rows])
     mean = ops.sum(stacked, axis=-1) / ops.cast(sizes, stacked.dtype)
     deviation = ops.abs(stacked - mean[:, None])
-    if sizes.min() < longest:
-        inside = ops.arange(longest) < sizes[:, None]
-        deviation = ops.where(inside, deviation, -1)
+    inside = ops.arange(longest) < sizes[:, None]
     k = sizes - _ranks(sizes, q_p)
     if _is_sorted(deviation):
-        threshold = _by_sorting(deviation, k)
+        threshold = _by_sorting(ops.where(inside, deviation, -1), k)
     else:
         # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
-        keys = kth_largest_key(to_bits(ops.cast(deviation, "float32")), k)
-        threshold = ops.cast(from_bits(keys), stacked.dtype)
+        keys = to_bits(ops.cast(deviation, "float32"))
+        if sizes.min() < longest:
+            keys = ops.where(inside, keys, BELOW)
+        threshold = ops.cast(from_bits(kth_largest_key(keys, k)), stacked.dtype)
     threshold = ops.where(q_p > 0, threshold, -ops.ones_like(threshold))
     masks = ops.unstack(deviation > threshold[:, None], len(rows))
     return [mask[:size] for mask, size in zip(masks, sizes, strict=True)]
@@ -126,7 +134,3 @@ def _by_sorting(x, k):
     place = ops.broadcast_to(ops.cast(k, "int32") - 1, x.shape[:-1])
     return ops.take_along_axis(values, place[..., None], axis=-1)[..., 0]
 
-
-def _turned(bits):
-    """Its own inverse."""
-    return ops.where(bits < 0, ops.bitwise_xor(bits, 0x7FFFFFFF), bits)
