@@ -3,7 +3,7 @@
     python benchmarks/selection.py
 
 For gradients of the shapes of VGG-16/BN and ResNet-110, alone or stacked as the rule does it:
-`keras_zsharp.search.kth_largest_key`, `tf.math.top_k` and, for scale, `numpy.partition`. Both of
+`keras_zsharp.search.kth_largest_keys`, `tf.math.top_k` and, for scale, `numpy.partition`. Both of
 the former in a graph and under XLA. Rounds alternate; medians and the ratios of the same round are
 printed as Markdown.
 """
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_zsharp._backend import from_bits, to_bits
-from keras_zsharp.search import kth_largest_key
+from keras_zsharp.search import kth_largest_keys
 
 Q_P = 0.95
 SHAPES = {
@@ -36,7 +36,7 @@ def methods(k):
     """Functions from deviations of shape (rows, n) to the k-th largest of each row."""
 
     def search(x):
-        return from_bits(kth_largest_key(to_bits(x), k))
+        return from_bits(kth_largest_keys([to_bits(x)], [k])[0])
 
     def top_k(x):
         return tf.math.top_k(x, k).values[:, -1]

@@ -1,4 +1,4 @@
-"""Finding an order statistic by counting, in a handful of passes over the data.
+"""Finding order statistics by counting, in a handful of passes over the data.
 
 A sorted sample tells about where the k-th largest key is and how densely keys lie there. Each pass
 counts the keys above a pivot, which is then moved as far as the count was off, by linear
@@ -9,11 +9,13 @@ whether two of them were in one chunk; then the same is done from the other side
 keys of a gradient these are five passes. Ties and gaps, where interpolation stalls, are met by the
 nearest keys as well, and by halving the interval.
 
-Everything is a function of static shapes and compiles under XLA; rows are searched together.
+All rows are searched together, of whatever lengths, in one loop: few operations to trace and to
+compile. Everything is a function of static shapes and compiles under XLA.
 """
 
 import math
 
+import numpy as np
 from keras import ops
 
 from keras_zsharp._backend import count_true, from_bits, to_bits
@@ -35,34 +37,35 @@ _FARTHEST = 0x7F7FFFFF - _NORMAL
 """Up to this one, distances are ordered as the normal floats of bit patterns `_NORMAL` higher."""
 
 
-def kth_largest_key(keys, k):
-    """The `k`-th largest of each row of `keys`.
+def kth_largest_keys(groups, ranks):
+    """The k-th largest key of each row.
 
     Args:
-        keys: int32 tensor of static shape (rows, n): bit patterns of floats without a sign, which
-            are ordered as the floats are; -1 for what is below all of them.
-        k: int, or int32 tensor of shape () or (rows,): at least 1, and at most as many as there
-            are patterns in the row.
+        groups: List of int32 tensors of static shapes (rows, n), where rows and n may differ: bit
+            patterns of floats without a sign, which are ordered as the floats are; -1 for what is
+            below all of them.
+        ranks: List of the k of each group, int or int32 tensor of shape () or (rows,): at least 1,
+            and at most as many as there are patterns in the row.
 
     Returns:
-        int32 tensor of shape (rows,).
+        List of int32 tensors of shapes (rows,).
     """
-    rows, size = keys.shape
-    k = ops.broadcast_to(ops.cast(k, "int32"), (rows,))
-    start, slope, tied = _from_sample(keys, k)
-    padded = ops.pad(keys, [[0, 0], [0, -size % CHUNK]], constant_values=BELOW)
-    chunks = ops.reshape(padded, (rows, -1, CHUNK))
-    # More would often share a chunk.
-    listed = min(NEAREST, math.isqrt(chunks.shape[1]))
-
-    def full(value):
-        return ops.full((rows,), value, "int32")
+    ranks = [
+        ops.broadcast_to(ops.cast(k, "int32"), keys.shape[:1])
+        for keys, k in zip(groups, ranks, strict=True)
+    ]
+    samples = [_from_sample(keys, k) for keys, k in zip(groups, ranks, strict=True)]
+    first, slope, tied = (ops.concatenate(parts) for parts in zip(*samples, strict=True))
+    chunks, k = [_chunks(keys) for keys in groups], ops.concatenate(ranks)
+    # More than so many would often share a chunk.
+    listed = [min(NEAREST, max(1, math.isqrt(c.shape[1]) // 2)) for c in chunks]
+    sizes = np.repeat([keys.shape[1] for keys in groups], [keys.shape[0] for keys in groups])
+    listed = np.repeat(listed, [keys.shape[0] for keys in groups])
 
     # The wanted key is above `low` and not above `high`. Of keys above them there are at most
     # `above_low` >= k and at least `above_high` < k; above the last pivot there are `above`.
     def body(step, low, above_low, high, above_high, pivot, above):
         from_high, from_low = k - above_high, above_low - k + 1
-        halving = (step >= HALVING) & (step % 4 == 3)
 
         # A pivot with c keys above it lies between ranks c and c + 1. Interpolate between the
         # bounds; before there are two, trust the sample, but go farther each time.
@@ -74,7 +77,8 @@ def kth_largest_key(keys, k):
         pivot = to_bits(ops.where(bounded, between, from_bits(pivot) + off))
         # A key that many share is its own next smaller one: ask for what lies below.
         pivot = ops.where((step == 1) & tied & (above < k), high - 1, pivot)
-        pivot = ops.where(step == 0, start, pivot)
+        pivot = ops.where(step == 0, first, pivot)
+        halving = (step >= HALVING) & (step % 4 == 3)
         usable = (pivot > low) & (pivot < high) & ~halving
         middle = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
         pivot = ops.where(usable, pivot, middle)
@@ -86,7 +90,7 @@ def kth_largest_key(keys, k):
             lambda: _nearest(chunks, listed, low, from_low, high, from_high, pivot),
             lambda: (low, high, pivot),
         )
-        above = _count(chunks, pivot)
+        above = _of_rows(_count, chunks, pivot)
         enough = above >= k
         low, above_low = _choose(enough & (pivot > low), (pivot, above), (low, above_low))
         high, above_high = _choose(~enough & (pivot < high), (pivot, above), (high, above_high))
@@ -95,8 +99,12 @@ def kth_largest_key(keys, k):
     def searching(step, low, above_low, high, above_high, pivot, above):
         return ~ops.all(low == high - 1)
 
-    bounds = (full(BELOW), full(size), full(HIGHEST), full(0))
-    return ops.while_loop(searching, body, (ops.zeros((), "int32"), *bounds, start, k))[3]
+    def full(value):
+        return ops.full(k.shape, value, "int32")
+
+    bounds = (full(BELOW), ops.cast(sizes, "int32"), full(HIGHEST), full(0))
+    start = (ops.zeros((), "int32"), *bounds, first, k)
+    return _by_group(ops.while_loop(searching, body, start)[3], chunks)
 
 
 def _from_sample(keys, k):
@@ -111,14 +119,30 @@ def _from_sample(keys, k):
     count = sample.shape[1]
     place = ops.cast(_float(size - k) * (count / size), "int32")
     width = max(count // 32, 1)
+    places = place[:, None] + np.array([0, -1, 1, -width, width], "int32")
+    found = ops.take_along_axis(sample, ops.clip(places, 0, count - 1), axis=-1)
+    tied = (found[:, 0] == found[:, 1]) | (found[:, 0] == found[:, 2])
+    distance = from_bits(found[:, 4]) - from_bits(found[:, 3])
+    return found[:, 0], distance / (2 * width * size / count), tied
 
-    def at(place):
-        place = ops.clip(place, 0, count - 1)[:, None]
-        return ops.take_along_axis(sample, place, axis=-1)[:, 0]
 
-    distance = from_bits(at(place + width)) - from_bits(at(place - width))
-    tied = (at(place) == at(place - 1)) | (at(place) == at(place + 1))
-    return at(place), distance / (2 * width * size / count), tied
+def _chunks(keys):
+    rows, size = keys.shape
+    if size % CHUNK:
+        keys = ops.pad(keys, [[0, 0], [0, -size % CHUNK]], constant_values=BELOW)
+    return ops.reshape(keys, (rows, -1, CHUNK))
+
+
+def _by_group(values, chunks):
+    """`values` of all rows as a list of those of each group."""
+    ends = np.cumsum([c.shape[0] for c in chunks]).tolist()
+    return [values[end - c.shape[0] : end] for end, c in zip(ends, chunks, strict=True)]
+
+
+def _of_rows(function, chunks, *values):
+    """`function` of each group's chunks and of its rows' `values`, for all rows."""
+    values = zip(*(_by_group(value, chunks) for value in values), strict=True)
+    return ops.concatenate([function(c, *v) for c, v in zip(chunks, values, strict=True)])
 
 
 def _count(chunks, pivot):
@@ -135,17 +159,8 @@ def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
     """
     down = from_high <= from_low
     wanted = ops.minimum(from_high, from_low)
-    # Distances are unsigned: keys on the other side of the bound wrap around to the farthest.
-    bound = ops.bitwise_xor(ops.where(down, high, low), _SIGN)
-    distances = bound[:, None, None] - chunks
-    distances = ops.where(
-        down[:, None], ops.min(distances, axis=-1), ops.bitwise_not(ops.max(distances, axis=-1))
-    )
-    # XLA has a fast top_k for floats alone.
-    distances = ops.bitwise_xor(ops.minimum(distances, _SIGN + _FARTHEST), _SIGN)
-    nearest, _ = ops.top_k(-from_bits(distances + _NORMAL), listed)
-    place = ops.minimum(wanted, listed)[:, None] - 1
-    distance = to_bits(-ops.take_along_axis(nearest, place, axis=-1)[:, 0]) - _NORMAL
+    place = ops.minimum(wanted, listed) - 1
+    distance = _of_rows(_distance, chunks, listed, down, ops.where(down, high, low), place)
 
     key = ops.where(down, high - distance, low + 1 + distance)
     inside = (distance < _FARTHEST) & (key > low) & (key <= high)
@@ -154,6 +169,22 @@ def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
     high = ops.where(known & ~down, key, high)
     pivot = ops.clip(ops.where(down, key, key - 1), low + 1, high - 1)
     return low, high, ops.where(inside, pivot, otherwise)
+
+
+def _distance(chunks, listed, down, bound, place):
+    """How far from its bound each row has the key of that place among the nearest of the chunks.
+
+    0 for a key at the bound, going down, and for one next to it, going up.
+    """
+    # Distances are unsigned: keys on the other side of the bound wrap around to the farthest.
+    distances = ops.bitwise_xor(bound, _SIGN)[:, None, None] - chunks
+    distances = ops.where(
+        down[:, None], ops.min(distances, axis=-1), ops.bitwise_not(ops.max(distances, axis=-1))
+    )
+    # XLA has a fast top_k for floats alone.
+    distances = ops.bitwise_xor(ops.minimum(distances, _SIGN + _FARTHEST), _SIGN)
+    nearest, _ = ops.top_k(-from_bits(distances + _NORMAL), int(listed[0]))
+    return to_bits(-ops.take_along_axis(nearest, place[:, None], axis=-1)[:, 0]) - _NORMAL
 
 
 def _choose(condition, new, old):

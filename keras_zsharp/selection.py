@@ -6,7 +6,7 @@ import numpy as np
 from keras import backend, ops
 
 from keras_zsharp._backend import from_bits, to_bits
-from keras_zsharp.search import BELOW, kth_largest_key
+from keras_zsharp.search import BELOW, kth_largest_keys
 
 SORTED = 1024
 """Up to this length, rows are sorted rather than searched."""
@@ -42,7 +42,7 @@ def kth_largest(x, k):
     positive = k <= ops.sum(ops.cast(bits >= 0, "int32"), axis=-1)
     signs = ops.where(positive, 0, SIGN)
     keys = ops.maximum(ops.bitwise_xor(bits, signs[:, None]), BELOW)
-    found = kth_largest_key(keys, ops.where(positive, k, size + 1 - k))
+    [found] = kth_largest_keys([keys], [ops.where(positive, k, size + 1 - k)])
     found = from_bits(ops.bitwise_xor(found, signs))
     return ops.cast(ops.reshape(found, x.shape[:-1]), x.dtype)
 
@@ -65,11 +65,13 @@ def zscore_masks(gradients, q_p):
     Returns:
         List of boolean tensors of the gradients' shapes.
     """
+    groups = _groups(gradients)
+    stacks = [_Stack([gradients[i] for i in members], q_p) for members in groups]
     masks = [None] * len(gradients)
-    for members in _groups(gradients):
-        rows = [ops.reshape(gradients[i], [-1]) for i in members]
-        for i, mask in zip(members, _row_masks(rows, q_p), strict=True):
-            masks[i] = ops.reshape(mask, gradients[i].shape)
+    for members, stack, thresholds in zip(groups, stacks, _thresholds(stacks), strict=True):
+        thresholds = ops.where(q_p > 0, thresholds, -ops.ones_like(thresholds))
+        for i, mask in zip(members, stack.masks(thresholds), strict=True):
+            masks[i] = mask
     return masks
 
 
@@ -91,26 +93,51 @@ def _groups(gradients):
     return groups
 
 
-def _row_masks(rows, q_p):
-    """The masks of rows of different lengths, which are filled up to the longest."""
-    sizes = np.array([row.shape[0] for row in rows])
-    longest = sizes.max()
-    stacked = ops.stack([ops.pad(row, [[0, longest - row.shape[0]]]) for row in rows])
-    mean = ops.sum(stacked, axis=-1) / ops.cast(sizes, stacked.dtype)
-    deviation = ops.abs(stacked - mean[:, None])
-    inside = ops.arange(longest) < sizes[:, None]
-    k = sizes - _ranks(sizes, q_p)
-    if _is_sorted(deviation):
-        threshold = _by_sorting(ops.where(inside, deviation, -1), k)
-    else:
-        # Not by `kth_largest`: without a sign, the bit patterns are in order as they are.
-        keys = to_bits(ops.cast(deviation, "float32"))
-        if sizes.min() < longest:
-            keys = ops.where(inside, keys, BELOW)
-        threshold = ops.cast(from_bits(kth_largest_key(keys, k)), stacked.dtype)
-    threshold = ops.where(q_p > 0, threshold, -ops.ones_like(threshold))
-    masks = ops.unstack(deviation > threshold[:, None], len(rows))
-    return [mask[:size] for mask, size in zip(masks, sizes, strict=True)]
+class _Stack:
+    """Gradients as rows that are filled up to the longest, and their deviations from the mean."""
+
+    def __init__(self, gradients, q_p):
+        self.shapes = [gradient.shape for gradient in gradients]
+        self.sizes = np.array([math.prod(shape) for shape in self.shapes])
+        self.ranks = self.sizes - _ranks(self.sizes, q_p)
+        longest = self.sizes.max()
+        self.filled = self.sizes.min() < longest
+        rows = [ops.reshape(gradient, [1, -1]) for gradient in gradients]
+        if self.filled:
+            rows = [ops.pad(row, [[0, 0], [0, longest - row.shape[1]]]) for row in rows]
+        rows = ops.concatenate(rows) if len(rows) > 1 else rows[0]
+        mean = ops.sum(rows, axis=-1) / ops.cast(self.sizes, rows.dtype)
+        self.deviations = ops.abs(rows - mean[:, None])
+
+    def without_filling(self, values, lowest):
+        if not self.filled:
+            return values
+        return ops.where(ops.arange(values.shape[1]) < self.sizes[:, None], values, lowest)
+
+    def masks(self, thresholds):
+        masks = self.deviations > thresholds[:, None]
+        return [
+            ops.reshape(masks[i, :size], shape)
+            for i, (size, shape) in enumerate(zip(self.sizes, self.shapes, strict=True))
+        ]
+
+
+def _thresholds(stacks):
+    """The deviations that have the stacks' ranks in each row."""
+    searched, keys = [], []
+    for stack in stacks:
+        if not _is_sorted(stack.deviations):
+            searched.append(stack)
+            # Without a sign, bit patterns are in order.
+            bits = to_bits(ops.cast(stack.deviations, "float32"))
+            keys.append(stack.without_filling(bits, BELOW))
+    found = iter(kth_largest_keys(keys, [stack.ranks for stack in searched]) if searched else ())
+    return [
+        _by_sorting(stack.without_filling(stack.deviations, -1), stack.ranks)
+        if _is_sorted(stack.deviations)
+        else ops.cast(from_bits(next(found)), stack.deviations.dtype)
+        for stack in stacks
+    ]
 
 
 def _ranks(sizes, q_p):
