@@ -54,13 +54,13 @@ def kth_largest_keys(groups, ranks):
         ops.broadcast_to(ops.cast(k, "int32"), keys.shape[:1])
         for keys, k in zip(groups, ranks, strict=True)
     ]
-    samples = [_from_sample(keys, k) for keys, k in zip(groups, ranks, strict=True)]
-    first, slope, tied = (ops.concatenate(parts) for parts in zip(*samples, strict=True))
     chunks, k = [_chunks(keys) for keys in groups], ops.concatenate(ranks)
+    rows = [keys.shape[0] for keys in groups]
+    sizes = np.repeat([keys.shape[1] for keys in groups], rows)
     # More than so many would often share a chunk.
     listed = [min(NEAREST, max(1, math.isqrt(c.shape[1]) // 2)) for c in chunks]
-    sizes = np.repeat([keys.shape[1] for keys in groups], [keys.shape[0] for keys in groups])
-    listed = np.repeat(listed, [keys.shape[0] for keys in groups])
+    listed = np.repeat(listed, rows)
+    first, slope, tied = _from_samples([_sample(keys) for keys in groups], sizes, k)
 
     # The wanted key is above `low` and not above `high`. Of keys above them there are at most
     # `above_low` >= k and at least `above_high` < k; above the last pivot there are `above`.
@@ -90,7 +90,7 @@ def kth_largest_keys(groups, ranks):
             lambda: _nearest(chunks, listed, low, from_low, high, from_high, pivot),
             lambda: (low, high, pivot),
         )
-        above = _of_rows(_count, chunks, pivot)
+        above = _count(chunks, pivot)
         enough = above >= k
         low, above_low = _choose(enough & (pivot > low), (pivot, above), (low, above_low))
         high, above_high = _choose(~enough & (pivot < high), (pivot, above), (high, above_high))
@@ -107,23 +107,36 @@ def kth_largest_keys(groups, ranks):
     return _by_group(ops.while_loop(searching, body, start)[3], chunks)
 
 
-def _from_sample(keys, k):
-    """A key near the wanted one, the distance from rank to rank around it, and whether it is tied.
-
-    The distance is one of floats.
-    """
+def _sample(keys):
     size = keys.shape[1]
     # An odd stride does not fall into step with a kernel's channels.
     stride = (size // min(size, SAMPLE * math.isqrt(size))) | 1
-    sample = ops.sort(keys[:, ::stride], axis=-1)
-    count = sample.shape[1]
-    place = ops.cast(_float(size - k) * (count / size), "int32")
-    width = max(count // 32, 1)
-    places = place[:, None] + np.array([0, -1, 1, -width, width], "int32")
-    found = ops.take_along_axis(sample, ops.clip(places, 0, count - 1), axis=-1)
-    tied = (found[:, 0] == found[:, 1]) | (found[:, 0] == found[:, 2])
-    distance = from_bits(found[:, 4]) - from_bits(found[:, 3])
-    return found[:, 0], distance / (2 * width * size / count), tied
+    return ops.sort(keys[:, ::stride], axis=-1)
+
+
+def _from_samples(samples, sizes, k):
+    """A key near each wanted one, the distance from rank to rank around it, and whether it is tied.
+
+    The distance is one of floats.
+    """
+    counts = np.repeat([s.shape[1] for s in samples], [s.shape[0] for s in samples])
+    widths = np.maximum(counts // 32, 1)
+    place = ops.cast(_float(sizes - k) * (counts / sizes).astype("float32"), "int32")
+    ones = np.ones_like(widths)
+    places = place[:, None] + np.stack([0 * ones, -ones, ones, -widths, widths], -1).astype("int32")
+    places = ops.clip(places, 0, (counts - 1).astype("int32")[:, None])
+    found = ops.take_along_axis(_filled(samples), places, axis=-1)
+    key, before, after, lower, upper = ops.unstack(found, 5, axis=-1)
+    ranks = (2 * widths * sizes / counts).astype("float32")
+    return key, (from_bits(upper) - from_bits(lower)) / ranks, (key == before) | (key == after)
+
+
+def _filled(groups):
+    """The groups' rows together, filled up at the end to the longest."""
+    longest = max(rows.shape[1] for rows in groups)
+    return ops.concatenate(
+        [ops.pad(rows, [[0, 0], [0, longest - rows.shape[1]]]) for rows in groups]
+    )
 
 
 def _chunks(keys):
@@ -139,16 +152,11 @@ def _by_group(values, chunks):
     return [values[end - c.shape[0] : end] for end, c in zip(ends, chunks, strict=True)]
 
 
-def _of_rows(function, chunks, *values):
-    """`function` of each group's chunks and of its rows' `values`, for all rows."""
-    values = zip(*(_by_group(value, chunks) for value in values), strict=True)
-    return ops.concatenate([function(c, *v) for c, v in zip(chunks, values, strict=True)])
-
-
 def _count(chunks, pivot):
     """How many keys of each row are above its pivot."""
-    above = count_true(chunks > pivot[:, None, None])
-    return ops.sum(ops.cast(above, "int32"), axis=-1)
+    pivots = _by_group(pivot[:, None, None], chunks)
+    above = [count_true(c > p) for c, p in zip(chunks, pivots, strict=True)]
+    return ops.concatenate([ops.sum(ops.cast(a, "int32"), axis=-1) for a in above])
 
 
 def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
@@ -159,8 +167,15 @@ def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
     """
     down = from_high <= from_low
     wanted = ops.minimum(from_high, from_low)
-    place = ops.minimum(wanted, listed) - 1
-    distance = _of_rows(_distance, chunks, listed, down, ops.where(down, high, low), place)
+    bounds = ops.where(down, high, low)
+    lists = [
+        _distances(*group)
+        for group in zip(
+            chunks, *(_by_group(v, chunks) for v in (listed, down, bounds)), strict=True
+        )
+    ]
+    place = ops.minimum(wanted, listed)[:, None] - 1
+    distance = to_bits(ops.take_along_axis(_filled(lists), place, axis=-1)[:, 0]) - _NORMAL
 
     key = ops.where(down, high - distance, low + 1 + distance)
     inside = (distance < _FARTHEST) & (key > low) & (key <= high)
@@ -171,10 +186,10 @@ def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
     return low, high, ops.where(inside, pivot, otherwise)
 
 
-def _distance(chunks, listed, down, bound, place):
-    """How far from its bound each row has the key of that place among the nearest of the chunks.
+def _distances(chunks, listed, down, bound):
+    """The least distances of chunks from the row's bound, in order, `_NORMAL` higher and as floats.
 
-    0 for a key at the bound, going down, and for one next to it, going up.
+    0 is that of a key at the bound, going down, and of one next to it, going up.
     """
     # Distances are unsigned: keys on the other side of the bound wrap around to the farthest.
     distances = ops.bitwise_xor(bound, _SIGN)[:, None, None] - chunks
@@ -183,8 +198,7 @@ def _distance(chunks, listed, down, bound, place):
     )
     # XLA has a fast top_k for floats alone.
     distances = ops.bitwise_xor(ops.minimum(distances, _SIGN + _FARTHEST), _SIGN)
-    nearest, _ = ops.top_k(-from_bits(distances + _NORMAL), int(listed[0]))
-    return to_bits(-ops.take_along_axis(nearest, place[:, None], axis=-1)[:, 0]) - _NORMAL
+    return -ops.top_k(-from_bits(distances + _NORMAL), int(listed[0]))[0]
 
 
 def _choose(condition, new, old):
