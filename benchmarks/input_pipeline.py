@@ -11,13 +11,13 @@ medians, ranges and the ratios to the tutorials' pipeline are printed as Markdow
 
 import argparse
 import os
-import platform
 import statistics
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import machine
 import numpy as np
 import tensorflow as tf
 
@@ -126,8 +126,8 @@ def main():
         standard, lambda network: keras_zsharp.SharpnessAwareModel(network, "zsharp")
     )
     print(
-        f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.version()},"
-        f" {os.cpu_count()} cores, {platform.machine()}; {options.images:,} images, batches of "
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {machine.describe()}; "
+        f"{options.images:,} images, batches of "
         f"{BATCH_SIZE}, medians of {options.rounds} rounds.\n"
     )
     print(table(measure(rows, options.rounds), per_image_name))

@@ -11,12 +11,12 @@ printed as Markdown.
 import argparse
 import math
 import os
-import platform
 import statistics
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import machine
 import numpy as np
 import tensorflow as tf
 
@@ -97,9 +97,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     print(
-        f"Python {platform.python_version()}, TensorFlow {tf.__version__}, {os.cpu_count()} cores, "
-        f"{platform.machine()}; q_p = {Q_P}, medians of {options.rounds} rounds. Ratios: top_k by "
-        "the search in a graph and under XLA, the search in a graph by `numpy.partition`.\n"
+        f"TensorFlow {tf.__version__}, {machine.describe()}; q_p = {Q_P}, medians of "
+        f"{options.rounds} rounds. Ratios: top_k by the search in a graph and under XLA, the "
+        "search in a graph by `numpy.partition`.\n"
     )
     print(table({name: measure(shape, options.rounds) for name, shape in SHAPES.items()}))
 

@@ -28,8 +28,9 @@ CHUNK = 32
 """A count in a chunk fits into int8, and XLA reduces so many at once in one fused loop."""
 NEAREST = 128
 """So many keys, of as many chunks, are looked through for the wanted one."""
-STALLED, HALVING = 5, 12
-"""From these passes on, interpolation takes turns with the nearest keys, and with halving."""
+INTERPOLATE, LIST, HALVE = 0, 1, 2
+PLAN = [0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 2, 0, 1, 0, 2]
+"""What each pass does, over and over, while more keys are left than can be listed."""
 
 _SIGN = -(2**31)
 _NORMAL = 0x00800000
@@ -61,43 +62,45 @@ def kth_largest_keys(groups, ranks):
     listed = [min(NEAREST, max(1, math.isqrt(c.shape[1]) // 2)) for c in chunks]
     listed = np.repeat(listed, rows)
     first, slope, tied = _from_samples([_sample(keys) for keys in groups], sizes, k)
+    # A key that many share is its own next smaller one: do not go on from it, but ask for less.
+    slope_downwards = ops.where(tied, 0, slope)
 
     # The wanted key is above `low` and not above `high`. Of keys above them there are at most
     # `above_low` >= k and at least `above_high` < k; above the last pivot there are `above`.
     def body(step, low, above_low, high, above_high, pivot, above):
         from_high, from_low = k - above_high, above_low - k + 1
 
-        # A pivot with c keys above it lies between ranks c and c + 1. Interpolate between the
-        # bounds; before there are two, trust the sample, but go farther each time.
-        at_low, at_high = from_bits(low), from_bits(high)
-        share = (_float(from_high) - 0.5) / _float(above_low - above_high)
-        between = at_high - (at_high - at_low) * share
-        off = slope * _float(step) * (_float(above - k) + 0.5)
-        bounded = (low > BELOW) & (high < HIGHEST)
-        pivot = to_bits(ops.where(bounded, between, from_bits(pivot) + off))
-        # A key that many share is its own next smaller one: ask for what lies below.
-        pivot = ops.where((step == 1) & tied & (above < k), high - 1, pivot)
-        pivot = ops.where(step == 0, first, pivot)
-        halving = (step >= HALVING) & (step % 4 == 3)
-        usable = (pivot > low) & (pivot < high) & ~halving
-        middle = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
-        pivot = ops.where(usable, pivot, middle)
+        def interpolate():
+            # A pivot with c keys above it lies between ranks c and c + 1. Interpolate between the
+            # bounds; before there are two, trust the sample, but go farther each time.
+            at_low, at_high = from_bits(low), from_bits(high)
+            share = (_float(from_high) - 0.5) / _float(above_low - above_high)
+            between = at_high - (at_high - at_low) * share
+            rate = _float(step) * ops.where(above < k, slope_downwards, slope)
+            beyond = from_bits(pivot) + rate * (_float(above - k) + 0.5)
+            bounded = (low > BELOW) & (high < HIGHEST)
+            return low, high, to_bits(ops.where(bounded, between, beyond))
+
+        def look_through_the_nearest():
+            return _nearest(chunks, listed, low, from_low, high, from_high)
+
+        def halve():
+            return low, high, _middle(low, high)
 
         few = (ops.minimum(from_high, from_low) <= listed) | (low == high - 1)
-        stalled = (step >= STALLED) & (step % 2 == 1)
-        low, high, pivot = ops.cond(
-            (ops.all(few) | stalled) & ~halving,
-            lambda: _nearest(chunks, listed, low, from_low, high, from_high, pivot),
-            lambda: (low, high, pivot),
-        )
+        planned = ops.take(np.array(PLAN, "int32"), step % len(PLAN))
+        turn = ops.maximum(planned, ops.cast(ops.all(few), "int32"))
+        low, high, pivot = ops.switch(turn, [interpolate, look_through_the_nearest, halve])
+        # Between the bounds, or at `low` where nothing is: a count there changes nothing.
+        pivot = ops.minimum(ops.maximum(pivot, low + 1), high - 1)
         above = _count(chunks, pivot)
         enough = above >= k
-        low, above_low = _choose(enough & (pivot > low), (pivot, above), (low, above_low))
-        high, above_high = _choose(~enough & (pivot < high), (pivot, above), (high, above_high))
+        low, above_low = _choose(enough, (pivot, above), (low, above_low))
+        high, above_high = _choose(enough, (high, above_high), (pivot, above))
         return step + 1, low, above_low, high, above_high, pivot, above
 
     def searching(step, low, above_low, high, above_high, pivot, above):
-        return ~ops.all(low == high - 1)
+        return ops.any(low < high - 1)
 
     def full(value):
         return ops.full(k.shape, value, "int32")
@@ -159,7 +162,7 @@ def _count(chunks, pivot):
     return ops.concatenate([ops.sum(ops.cast(a, "int32"), axis=-1) for a in above])
 
 
-def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
+def _nearest(chunks, listed, low, from_low, high, from_high):
     """Bounds and pivot from the keys next to the nearer bound, at most one of each chunk.
 
     The wanted key is the `from_high`-th from `high` downwards and the `from_low`-th from `low`
@@ -182,8 +185,12 @@ def _nearest(chunks, listed, low, from_low, high, from_high, otherwise):
     known = inside & (wanted <= listed)
     low = ops.where(known & down, key - 1, low)
     high = ops.where(known & ~down, key, high)
-    pivot = ops.clip(ops.where(down, key, key - 1), low + 1, high - 1)
-    return low, high, ops.where(inside, pivot, otherwise)
+    return low, high, ops.where(inside, ops.where(down, key, key - 1), _middle(low, high))
+
+
+def _middle(low, high):
+    """Their mean, whose sum might not fit into int32."""
+    return ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
 
 
 def _distances(chunks, listed, down, bound):

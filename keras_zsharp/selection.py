@@ -160,4 +160,3 @@ def _by_sorting(x, k):
     values, _ = ops.top_k(x, x.shape[-1])
     place = ops.broadcast_to(ops.cast(k, "int32") - 1, x.shape[:-1])
     return ops.take_along_axis(values, place[..., None], axis=-1)[..., 0]
-

@@ -1,6 +1,7 @@
 """Ours, and Keras' own step as `AdamW`."""
 
 import keras
+import tensorflow as tf
 
 import keras_zsharp
 
@@ -10,7 +11,7 @@ RULES = {
     "Friendly-SAM": keras_zsharp.FriendlySAM,
     "ZSharp": keras_zsharp.ZSharp,
 }
-VERSIONS = {"Keras": keras.__version__}
+VERSIONS = {"Keras": keras.__version__, "TensorFlow": tf.__version__}
 
 
 def step(network, method, mode, x, y):

@@ -99,7 +99,6 @@ _OF_OURS = {
 }
 _OF_PEERS = {
     "SAM (ms)": _step(OURS("SAM")),
-    "Keras 2 AdamW / Keras 3": _ratio("keras2 AdamW", OURS("AdamW")),
     "Keras 2 SAM / ours": _ratio("keras2 SAM", OURS("SAM")),
     "PyTorch SAM / ours": _ratio("pytorch SAM", OURS("SAM")),
     "PyTorch Friendly-SAM / ours": _ratio("pytorch Friendly-SAM", OURS("Friendly-SAM")),
