@@ -45,7 +45,7 @@ def test_table_of_networks(name):
     assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in README
 
 
-@pytest.mark.parametrize("name", ["input-pipeline", "selection"])
+@pytest.mark.parametrize("name", ["input-pipeline", "selection", "step-time"])
 def test_tables_are_the_measured_ones(name):
     assert (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8") in README
 

@@ -44,11 +44,12 @@ def rows(kind, size):
             "infinities": np.float32(1) / x.round(1),
             "two clusters": np.where(x > 0, x * np.float32(1e-6) + 1, x * np.float32(1e-6)),
             "sorted": np.sort(x, axis=1),
+            "bfloat16": (np.abs(x).view("int32") & -0x10000).view("float32"),
         }[kind]
 
 
 KINDS = """normal,positive,heavy tails,far apart,ties,two values,constant,mostly zero,infinities,
-two clusters,sorted""".replace("\n", "").split(",")
+two clusters,sorted,bfloat16""".replace("\n", "").split(",")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,46 @@ def test_nan_counts_as_the_largest():
         np.testing.assert_array_equal(kth_largest(x, k), ordered[:, 5000 - k])
 
 
-def test_a_gradient_takes_few_passes(monkeypatch):
+def counted_passes(monkeypatch):
+    """A list that grows with every pass over the data."""
     passes = []
-    count = search._count
-    monkeypatch.setattr(search, "_count", lambda *args: passes.append(1) or count(*args))
+    for name in ("_count", "_nearest"):
+        method = getattr(search._Search, name)
+        monkeypatch.setattr(
+            search._Search, name, lambda *args, of=method: passes.append(of) or of(*args)
+        )
+    return passes
+
+
+def test_a_gradient_takes_few_passes(monkeypatch):
+    passes = counted_passes(monkeypatch)
     for seed in range(5):
         x = np.abs(np.random.default_rng(seed).standard_t(4, (1, 300_000)).astype("float32"))
         kth_largest(x, 15_000)
-    assert len(passes) <= 5 * 9
+    assert len(passes) <= 5 * 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hard_rows_take_a_bounded_number_of_passes(kind, monkeypatch):
+    passes = counted_passes(monkeypatch)
+    kth_largest(rows(kind, 60_001), 3000)
+    assert len(passes) <= 60
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_rows_of_several_lengths_are_searched_together(mode):
+    """Each with a rank of its own; -1 fills up a row whose end is missing."""
+    sizes = [(2, 4096), (1, 70_001), (3, 33), (1, 1025)]
+    groups = [np.abs(rows("heavy tails", n)[:r]).view("int32") for r, n in sizes]
+    groups[0][1, 1000:] = search.BELOW
+    ranks = [np.arange(r, dtype="int32") * 6 + 20 for r, _ in sizes]
+    find = search.kth_largest_keys
+    if mode != "eager":
+        find = tf.function(find, jit_compile=mode == "xla", autograph=False)
+    found = find([tf.constant(keys) for keys in groups], [tf.constant(k) for k in ranks])
+    for keys, k, ours in zip(groups, ranks, found, strict=True):
+        ordered = np.sort(keys, axis=1)[:, ::-1]
+        np.testing.assert_array_equal(ours, np.take_along_axis(ordered, k[:, None] - 1, 1)[:, 0])
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph", "xla"])

@@ -37,7 +37,8 @@ class SharpnessAwareTraining(TwoPassStep):
       optimizer) is a multiple of k, and takes plain steps of the optimizer between: a step costs
       `1 + 1/k` passes on average instead of 2, and the weights are drawn to flat regions less.
       On plain steps the rule is not called: its averages and schedules stand still. `sharpness`
-      is the mean over the perturbed steps, 0 where an epoch has none.
+      is the mean over the perturbed steps, 0 where an epoch has none. Under XLA **on a CPU** (not
+      Keras' default there) convolutions in the branch that is taken run many times slower.
     - `micro_batches=m` splits the batch into m parts of consecutive examples. Each has a
       perturbation of its own, and the optimizer gets the mean of their second gradients, weighted
       by their sizes: the m-sharpness of the SAM paper, as m devices would compute it. Smaller

@@ -1,0 +1,113 @@
+"""The benchmark of the step: its tables, and when it refuses to go on."""
+
+import json
+import pathlib
+
+import pytest
+
+BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
+SECONDS = {"AdamW": [1.0, 2.0, 1.5], "SAM": [2.0, 3.0, 3.0], "ZSharp": [2.2, 3.0, 3.6]}
+"""The medians of the ratios, round by round: SAM / AdamW 2, ZSharp / SAM 1.1."""
+
+
+@pytest.fixture
+def step_time(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import step_time
+
+    return step_time
+
+
+def measured(**changes):
+    rows = {
+        f"keras3 {method}": {
+            "first": 10.0 * len(method),
+            "weights": 2**20,
+            "versions": {"Keras": "3.15.1"},
+            "seconds": seconds,
+            "peaks": [2**30 + 2**20 * round(10 * seconds[0])] * 3,
+        }
+        for method, seconds in SECONDS.items()
+    }
+    return {**rows, **changes}
+
+
+def cells(table):
+    header, _, *rows = (line[2:-2].split(" | ") for line in table.splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_tables(step_time):
+    results = {"machine": "a machine", "measured": {"resnet56 64 graph": measured()}}
+    about, ours, peers = step_time.tables.all_of(results).split("\n\n")
+    assert about == "Keras 3.15.1; a machine; medians of 3 rounds."
+    [row] = cells(ours)
+    assert row["network"] == "`resnet56`"
+    assert row["AdamW (ms)"] == "1,500"
+    assert row["SAM / AdamW"] == "2.00"
+    assert row["ZSharp / SAM"] == "1.10"
+    assert row["ASAM / SAM"] == ""
+    assert row["SAM compiles (s)"] == "27.0"
+    assert row["ZSharp / SAM to compile"] == "2.11"
+    assert row["SAM + copies"] == "10.0"
+    assert row["ZSharp + copies"] == "12.0"
+    [row] = cells(peers)
+    assert row["SAM (ms)"] == "3,000"
+    assert row["PyTorch ZSharp / ours"] == ""
+
+
+def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatch, capsys):
+    file, asked = tmp_path / "results.json", []
+
+    def measure(network, mode, rounds):
+        asked.append((network, mode, rounds))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return measured()
+
+    monkeypatch.setattr(step_time, "measure", measure)
+    command = [str(file), "--networks", "resnet56", "--rounds", "3"]
+    with pytest.raises(KeyboardInterrupt):
+        step_time.main(command)
+    step_time.main(command)
+    assert asked == [("resnet56", mode, 3) for mode in ("graph", "xla", "xla")]
+    assert capsys.readouterr().out.count("| `resnet56` | 64 |") == 4
+
+
+def test_machines_are_not_mixed(step_time, tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"machine": "another", "measured": {}}), encoding="utf-8")
+    with pytest.raises(ValueError, match="must be of this machine"):
+        step_time.main([str(file)])
+
+
+def test_missing_library_is_left_out(step_time):
+    with step_time.Row("no_such_library", "resnet56", "SAM", "graph", 4) as row:
+        assert row.result["missing"] == "steps.no_such_library"
+
+
+def test_networks_of_different_sizes_are_refused(step_time, monkeypatch):
+    class Row:
+        def __init__(self, library, *spec):
+            self.result = {"weights": 4 if library == "keras3" else 8}
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(step_time, "Row", Row)
+    with pytest.raises(RuntimeError, match="resnet56 differ in bytes of weights"):
+        step_time.measure("resnet56", "graph", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["AdamW", "ZSharp"])
+def test_worker_takes_steps(step_time, method):
+    with step_time.Row("keras3", "resnet56", method, "graph", 2) as row:
+        row.step()
+        row.step()
+    assert len(row.result["seconds"]) == len(row.result["peaks"]) == 2
+    assert row.result["weights"] == 4 * 853_018
+    assert 0 < min(row.result["seconds"]) < row.result["first"]
