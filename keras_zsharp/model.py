@@ -19,7 +19,9 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             `.perturbation`.
         perturb_every: int >= 1. Perturb at every so many steps only, with plain steps between.
         micro_batches: int >= 1. Split the batch into so many parts, each with a perturbation of
-            its own (m-sharpness). See `SharpnessAwareTraining` for what the two change.
+            its own (m-sharpness).
+        skip_nonfinite: Whether to skip steps whose loss or gradients are not finite; None: where
+            the loss is scaled. See `SharpnessAwareTraining` for what the three change.
         name: Name of the wrapper.
         **kwargs: Passed on to `keras.Model`.
 
@@ -27,7 +29,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         TypeError: `model` is no Keras model, or `perturbation` no rule.
         ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
             method of its own; `perturbation` is no rule's name, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1.
+            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -50,6 +52,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         *,
         perturb_every=1,
         micro_batches=1,
+        skip_nonfinite=None,
         name=None,
         **kwargs,
     ):
@@ -60,6 +63,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             perturbation=perturbation,
             perturb_every=perturb_every,
             micro_batches=micro_batches,
+            skip_nonfinite=skip_nonfinite,
             name=name,
             **kwargs,
         )
@@ -86,6 +90,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             "perturbation": keras.saving.serialize_keras_object(self.perturbation),
             "perturb_every": self.perturb_every,
             "micro_batches": self.micro_batches,
+            "skip_nonfinite": self.skip_nonfinite,
         }
 
     @classmethod

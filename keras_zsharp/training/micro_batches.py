@@ -16,6 +16,7 @@ class Outcome(typing.NamedTuple):
         shifted_loss: At w + e(w).
         gradients: For the optimizer: of the second pass, scaled as it asks.
         rule_state: What the rule's variables are to become.
+        finite: Whether loss and gradients at w are finite, None where that is not asked.
     """
 
     y_pred: object
@@ -23,6 +24,7 @@ class Outcome(typing.NamedTuple):
     shifted_loss: object
     gradients: list
     rule_state: list
+    finite: object
 
 
 def size_of(x):
@@ -81,7 +83,7 @@ def mean(outcomes, sizes, rule_variables):
     def concatenated(*parts):
         return tf.concat([p[:size] for p, size in zip(parts, sizes, strict=True)], axis=0)
 
-    y_pred, losses, shifted_losses, gradients, rule_states = zip(*outcomes, strict=True)
+    y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
     return Outcome(
         y_pred=keras.tree.map_structure(concatenated, *y_pred),
         loss=weighted(losses),
@@ -91,6 +93,7 @@ def mean(outcomes, sizes, rule_variables):
             weighted(values) if variable.aggregation == "mean" else values[0]
             for variable, values in zip(rule_variables, zip(*rule_states, strict=True), strict=True)
         ],
+        finite=None if finite[0] is None else tf.reduce_all(finite),
     )
 
 

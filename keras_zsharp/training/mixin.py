@@ -48,16 +48,25 @@ class SharpnessAwareTraining(TwoPassStep):
       as many passes over each example as before, but a graph holds m copies of them and takes as
       much longer to compile.
 
+    Loss and gradients of a batch may be infinite or NaN: in float16, that is how too large a loss
+    scale shows. `skip_nonfinite=True` skips such a step as a whole, whichever pass it happens in:
+    weights, optimizer (its `iterations` too), rule and BatchNormalization statistics stay as they
+    are, and a `LossScaleOptimizer` halves its scale. The logged `loss` is what it is, maybe NaN;
+    `sharpness` is the mean over the other steps. `False` does what plain Keras does: a
+    `LossScaleOptimizer` keeps the weights, all else takes what comes.
+
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
         perturb_every: int >= 1, the steps from one perturbation to the next.
         micro_batches: int >= 1, the parts of a batch. In a batch with fewer examples, parts may
             share an example, which counts once.
+        skip_nonfinite: Whether to skip steps whose loss or gradients are not finite. None: where
+            the optimizer is a `LossScaleOptimizer`, as `compile` makes it for `mixed_float16`.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
         TypeError, ValueError: `perturbation` is no rule, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1.
+            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -84,7 +93,15 @@ class SharpnessAwareTraining(TwoPassStep):
                 f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
             )
 
-    def __init__(self, *args, perturbation="zsharp", perturb_every=1, micro_batches=1, **kwargs):
+    def __init__(
+        self,
+        *args,
+        perturbation="zsharp",
+        perturb_every=1,
+        micro_batches=1,
+        skip_nonfinite=None,
+        **kwargs,
+    ):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
@@ -98,6 +115,12 @@ class SharpnessAwareTraining(TwoPassStep):
         super().__init__(**kwargs)
         self.perturb_every = positive_int("perturb_every", perturb_every)
         self.micro_batches = positive_int("micro_batches", micro_batches)
+        if not isinstance(skip_nonfinite, bool | None):
+            raise ValueError(
+                "`skip_nonfinite` must be None, True or False. "
+                f"Received: skip_nonfinite={skip_nonfinite!r}"
+            )
+        self.skip_nonfinite = skip_nonfinite
         self.perturbation = perturbations.get(perturbation)
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")

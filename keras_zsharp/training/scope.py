@@ -84,7 +84,12 @@ class PassScope(keras.StatelessScope):
         for variable, value in self._released.values():
             variable.assign(value)
 
-    def commit(self):
+    def commit(self, condition=None):
         """Assigns what the pass would have assigned. To be called outside of the scope."""
         for variable in self._updates.values():
-            variable.assign(self.get_current_value(variable))
+            assign_if(condition, variable, self.get_current_value(variable))
+
+
+def assign_if(condition, variable, value):
+    """Assigns, but keeps what there is where the condition is a tensor that turns out false."""
+    variable.assign(value if condition is None else tf.where(condition, value, variable))

@@ -6,15 +6,16 @@ import tensorflow as tf
 from keras_zsharp import _keras
 from keras_zsharp.training import micro_batches
 from keras_zsharp.training.checks import check_read_in_scope, check_second_pass
+from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
 from keras_zsharp.training.micro_batches import Outcome
-from keras_zsharp.training.scope import PassScope
+from keras_zsharp.training.scope import PassScope, assign_if
 
 
 class TwoPassStep:
     """The training step of `SharpnessAwareTraining` on the TensorFlow backend.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
-    ints `perturb_every` and `micro_batches`.
+    ints `perturb_every` and `micro_batches`, and `skip_nonfinite`, a bool or None.
     """
 
     def train_step(self, data):
@@ -28,6 +29,9 @@ class TwoPassStep:
             outcomes.append(outcome)
             sizes.append(size)
         outcome = micro_batches.mean(outcomes, sizes, rule_variables)
+        if self.skips_nonfinite:
+            finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
+            outcome = outcome._replace(finite=on_all_replicas(finite))
 
         # Nothing has been written so far. In a graph, nothing is before the gradients are there:
         # weight decay and statistics would not wait for them. (They wait for one operation: an
@@ -35,11 +39,21 @@ class TwoPassStep:
         with tf.control_dependencies([g for g in outcome.gradients if g is not None]):
             both_passes_are_through = tf.no_op()
         with tf.control_dependencies([both_passes_are_through]):
-            clean.commit()
+            clean.commit(outcome.finite)
             for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
-                variable.assign(value)
-            self.optimizer.apply_gradients(zip(outcome.gradients, variables, strict=True))
+                assign_if(outcome.finite, variable, value)
+            self._apply(outcome, variables)
         return self._logs(batch, outcome, perturbing)
+
+    def _apply(self, outcome, variables):
+        gradients, finite = outcome.gradients, outcome.finite
+        if finite is None:
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        elif isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = poisoned(gradients, finite)
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        else:
+            apply_if(finite, self.optimizer, gradients, variables)
 
     def _both_passes(self, batch, variables, perturbing, after):
         """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
@@ -65,7 +79,8 @@ class TwoPassStep:
 
         # 4. The optimizer is given the second gradients.
         second = perturbed() if self.perturb_every == 1 else tf.cond(perturbing, perturbed, plain)
-        return clean, Outcome(y_pred, loss, *second)
+        finite = all_finite(loss, gradients) if self.skips_nonfinite else None
+        return clean, Outcome(y_pred, loss, *second, finite)
 
     def _run_pass(self, scope, variables, batch):
         """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
@@ -96,12 +111,23 @@ class TwoPassStep:
         loss = _keras.unscale_loss(outcome.loss)
         sharpness = _keras.unscale_loss(outcome.shifted_loss) - loss
         _keras.loss_tracker(self).update_state(loss, sample_weight=size)
+        counts = perturbing
+        if outcome.finite is not None:
+            counts &= outcome.finite
+            sharpness = tf.where(outcome.finite, sharpness, 0)
         self.sharpness_tracker.update_state(
-            sharpness, sample_weight=size * tf.cast(perturbing, "int32")
+            sharpness, sample_weight=size * tf.cast(counts, "int32")
         )
         with _keras.outside_of_graph():
             _keras.build_metrics(self, y, outcome.y_pred)
         return self.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
+
+    @property
+    def skips_nonfinite(self):
+        """Whether steps whose loss or gradients are not finite are skipped."""
+        if self.skip_nonfinite is None:
+            return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return self.skip_nonfinite
 
     def _prepare(self, batch):
         """The trainable variables, after creating what the model, rule and optimizer lack."""

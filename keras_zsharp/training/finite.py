@@ -1,0 +1,59 @@
+"""Skipping a step whose loss or gradients are not finite, as a whole."""
+
+import tensorflow as tf
+
+
+def all_finite(loss, gradients):
+    """Whether neither has an infinity or NaN: a boolean scalar."""
+    values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+    values = [loss, *(v for v in values if v is not None)]
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values])
+
+
+def on_all_replicas(finite):
+    """Whether it is so on all of them: they skip a step together or not at all."""
+    replicas = tf.distribute.get_replica_context()
+    if replicas is None or replicas.num_replicas_in_sync == 1:
+        return finite
+    failed = tf.cast(~finite, "int32")
+    return replicas.all_reduce(tf.distribute.ReduceOp.SUM, failed) == 0
+
+
+def poisoned(gradients, finite):
+    """The gradients; one is NaN unless `finite`, so that an optimizer that looks for it sees it."""
+    sizes = {i: g.shape.num_elements() or 0 for i, g in enumerate(gradients) if g is not None}
+    smallest = min(sizes, key=sizes.get)
+    nothing = tf.where(finite, 0.0, float("nan"))
+
+    def poison(gradient):
+        if isinstance(gradient, tf.IndexedSlices):
+            values = gradient.values + tf.cast(nothing, gradient.dtype)
+            return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+        return gradient + tf.cast(nothing, gradient.dtype)
+
+    return [poison(g) if i == smallest else g for i, g in enumerate(gradients)]
+
+
+def apply_if(finite, optimizer, gradients, variables):
+    """`optimizer.apply_gradients`, or nothing at all."""
+
+    def apply():
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    if not tf.distribute.has_strategy():
+        tf.cond(finite, apply, lambda: None)
+        return
+
+    def across_replicas(strategy, finite, gradients, variables):
+        # A branch in a replica must not merge replicas, which optimizers do.
+        def apply():
+            strategy.extended.call_for_each_replica(
+                lambda g, v: optimizer.apply_gradients(zip(g, v, strict=True)),
+                args=(gradients, variables),
+            )
+
+        tf.cond(strategy.experimental_local_results(finite)[0], apply, lambda: None)
+
+    tf.distribute.get_replica_context().merge_call(
+        across_replicas, args=(finite, gradients, variables)
+    )

@@ -1,0 +1,191 @@
+"""Batches that overflow are skipped as a whole, or taken as plain Keras takes them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
+from tests.training.cases import CASES, MODES, SPARSE, assert_same, in_every_mode
+
+GOOD = np.random.default_rng(0).normal(size=(3, 8, 4)).astype("float32")
+LABELS = np.arange(8) % 3
+ARGUMENTS = [{}, {"perturb_every": 2, "micro_batches": 2}]
+
+
+def network():
+    inputs = keras.Input((4,))
+    x = layers.Dropout(0.2)(layers.BatchNormalization()(layers.Dense(6)(inputs)))
+    return keras.Model(inputs, layers.Dense(3, dtype="float32")(x))
+
+
+def compiled(rule="friendly_sam", optimizer="adamw", mode=MODES["graph"], **arguments):
+    model = SharpnessAwareModel(network(), rule, **arguments)
+    model.compile(optimizer, SPARSE, **mode)
+    return model
+
+
+def state(model, but=()):
+    """Everything the step may write but for metrics, and the names in `but`."""
+    variables = [*model.model.variables, *model.perturbation.variables, *model.optimizer.variables]
+    return {
+        f"{i} {v.path}": v.numpy()
+        for i, v in enumerate(variables)
+        if v.path.split("/")[-1] not in but
+    }
+
+
+def assert_same_state(left, right):
+    assert left.keys() == right.keys()
+    assert_same(left.values(), right.values())
+
+
+def with_one(bad):
+    x = GOOD[1].copy()
+    x[3, 2] = bad
+    return x
+
+
+@in_every_mode
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_batch_changes_nothing(bad, arguments, mode):
+    model = compiled(mode=mode, skip_nonfinite=True, **arguments)
+    for x in GOOD[:2]:
+        model.train_on_batch(x, LABELS)
+    before = state(model)
+    logs = model.train_on_batch(with_one(bad), LABELS, return_dict=True)
+    assert np.isnan(logs["loss"])
+    assert np.isfinite(logs["sharpness"])
+    assert_same_state(state(model), before)
+    for x in GOOD[:2]:
+        model.train_on_batch(x, LABELS)
+    after = state(model)
+    assert all(np.isfinite(v).all() for v in after.values())
+    assert any((v != before[name]).any() for name, v in after.items())
+
+
+@pytest.mark.parametrize("rule", ["sam", "zsharp", "asam", "friendly_sam", ZSharp])
+def test_training_goes_on_as_if_there_had_been_no_bad_batch(rule):
+    results = []
+    for batches in (GOOD, [GOOD[0], with_one(np.inf), GOOD[1], GOOD[2]]):
+        keras.utils.set_random_seed(0)
+        new = rule if isinstance(rule, str) else rule(norm="per_variable")
+        model = compiled(new, mode=MODES["eager"], skip_nonfinite=True)
+        for x in batches:
+            model.train_on_batch(x, LABELS)
+        results.append(state(model))
+    assert_same(*(list(result.values()) for result in results))
+
+
+class Exponential(layers.Layer):
+    """exp(w) of a scalar weight w = 40: finite, but not 60 further on."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(1, 1), initializer=keras.initializers.Constant(40.0))
+
+    def call(self, inputs):
+        return inputs * ops.exp(self.w)
+
+
+@in_every_mode
+@pytest.mark.parametrize("skip", [True, False])
+def test_overflow_in_the_second_pass_alone(skip, mode):
+    inputs = keras.Input((1,))
+    net = keras.Model(inputs, Exponential()(inputs))
+    model = SharpnessAwareModel(net, FriendlySAM(rho=60.0), skip_nonfinite=skip)
+    model.compile(keras.optimizers.SGD(0.1), lambda y, y_pred: y_pred, **mode)
+    logs = model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)), return_dict=True)
+    assert np.isfinite(logs["loss"])
+    assert np.isfinite(logs["sharpness"]) == skip
+    assert model.optimizer.iterations.numpy() == (0 if skip else 1)
+    assert (net.get_weights()[0] == 40) == skip
+    assert (model.perturbation.averages[0].numpy() == 0) == skip
+
+
+def test_sharpness_is_the_mean_of_the_steps_that_were_taken():
+    x = np.concatenate([GOOD[0], with_one(np.nan)])
+    y = np.concatenate([LABELS, LABELS])
+    seen = []
+    for data in ((x, y), (GOOD[0], LABELS)):
+        keras.utils.set_random_seed(0)
+        model = compiled(SAM(0.1), keras.optimizers.SGD(0.1), skip_nonfinite=True)
+        seen.append(model.fit(*data, batch_size=8, shuffle=False, verbose=0).history)
+    assert np.isnan(seen[0]["loss"][0])
+    assert seen[0]["sharpness"] == pytest.approx(seen[1]["sharpness"], rel=1e-5)
+
+
+@in_every_mode
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+def test_loss_scale_that_is_too_large(arguments, mode):
+    """It halves, and nothing else changes, until the gradients fit into float16."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        inner = keras.optimizers.AdamW()
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**24)
+        model = compiled(optimizer=optimizer, mode=mode, **arguments)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.train_on_batch(np.full((8, 4), 1e5), LABELS)
+    before, scale = state(model, but=["dynamic_scale"]), 2.0**23
+    assert optimizer.dynamic_scale.numpy() == scale
+    assert inner.iterations.numpy() == 0
+    for _ in range(24):
+        logs = model.train_on_batch(GOOD[0], LABELS, return_dict=True)
+        assert np.isfinite(logs["loss"])
+        if inner.iterations.numpy():
+            break
+        scale /= 2
+        assert optimizer.dynamic_scale.numpy() == scale
+        assert_same_state(state(model, but=["dynamic_scale"]), before)
+    assert 0 < scale < 2.0**23
+    for x in GOOD:
+        model.train_on_batch(x, LABELS)
+    assert all(np.isfinite(v).all() for v in state(model).values())
+    assert inner.iterations.numpy() > 1
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_loss_scaling_of_sparse_gradients(mode):
+    case = CASES["embedding_lstm"]
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.LSTM(5)(layers.Embedding(11, 4)(inputs))
+    model = SharpnessAwareModel(keras.Model(inputs, layers.Dense(1)(x)), "sam")
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
+    model.compile(optimizer, "mse", **MODES[mode])
+    y = np.ones((len(case.x), 1), "float32")
+    before = model.model.get_weights()
+    model.train_on_batch(case.x, np.full_like(y, np.nan))
+    assert optimizer.dynamic_scale.numpy() == 4.0
+    assert_same(model.model.get_weights(), before)
+    model.train_on_batch(case.x, y)
+    assert all((w != b).any() for w, b in zip(model.model.get_weights(), before, strict=True))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_without_skipping_a_bad_batch_does_what_it_does_to_plain_keras(bad):
+    results = []
+    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0)), lambda net: net):
+        keras.utils.set_random_seed(0)
+        net = network()
+        model = wrap(net)
+        model.compile("adamw", SPARSE, run_eagerly=True)
+        for x in (GOOD[0], with_one(bad)):
+            model.train_on_batch(x, LABELS)
+        results.append(net.get_weights())
+    assert_same(*results)
+    assert any(np.isnan(w).any() for w in results[0])
+
+
+@pytest.mark.parametrize("value", [None, True, False])
+def test_argument_is_saved(value, tmp_path):
+    model = compiled(skip_nonfinite=value)
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").skip_nonfinite is value
+
+
+@pytest.mark.parametrize("value", [0, "yes", 1.0])
+def test_bad_argument(value):
+    message = f"`skip_nonfinite` must be None, True or False. Received: skip_nonfinite={value!r}"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        SharpnessAwareModel(network(), "sam", skip_nonfinite=value)
