@@ -21,7 +21,9 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         micro_batches: int >= 1. Split the batch into so many parts, each with a perturbation of
             its own (m-sharpness).
         skip_nonfinite: Whether to skip steps whose loss or gradients are not finite; None: where
-            the loss is scaled. See `SharpnessAwareTraining` for what the three change.
+            the loss is scaled.
+        perturbation_sync: On several devices, `"replica"`: each its own perturbation, or
+            `"global"`: one for all. See `SharpnessAwareTraining` for what the four change.
         name: Name of the wrapper.
         **kwargs: Passed on to `keras.Model`.
 
@@ -29,7 +31,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         TypeError: `model` is no Keras model, or `perturbation` no rule.
         ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
             method of its own; `perturbation` is no rule's name, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None.
+            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None;
+            `perturbation_sync` is neither `"replica"` nor `"global"`.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -53,6 +56,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         perturb_every=1,
         micro_batches=1,
         skip_nonfinite=None,
+        perturbation_sync="replica",
         name=None,
         **kwargs,
     ):
@@ -64,6 +68,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             perturb_every=perturb_every,
             micro_batches=micro_batches,
             skip_nonfinite=skip_nonfinite,
+            perturbation_sync=perturbation_sync,
             name=name,
             **kwargs,
         )
@@ -91,6 +96,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
             "perturb_every": self.perturb_every,
             "micro_batches": self.micro_batches,
             "skip_nonfinite": self.skip_nonfinite,
+            "perturbation_sync": self.perturbation_sync,
         }
 
     @classmethod

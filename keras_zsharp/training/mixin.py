@@ -62,11 +62,16 @@ class SharpnessAwareTraining(TwoPassStep):
             share an example, which counts once.
         skip_nonfinite: Whether to skip steps whose loss or gradients are not finite. None: where
             the optimizer is a `LossScaleOptimizer`, as `compile` makes it for `mixed_float16`.
+        perturbation_sync: On several devices, under `tf.distribute.MirroredStrategy`: `"replica"`
+            gives each its own perturbation, from its part of the batch, as in the SAM paper
+            (m-sharpness); `"global"` averages the gradients first, so that all have the one that a
+            single device would have.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
         TypeError, ValueError: `perturbation` is no rule, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None.
+            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None;
+            `perturbation_sync` is neither `"replica"` nor `"global"`.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -100,6 +105,7 @@ class SharpnessAwareTraining(TwoPassStep):
         perturb_every=1,
         micro_batches=1,
         skip_nonfinite=None,
+        perturbation_sync="replica",
         **kwargs,
     ):
         if keras.backend.backend() != "tensorflow":
@@ -121,6 +127,12 @@ class SharpnessAwareTraining(TwoPassStep):
                 f"Received: skip_nonfinite={skip_nonfinite!r}"
             )
         self.skip_nonfinite = skip_nonfinite
+        if perturbation_sync not in ("replica", "global"):
+            raise ValueError(
+                "`perturbation_sync` must be 'replica' or 'global'. "
+                f"Received: perturbation_sync={perturbation_sync!r}"
+            )
+        self.perturbation_sync = perturbation_sync
         self.perturbation = perturbations.get(perturbation)
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")

@@ -15,7 +15,8 @@ class TwoPassStep:
     """The training step of `SharpnessAwareTraining` on the TensorFlow backend.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
-    ints `perturb_every` and `micro_batches`, and `skip_nonfinite`, a bool or None.
+    ints `perturb_every` and `micro_batches`, `skip_nonfinite`, a bool or None, and
+    `perturbation_sync`, "replica" or "global".
     """
 
     def train_step(self, data):
@@ -62,10 +63,13 @@ class TwoPassStep:
         loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights = _values(variables, clean)
 
+        # Outside of the branch: replicas must not wait for each other in one.
+        ascent = self._ascent_gradients(gradients, variables)
+
         def perturbed():
             # 2. The rule turns the gradients into e(w).
             with PassScope(variables, weights) as scope:
-                epsilons = self.perturbation(self._unscaled(gradients, variables), variables)
+                epsilons = self.perturbation(ascent, variables)
 
             # 3. Loss and gradients at w + e(w).
             clean.rewind()
@@ -95,12 +99,23 @@ class TwoPassStep:
             check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
 
-    def _unscaled(self, gradients, variables):
-        """Dense gradients of the loss itself: a rule's average is not scale-invariant."""
-        scale = self.optimizer.scale_loss(1.0)
+    def _ascent_gradients(self, gradients, variables):
+        """Dense gradients of the loss itself, of this replica's part of the batch or of all of it.
+
+        A rule's average is not scale-invariant. Of the loss, a replica has but its share.
+        """
         gradients = [
             None if g is None else _dense(g, v) for g, v in zip(gradients, variables, strict=True)
         ]
+        scale = self.optimizer.scale_loss(1.0)
+        replicas = tf.distribute.get_replica_context()
+        if replicas is not None and replicas.num_replicas_in_sync > 1:
+            if self.perturbation_sync == "global":
+                given = [g for g in gradients if g is not None]
+                summed = iter(replicas.all_reduce(tf.distribute.ReduceOp.SUM, given))
+                gradients = [None if g is None else next(summed) for g in gradients]
+            else:
+                scale /= replicas.num_replicas_in_sync
         if isinstance(scale, float) and scale == 1.0:
             return gradients
         return [None if g is None else g / tf.cast(scale, g.dtype) for g in gradients]
