@@ -2,6 +2,7 @@ import keras
 
 from keras_zsharp import perturbations
 from keras_zsharp.perturbations.arguments import positive_int
+from keras_zsharp.training import multi_worker
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
@@ -62,10 +63,10 @@ class SharpnessAwareTraining(TwoPassStep):
             share an example, which counts once.
         skip_nonfinite: Whether to skip steps whose loss or gradients are not finite. None: where
             the optimizer is a `LossScaleOptimizer`, as `compile` makes it for `mixed_float16`.
-        perturbation_sync: On several devices, under `tf.distribute.MirroredStrategy`: `"replica"`
-            gives each its own perturbation, from its part of the batch, as in the SAM paper
-            (m-sharpness); `"global"` averages the gradients first, so that all have the one that a
-            single device would have.
+        perturbation_sync: On several devices, under `tf.distribute.MirroredStrategy` or
+            `MultiWorkerMirroredStrategy`: `"replica"` gives each its own perturbation, from its
+            part of the batch, as in the SAM paper (m-sharpness); `"global"` averages the gradients
+            first, so that all have the one that a single device would have.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
@@ -137,11 +138,20 @@ class SharpnessAwareTraining(TwoPassStep):
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
+    def train_step(self, data):
+        return multi_worker.as_vectors(self.distribute_strategy, super().train_step(data))
+
     def test_step(self, data):
         logs = super().test_step(data)
         # Only training measures it.
         logs.pop(self.sharpness_tracker.name, None)
-        return logs
+        return multi_worker.as_vectors(self.distribute_strategy, logs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        strategy = self.distribute_strategy
+        if iterator is not None and multi_worker.is_used(strategy):
+            iterator, data_batch = None, multi_worker.first_batch(strategy, iterator)
+        super()._maybe_symbolic_build(iterator, data_batch)
 
     def build_from_config(self, config):
         super().build_from_config(config)

@@ -1,10 +1,12 @@
-"""Trains on two logical CPU devices, or on one, and stores what came of it.
+"""Trains on one or two logical CPU devices, or on a cluster's workers, and stores what came of it.
 
-    python -m tests.training.replicas FOLDER DEVICES RULE SYNC STEPS [POLICY]
+    python -m tests.training.replicas FILE DEVICES RULE SYNC STEPS [POLICY]
 
-A process of its own: devices cannot be split after TensorFlow has looked at them.
+A process of its own: devices cannot be split after TensorFlow has looked at them. With the
+environment variable TF_CONFIG it is one of the workers. Without a RULE ("") plain Keras trains.
 """
 
+import os
 import sys
 
 import keras
@@ -22,32 +24,44 @@ def network():
     return keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(x))
 
 
-def main(folder, devices, rule, sync, steps, policy="float32"):
+def distributed(devices):
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy()
     [cpu] = tf.config.list_physical_devices("CPU")
-    parts = [tf.config.LogicalDeviceConfiguration()] * int(devices)
+    parts = [tf.config.LogicalDeviceConfiguration()] * devices
     tf.config.set_logical_device_configuration(cpu, parts)
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(int(devices))])
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+
+
+def built(rule, sync):
+    net = network()
+    if not rule:
+        return net
+    rule = keras_zsharp.perturbations.get(rule)
+    rule.rho = 0.5
+    every, sync = (2, "global") if sync == "global, every other step" else (1, sync)
+    return keras_zsharp.SharpnessAwareModel(net, rule, perturb_every=every, perturbation_sync=sync)
+
+
+def main(file, devices, rule, sync, steps, policy="float32"):
+    strategy = distributed(int(devices))
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
-    every, sync = (2, "global") if sync == "global, every other step" else (1, sync)
     with strategy.scope():
-        rule = keras_zsharp.perturbations.get(rule)
-        rule.rho = 0.5
-        model = keras_zsharp.SharpnessAwareModel(
-            network(), rule, perturb_every=every, perturbation_sync=sync
-        )
+        model = built(rule, sync)
         model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", metrics=["mae"])
     random = np.random.default_rng(0)
     x = random.normal(size=(int(steps) * BATCH_SIZE, 4)).astype("float32")
     y = np.sin(x.sum(axis=1, keepdims=True))
-    history = model.fit(x, y, batch_size=BATCH_SIZE, shuffle=False, verbose=0).history
-    variables = [*model.model.variables, *rule.variables]
-    replicas = [
-        [tf.convert_to_tensor(r).numpy() for r in strategy.experimental_local_results(v.value)]
-        for v in variables
-    ]
-    results = {f"{i}": np.stack(values) for i, values in enumerate(replicas)}
-    np.savez(f"{folder}/{devices}.npz", **results, **{k: v[0] for k, v in history.items()})
+    logs = model.fit(
+        x, y, BATCH_SIZE, shuffle=False, verbose=0, validation_data=(x[:64], y[:64])
+    ).history
+    logs = {name: values[0] for name, values in logs.items()}
+    replicas = {
+        str(i): [tf.convert_to_tensor(r) for r in strategy.experimental_local_results(v.value)]
+        for i, v in enumerate(model.variables)
+    }
+    np.savez(file, **replicas, **logs, predicted=model.predict(x, verbose=0).shape[0])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""Training on several devices."""
+"""Training on several devices, and in several processes."""
 
+import contextlib
+import json
+import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -12,21 +16,53 @@ from keras_zsharp import SharpnessAwareModel
 from tests.training.cases import CASES
 
 ROOT = pathlib.Path(__file__).parents[2]
+TIME_LIMIT = 300
+STEPS = 50
+
+
+def start(file, *arguments, **environment):
+    command = [sys.executable, "-m", "tests.training.replicas", file, *map(str, arguments)]
+    environment = {**os.environ, **environment}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def trained(folder, devices, *arguments):
     """Logs by name, and by number the variables, with an axis of replicas."""
-    command = [sys.executable, "-m", "tests.training.replicas", folder, devices, *arguments]
-    subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
-    return dict(np.load(folder / f"{devices}.npz"))
+    file = folder / f"{devices}.npz"
+    _, errors = start(file, devices, *arguments).communicate(timeout=TIME_LIMIT)
+    assert file.exists(), errors
+    return dict(np.load(file))
 
 
+def trained_by_workers(folder, *arguments):
+    """The same of each of two workers, or what the first printed if it failed."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
+    files, workers = [folder / f"worker{i}.npz" for i in range(2)], []
+    try:
+        for i, file in enumerate(files):
+            task = {"cluster": cluster, "task": {"type": "worker", "index": i}}
+            workers.append(start(file, 1, *arguments, TF_CONFIG=json.dumps(task)))
+        _, errors = workers[0].communicate(timeout=TIME_LIMIT)
+        if workers[0].returncode:
+            return errors
+        workers[1].communicate(timeout=TIME_LIMIT)
+    finally:
+        for worker in workers:
+            worker.kill()
+    return [dict(np.load(file)) for file in files]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("sync", ["global", "global, every other step"])
 @pytest.mark.parametrize("rule", ["zsharp", "friendly_sam"])
-def test_global_perturbation_is_that_of_one_device(tmp_path, rule, sync):
+def test_common_perturbation_is_that_of_one_device(tmp_path, rule, sync):
     one, two = (trained(tmp_path, devices, rule, sync, 6) for devices in (1, 2))
     for name, values in one.items():
-        for replica in np.broadcast_to(two[name], (2, *np.shape(two[name])[1:])):
+        for replica in np.broadcast_to(two[name], (2, *values.shape[1:])):
             np.testing.assert_allclose(replica, values[0] if values.ndim else values, atol=1e-6)
 
 
@@ -34,24 +70,44 @@ def test_global_perturbation_is_that_of_one_device(tmp_path, rule, sync):
     ("rule", "sync", "policy"),
     [
         ("friendly_sam", "replica", "float32"),
-        ("friendly_sam", "global", "float32"),
-        ("zsharp", "replica", "mixed_float16"),
-        ("asam", "replica", "mixed_bfloat16"),
+        pytest.param("friendly_sam", "global", "float32", marks=pytest.mark.slow),
+        pytest.param("zsharp", "replica", "mixed_float16", marks=pytest.mark.slow),
+        pytest.param("asam", "replica", "mixed_bfloat16", marks=pytest.mark.slow),
     ],
 )
-def test_replicas_stay_the_same(tmp_path, rule, sync, policy):
-    results = trained(tmp_path, 2, rule, sync, 50, policy)
+def test_devices_stay_the_same(tmp_path, rule, sync, policy):
+    results = trained(tmp_path, 2, rule, sync, STEPS, policy)
     assert np.isfinite(results["loss"])
     for name, values in results.items():
         if values.ndim:
             np.testing.assert_array_equal(values[0], values[1], err_msg=name)
 
 
-def test_each_replica_has_its_own_perturbation(tmp_path):
-    """With one step of plain SGD, micro-batches of one device are the same."""
+def test_each_device_has_its_own_perturbation(tmp_path):
     own, common = (trained(tmp_path, 2, "sam", sync, 1) for sync in ("replica", "global"))
     assert own["loss"] == pytest.approx(common["loss"], rel=1e-6)
     assert own["sharpness"] > common["sharpness"] * 1.001
+
+
+@pytest.mark.parametrize(
+    ("rule", "sync", "policy"),
+    [
+        ("friendly_sam", "replica", "float32"),
+        pytest.param("zsharp", "global", "mixed_float16", marks=pytest.mark.slow),
+    ],
+)
+def test_workers_stay_the_same(tmp_path, rule, sync, policy):
+    first, second = trained_by_workers(tmp_path, rule, sync, STEPS, policy)
+    assert first["predicted"] == STEPS * 32
+    assert {"loss", "mae", "sharpness", "val_loss", "val_mae"} < first.keys()
+    for name, values in first.items():
+        assert np.isfinite(values).all()
+        np.testing.assert_array_equal(values, second[name], err_msg=name)
+
+
+def test_plain_keras_cannot_train_on_several_workers(tmp_path):
+    """If this fails, `keras_zsharp.training.multi_worker` is no longer needed."""
+    assert "PerReplica" in trained_by_workers(tmp_path, "", "", 1)
 
 
 @pytest.mark.parametrize("value", ["all", None, True])
