@@ -42,6 +42,14 @@ def network():
     )
 
 
+def noisy():
+    """Seeds in the network, in a layer of a layer, and in one that augments."""
+    nested = keras.Sequential([layers.Dense(6), layers.Dropout(0.5)])
+    noise = [layers.RandomFlip("horizontal"), layers.GaussianNoise(0.1)]
+    parts = [*noise, layers.Flatten(), nested, layers.Dropout(0.2), layers.Dense(3)]
+    return keras.Sequential([keras.Input((6, 6, 2)), *parts])
+
+
 MODELS = {
     **{rule: lambda rule=rule: SharpnessAwareModel(network(), fresh(rule)) for rule in RULES},
     "scheduled": lambda: SharpnessAwareModel(
@@ -49,6 +57,7 @@ MODELS = {
     ),
     "unbuilt": lambda: SharpnessAwareModel(Net(), "friendly_sam"),
     "mixin": lambda: SharpNet(units=5),
+    "noisy": lambda: SharpnessAwareModel(noisy(), "friendly_sam"),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 
@@ -145,3 +154,36 @@ def test_compile_state(tmp_path):
     assert isinstance(loaded.optimizer, keras.optimizers.AdamW)
     assert isinstance(loaded.loss, keras.losses.SparseCategoricalCrossentropy)
     assert set(train(loaded, 1)) == {"loss", "accuracy", "sharpness"}
+
+
+def test_seeds_of_another_network_are_left_alone(tmp_path):
+    """As are those of a file that has none, such as one of the network inside."""
+    first, second = (SharpnessAwareModel(network(), "sam") for _ in range(2))
+    first.save_weights(tmp_path / "none.weights.h5")
+    SharpnessAwareModel(noisy(), "sam").save_weights(tmp_path / "noisy.weights.h5")
+    second.load_weights(tmp_path / "none.weights.h5")
+    inputs = keras.Input((6, 6, 2))
+    fewer = keras.Sequential([inputs, *noisy().layers[:-2], layers.Dense(3)])
+    model = SharpnessAwareModel(fewer, "sam")
+    seeds = [v.numpy() for v in fewer.variables if "seed" in v.path]
+    assert seeds
+    with pytest.warns(UserWarning, match=r"holds the state of 4 random seeds, .* has 3"):
+        model.load_weights(tmp_path / "noisy.weights.h5", skip_mismatch=True)
+    assert_same(seeds, [v.numpy() for v in fewer.variables if "seed" in v.path])
+
+
+def test_seeds_are_saved_in_graphs_and_under_xla(tmp_path):
+    for jit_compile in (False, True):
+        results = []
+        for epochs in ((4,), (2, 2)):
+            keras.utils.set_random_seed(0)
+            model = SharpnessAwareModel(
+                keras.Sequential([layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]), "sam"
+            )
+            model.compile("adamw", CASE.loss, jit_compile=jit_compile)
+            for count in epochs:
+                train(model, count)
+                model.save(tmp_path / "model.keras")
+                model = keras.saving.load_model(tmp_path / "model.keras")
+            results.append(state(model))
+        assert_same(*results)

@@ -2,7 +2,7 @@ import keras
 
 from keras_zsharp import perturbations
 from keras_zsharp.perturbations.arguments import positive_int
-from keras_zsharp.training import multi_worker
+from keras_zsharp.training import multi_worker, seeds
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
@@ -152,6 +152,14 @@ class SharpnessAwareTraining(TwoPassStep):
         if iterator is not None and multi_worker.is_used(strategy):
             iterator, data_batch = None, multi_worker.first_batch(strategy, iterator)
         super()._maybe_symbolic_build(iterator, data_batch)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        seeds.save(self, store)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(seeds.without(store))
+        seeds.load(self, store)
 
     def build_from_config(self, config):
         super().build_from_config(config)
