@@ -24,7 +24,8 @@ def kth_largest(x, k):
     """The `k`-th largest element of each row of `x`, duplicates counted.
 
     Exact: the same value as `sort(x)[..., n - k]`, found without sorting in rows of more than 1,024
-    elements. There NaN counts as larger than infinity or, with its sign bit set, as the smallest.
+    elements. There NaN counts as larger than infinity or, with its sign bit set, as the smallest;
+    in shorter rows, and in float64, it is wherever `top_k` puts it.
 
     Args:
         x: Floating tensor of static shape (..., n).

@@ -16,3 +16,12 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 def _reproducible():
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whole models under XLA compile for seconds each; rules and selection stay with the rest."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder in ("training", "models") and "xla" in item.name:
+            item.add_marker(pytest.mark.slow)

@@ -37,7 +37,6 @@ NETWORKS = {
     "vit_7_8_12_768": Network(24_923_914, slow=True),
     "deit_small": Network(21_670_282, full_size=224, side=16, slow=True),
 }
-FAST_UNDER_XLA = ("resnet20", "vit_7_8_8_384")
 
 
 every_network = pytest.mark.parametrize(
@@ -95,8 +94,7 @@ def test_shapes(name, side):
 def steps():
     for name, network in NETWORKS.items():
         for mode in ("graph", "xla"):
-            slow = network.slow or (mode == "xla" and name not in FAST_UNDER_XLA)
-            yield pytest.param(name, mode, marks=[pytest.mark.slow] * slow)
+            yield pytest.param(name, mode, marks=[pytest.mark.slow] * network.slow)
 
 
 @pytest.mark.parametrize(("name", "mode"), list(steps()))

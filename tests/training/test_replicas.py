@@ -83,6 +83,7 @@ def test_devices_stay_the_same(tmp_path, rule, sync, policy):
             np.testing.assert_array_equal(values[0], values[1], err_msg=name)
 
 
+@pytest.mark.slow
 def test_each_device_has_its_own_perturbation(tmp_path):
     own, common = (trained(tmp_path, 2, "sam", sync, 1) for sync in ("replica", "global"))
     assert own["loss"] == pytest.approx(common["loss"], rel=1e-6)
@@ -105,6 +106,7 @@ def test_workers_stay_the_same(tmp_path, rule, sync, policy):
         np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_plain_keras_cannot_train_on_several_workers(tmp_path):
     """If this fails, `keras_zsharp.training.multi_worker` is no longer needed."""
     assert "PerReplica" in trained_by_workers(tmp_path, "", "", 1)
