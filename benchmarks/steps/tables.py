@@ -7,16 +7,17 @@ OURS = "keras3 {}".format
 
 def all_of(results):
     """A line on versions and machine, the table of this library's steps, that of its peers."""
-    measured = {tuple(name.split()): rows for name, rows in results["measured"].items()}
+    measured = {tuple(name.split()): rows for name, rows in sorted(results["measured"].items())}
     versions = {}
     for rows in measured.values():
         for row in rows.values():
             versions.update(row["versions"])
     about = ", ".join(f"{library} {version}" for library, version in versions.items())
-    rounds = {len(row["seconds"]) for rows in measured.values() for row in rows.values()}
+    counts = [len(row["seconds"]) for rows in measured.values() for row in rows.values()]
+    rounds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else max(counts)
     return "\n\n".join(
         (
-            f"{about}; {results['machine']}; medians of {max(rounds)} rounds.",
+            f"{about}; {results['machine']}; medians of {rounds} rounds.",
             _table(_OF_OURS, measured),
             _table(_OF_PEERS, measured),
         )

@@ -41,6 +41,10 @@ def test_tables(step_time):
     results = {"machine": "a machine", "measured": {"resnet56 64 graph": measured()}}
     about, ours, peers = step_time.tables.all_of(results).split("\n\n")
     assert about == "Keras 3.15.1; a machine; medians of 3 rounds."
+    results["measured"]["vgg16_bn 32 xla"] = {
+        "keras3 SAM": {**measured()["keras3 SAM"], "seconds": [1.0]}
+    }
+    assert "; medians of 1 to 3 rounds." in step_time.tables.all_of(results)
     [row] = cells(ours)
     assert row["network"] == "`resnet56`"
     assert row["AdamW (ms)"] == "1,500"
