@@ -1,9 +1,10 @@
 """Trains on one or two logical CPU devices, or on a cluster's workers, and stores what came of it.
 
-    python -m tests.training.replicas FILE DEVICES RULE SYNC STEPS [POLICY]
+    python -m tests.training.replicas FILE DEVICES RULE SYNC STEPS [POLICY [BAD]]
 
 A process of its own: devices cannot be split after TensorFlow has looked at them. With the
 environment variable TF_CONFIG it is one of the workers. Without a RULE ("") plain Keras trains.
+A BAD number stands in the first device's part of the last batch, which is to be skipped.
 """
 
 import os
@@ -43,7 +44,7 @@ def built(rule, sync):
     return keras_zsharp.SharpnessAwareModel(net, rule, perturb_every=every, perturbation_sync=sync)
 
 
-def main(file, devices, rule, sync, steps, policy="float32"):
+def main(file, devices, rule, sync, steps, policy="float32", bad=None):
     strategy = distributed(int(devices))
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
@@ -53,14 +54,17 @@ def main(file, devices, rule, sync, steps, policy="float32"):
     random = np.random.default_rng(0)
     x = random.normal(size=(int(steps) * BATCH_SIZE, 4)).astype("float32")
     y = np.sin(x.sum(axis=1, keepdims=True))
-    logs = model.fit(
-        x, y, BATCH_SIZE, shuffle=False, verbose=0, validation_data=(x[:64], y[:64])
-    ).history
+    test = (x[:BATCH_SIZE].copy(), y[:BATCH_SIZE])
+    if bad:
+        model.skip_nonfinite = True
+        x[-BATCH_SIZE] = float(bad)
+    logs = model.fit(x, y, BATCH_SIZE, shuffle=False, verbose=0, validation_data=test).history
     logs = {name: values[0] for name, values in logs.items()}
     replicas = {
         str(i): [tf.convert_to_tensor(r) for r in strategy.experimental_local_results(v.value)]
         for i, v in enumerate(model.variables)
     }
+    logs["steps"] = model.optimizer.iterations.numpy()
     np.savez(file, **replicas, **logs, predicted=model.predict(x, verbose=0).shape[0])
 
 

@@ -90,6 +90,20 @@ def test_each_device_has_its_own_perturbation(tmp_path):
     assert own["sharpness"] > common["sharpness"] * 1.001
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_devices_skip_a_step_together(tmp_path, policy):
+    """Though one of them alone sees the bad example."""
+    results = trained(tmp_path, 2, "friendly_sam", "replica", 3, policy, "inf")
+    assert results["steps"] == 2
+    assert np.isnan(results["loss"])
+    assert np.isfinite([results["sharpness"], results["val_loss"]]).all()
+    for name, values in results.items():
+        if values.ndim:
+            assert np.isfinite(values).all()
+            np.testing.assert_array_equal(values[0], values[1], err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("rule", "sync", "policy"),
     [
