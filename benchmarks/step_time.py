@@ -28,7 +28,7 @@ BATCH_SIZES = {
     "vit_7_8_8_384": 32,
     "vit_7_8_12_768": 8,
 }
-"""Less than the papers' 128 or 256, for two cores to be through in an hour."""
+"""Less than the papers' 128 or 256, for two cores to get through."""
 OURS = [("keras3", method) for method in ("AdamW", "SAM", "ASAM", "Friendly-SAM", "ZSharp")]
 PEERS = {
     "graph": [

@@ -15,16 +15,18 @@ def save(model, store):
 
 def load(model, store):
     """Assigns what `save` stored; files of before, without any, leave the seeds as they are."""
-    seeds, saved = _seeds(model), [name for name in _names(store) if name.startswith(PREFIX)]
-    if saved and len(saved) != len(seeds):
+    seeds, saved = _seeds(model), sum(name.startswith(PREFIX) for name in _names(store))
+    if not saved:
+        return
+    if saved != len(seeds):
         warnings.warn(
-            f"The file holds the state of {len(saved)} random seeds, `{model.name}` has "
+            f"The file holds the state of {saved} random seeds, `{model.name}` has "
             f"{len(seeds)}: they are not restored, dropout and augmentation draw anew.",
             stacklevel=2,
         )
         return
-    for name, seed in zip(sorted(saved, key=_number), seeds, strict=False):
-        seed.assign(store[name])
+    for i, seed in enumerate(seeds):
+        seed.assign(store[f"{PREFIX}{i}"])
 
 
 def without(store):
@@ -40,7 +42,3 @@ def _seeds(model):
 def _names(store):
     # What Keras hands in has keys, but cannot be iterated over.
     return list(store.keys())
-
-
-def _number(name):
-    return int(name.removeprefix(PREFIX))
