@@ -8,8 +8,7 @@ code, which their tables come from.
 
 The folder of the run gets `config.json`, `history.csv`, a line per epoch, and at last `model.keras`
 and `result.json`. When the same command is given again, an interrupted run goes on after its last
-whole epoch. (Its batches come in the order of a first epoch then, so that it is not the run that
-was never interrupted.)
+whole epoch, as if it had never been interrupted.
 """
 
 import argparse
@@ -89,6 +88,7 @@ def train(options, bundle, network, model):
         callbacks=[
             keras.callbacks.BackupAndRestore(str(options.output / "backup")),
             keras.callbacks.CSVLogger(str(options.output / "history.csv"), append=True),
+            bundle.epochs,
         ],
         verbose=options.verbose,
     )

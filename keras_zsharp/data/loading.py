@@ -51,9 +51,9 @@ def load(
               are one-hot then, those for testing included.
 
             The last three are KerasCV's layers or, where it is absent, those of the same name in
-            Keras, with a warning. KerasCV draws from a state of its own: RandAugment does not
-            repeat with the seed, the shares of CutMix and MixUp repeat every epoch (for other
-            images).
+            Keras, with a warning. They draw from a state of their own: what they draw is not that
+            of the epoch when a run is resumed. KerasCV's RandAugment does not repeat with the seed
+            at all, the shares of its CutMix and MixUp repeat every epoch (for other images).
         label_noise: Share of the training labels moved to another class, in [0, 1], after
             `validation` is held out. Labels for validation and testing stay.
         seed: Seed of the noise, the order and the augmentation: an integer.

@@ -1,13 +1,14 @@
 """From the splits of a dataset to the batches that a model trains on."""
 
 import dataclasses
+import math
 
 import tensorflow as tf
 
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
+from keras_zsharp.data.epochs import Epochs
 from keras_zsharp.data.noise import label_shifts
-from keras_zsharp.data.splits import seeds
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
 AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
@@ -50,9 +51,10 @@ def build(dataset, train, test, classes, options):
     shifts = label_shifts(train.size, options.label_noise, classes, options.seed)
     if options.label_noise:
         train = train.with_label_noise(shifts, classes)
+    epochs = Epochs()
     parts = {"train": train, "validation": held_out, "test": test}
     return DatasetBundle(
-        train=_training_batches(dataset, train, classes, options),
+        train=_training_batches(dataset, train, classes, options, epochs),
         test=_batches_in_order(dataset, test, classes, options),
         classes=classes,
         input_shape=train.image_shape,
@@ -61,6 +63,7 @@ def build(dataset, train, test, classes, options):
         validation=held_out and _batches_in_order(dataset, held_out, classes, options),
         mean=dataset.mean,
         std=dataset.std,
+        epochs=epochs,
     )
 
 
@@ -83,7 +86,7 @@ def _batches_in_order(dataset, split, classes, options):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _training_batches(dataset, split, classes, options):
+def _training_batches(dataset, split, classes, options, epochs):
     augment, seed = options.augment, options.seed
     operations = None
     if augment == "randaugment":
@@ -101,8 +104,9 @@ def _training_batches(dataset, split, classes, options):
             images = augmentation.cutout(images, hole, dataset.cutout)
         return images, labels
 
-    batches = tf.data.Dataset.zip(split.batches(options.batch_size, seed), seeds(seed))
-    batches = batches.map(augmented, tf.data.AUTOTUNE)
+    batches = split.shuffled(options.batch_size, seed, epochs).map(augmented, tf.data.AUTOTUNE)
+    count = math.ceil(split.size / options.batch_size)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(count))
     if options.one_hot:
         # One after the other: these layers draw from a state of their own.
         batches = batches.map(library_layers.mix(MIXED[augment], classes, seed))

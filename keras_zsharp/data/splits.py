@@ -1,7 +1,7 @@
 """Where examples come from: arrays in memory, or records read as they are needed.
 
 Both kinds of split hold unaugmented examples in a fixed order, and give batches of images of one
-size with integer labels. All draws are functions of the seed.
+size with integer labels: in that order, or shuffled, as a function of the seed and the epoch.
 """
 
 import dataclasses
@@ -38,18 +38,30 @@ class InMemory:
     def with_label_noise(self, shifts, classes):
         return InMemory(self.images, (self.labels + shifts) % classes)
 
-    def batches(self, batch_size, seed=None):
-        """Batches in order or, with a seed, in a new random order every time."""
+    def batches(self, batch_size):
+        """Batches in order."""
+        indices = tf.data.Dataset.range(self.size).batch(batch_size)
+        return indices.map(self._gather(), tf.data.AUTOTUNE)
+
+    def shuffled(self, batch_size, seed, epochs):
+        """Pairs of a batch and a seed to augment it with, in another order every epoch."""
+
+        def indices(seed):
+            order, draws = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+            indices = tf.random.experimental.stateless_shuffle(tf.range(self.size), order)
+            batches = tf.data.Dataset.from_tensor_slices(indices).batch(batch_size)
+            return tf.data.Dataset.zip(batches, seeds(draws))
+
+        gather = self._gather()
+        return epochs.each(seed, indices).map(
+            lambda batch, seed: (gather(batch), seed), tf.data.AUTOTUNE
+        )
+
+    def _gather(self):
+        """A function from indices to the batch. Whole batches save a dataset's cost per element."""
         with tf.device("CPU"):  # Not into the memory of a GPU.
             images, labels = tf.constant(self.images), tf.constant(self.labels)
-        indices = tf.data.Dataset.range(self.size)
-        if seed is not None:
-            indices = indices.shuffle(self.size, seed=seed)
-        # Gathering whole batches saves the overhead of a dataset's element for every image.
-        return indices.batch(batch_size).map(
-            lambda batch: (tf.gather(images, batch), tf.gather(labels, batch)),
-            tf.data.AUTOTUNE,
-        )
+        return lambda indices: (tf.gather(images, indices), tf.gather(labels, indices))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,20 +94,37 @@ class Streamed:
     def with_label_noise(self, shifts, classes):
         return dataclasses.replace(self, shifts=shifts, classes=classes)
 
-    def batches(self, batch_size, seed=None):
-        examples = stored_examples(self.builder, self.split, encoded=True)
-        if self.shifts is not None:
-            shifts = tf.data.Dataset.from_tensor_slices(self.shifts)
-            examples = tf.data.Dataset.zip(examples, shifts).map(self._move_label)
-        if seed is None:
-            crops = examples.map(self._central_crop, tf.data.AUTOTUNE)
-        else:
+    def batches(self, batch_size):
+        """Batches in order."""
+        return self._examples().map(self._central_crop, tf.data.AUTOTUNE).batch(batch_size)
+
+    def shuffled(self, batch_size, seed, epochs):
+        """Pairs of a batch and a seed to augment it with, in another order every epoch."""
+        examples = self._examples()
+
+        def shuffled(seed):
+            order, draws = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+            order = tf.random.stateless_uniform((), order, maxval=2**31 - 1, dtype=tf.int64)
             # Still encoded, so that the buffer is small.
-            shuffled = examples.shuffle(min(self.size, SHUFFLE_BUFFER), seed=seed)
-            crops = tf.data.Dataset.zip(shuffled, seeds(seed)).map(
-                self._random_crop, tf.data.AUTOTUNE
+            buffer = min(self.size, SHUFFLE_BUFFER)
+            shuffled = examples.shuffle(buffer, order, reshuffle_each_iteration=False)
+            return tf.data.Dataset.zip(shuffled, seeds(draws))
+
+        crops = epochs.each(seed, shuffled).map(self._random_crop, tf.data.AUTOTUNE)
+        # A batch takes a seed of its own from that of its first crop.
+        return crops.batch(batch_size).map(
+            lambda images, labels, seeds: (
+                (images, labels),
+                tf.random.experimental.stateless_fold_in(seeds[0], 1),
             )
-        return crops.batch(batch_size)
+        )
+
+    def _examples(self):
+        examples = stored_examples(self.builder, self.split, encoded=True)
+        if self.shifts is None:
+            return examples
+        shifts = tf.data.Dataset.from_tensor_slices(self.shifts)
+        return tf.data.Dataset.zip(examples, shifts).map(self._move_label)
 
     def _move_label(self, example, shift):
         image, label = example
@@ -120,7 +149,7 @@ class Streamed:
             area_range=(0.08, 1.0),
             use_image_if_no_bounding_boxes=True,
         )
-        return self._scale(tf.slice(image, begin, size)), label
+        return self._scale(tf.slice(image, begin, size)), label, seed
 
     def _scale(self, image):
         image = tf.image.resize(image, (self.side, self.side), antialias=True)
@@ -144,5 +173,6 @@ def _decode(image):
 
 
 def seeds(seed):
-    """An endless dataset of seeds for stateless draws; other ones every time it is iterated."""
-    return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    """An endless dataset of seeds for stateless draws, as a function of `seed` of shape (2,)."""
+    fold = tf.random.experimental.stateless_fold_in
+    return tf.data.Dataset.counter().map(lambda i: fold(seed, i))

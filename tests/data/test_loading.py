@@ -132,6 +132,63 @@ def test_training_batches_follow_the_seed(cifar, augment):
     assert (first[0] != other[0]).any()
 
 
+def epochs(bundle, count):
+    return [arrays(bundle.train) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "augment"),
+    [
+        ("cifar", None),
+        ("cifar", "standard"),
+        ("cifar", "cutout"),
+        ("flowers", "standard"),
+        ("digits", "cutout"),
+    ],
+)
+def test_a_resumed_run_reads_what_it_would_have_read(name, augment, request):
+    tfds_name = {"cifar": "cifar10", "flowers": "oxford_flowers102", "digits": "digits"}[name]
+    folder = None if name == "digits" else request.getfixturevalue(name)[0]
+    first, second = (
+        data.load(tfds_name, 16, augment, label_noise=0.2, seed=5, data_dir=folder)
+        for _ in range(2)
+    )
+    expected = epochs(first, 4)
+    second.epochs.on_epoch_begin(2)
+    for left, right in zip(expected[2:], epochs(second, 2), strict=True):
+        np.testing.assert_array_equal(left[0], right[0])
+        np.testing.assert_array_equal(left[1], right[1])
+    assert len({images.tobytes() for images, _ in expected}) == 4
+
+
+def test_what_is_read_in_between_does_not_shift_the_epochs():
+    bundle = data.digits(64, 128)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(next(iter(bundle.train))[1].numpy())
+
+    class Record(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(10)
+
+        def call(self, inputs):
+            return self.dense(keras.ops.reshape(inputs, (-1, 64)))
+
+    def weights(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = Record()
+        model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+        model.fit(bundle.train, epochs=3, callbacks=[bundle.epochs, *callbacks], verbose=0)
+        return model.get_weights()
+
+    for left, right in zip(weights(), weights(Look()), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert len(seen) == 3
+
+
 def test_the_second_epoch_augments_anew(cifar):
     """Not only its order is new: the same image gets another crop."""
     bundle = data.load("cifar10", batch_size=60, augment="standard", data_dir=cifar[0])

@@ -6,6 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
+from tests.training.cases import assert_same
 
 QUICK = ["--dataset", "digits", "--model", "small_cnn", "--verbose", "0"]
 
@@ -108,6 +109,8 @@ def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
     train.main(arguments)
     assert [row["epoch"] for row in history(tmp_path)] == ["0", "1", "2"]
     assert int(models[1].optimizer.iterations) == 15
+    train.main([*arguments[:-1], str(tmp_path / "straight")])
+    assert_same(models[1].get_weights(), models[2].get_weights())
     with pytest.raises(SystemExit, match="has this run, finished"):
         train.main(arguments)
     with pytest.raises(SystemExit, match="has a run with other settings"):
