@@ -27,3 +27,23 @@ def check_second_pass(variables, gradients, shifted_gradients):
     around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]
     if around and not tf.executing_eagerly():
         raise ValueError(_AROUND.format(around))
+
+
+def check_devices(model):
+    """On several devices, what fails in plain Keras too is refused before it fails obscurely."""
+    strategy, optimizer = model.distribute_strategy, model.optimizer
+    count = strategy.num_replicas_in_sync
+    if count == 1:
+        return
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    on_cpus = any("CPU" in device for device in strategy.extended.worker_devices)
+    for name, bound, received, fails in (
+        ("gradient_accumulation_steps", "None", optimizer.gradient_accumulation_steps, True),
+        ("steps_per_execution", "1", model.steps_per_execution, model.steps_per_execution > 1),
+        ("jit_compile", "False on CPUs", model.jit_compile, on_cpus),
+    ):
+        if received and fails:
+            raise ValueError(
+                f"`{name}` must be {bound} under a strategy with several devices, where it fails "
+                f"in plain Keras too. Received: {name}={received} and {count} devices"
+            )

@@ -3,6 +3,7 @@ import keras
 from keras_zsharp import perturbations
 from keras_zsharp.perturbations.arguments import positive_int
 from keras_zsharp.training import multi_worker, seeds
+from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
@@ -137,6 +138,10 @@ class SharpnessAwareTraining(TwoPassStep):
         self.perturbation = perturbations.get(perturbation)
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+
+    def make_train_function(self, force=False):
+        check_devices(self)
+        return super().make_train_function(force)
 
     def train_step(self, data):
         return multi_worker.as_vectors(self.distribute_strategy, super().train_step(data))

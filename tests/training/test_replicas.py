@@ -126,6 +126,21 @@ def test_plain_keras_cannot_train_on_several_workers(tmp_path):
     assert "PerReplica" in trained_by_workers(tmp_path, "", "", 1)
 
 
+def test_what_fails_in_plain_keras_is_refused():
+    """If plain Keras no longer fails, neither need we: see `checks.check_devices`."""
+    command = [sys.executable, "-m", "tests.training.refused"]
+    printed = subprocess.check_output(command, cwd=ROOT, text=True, timeout=TIME_LIMIT)
+    refused = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert len(refused) == 3
+    for outcome in refused:
+        assert outcome["plain"]
+        assert re.fullmatch(
+            rf"ValueError: `{outcome['option']}` must be .* under a strategy with several devices, "
+            rf"where it fails in plain Keras too. Received: {outcome['option']}=.* and 2 devices",
+            outcome["ours"],
+        )
+
+
 @pytest.mark.parametrize("value", ["all", None, True])
 def test_bad_argument(value):
     message = (
