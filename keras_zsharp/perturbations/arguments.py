@@ -2,9 +2,12 @@
 
 import math
 
+LARGEST = 1e9
+"""Products of such numbers with gradients and weights still fit into float32."""
+
 
 def number(name, value, bound="", holds=lambda value: True):
-    """`value` as a float, after checking that it is a finite number within its bound.
+    """`value` as a float, after checking that it is a number of sensible size within its bound.
 
     Args:
         name: The argument's name, for the message.
@@ -21,6 +24,8 @@ def number(name, value, bound="", holds=lambda value: True):
         raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
     if not math.isfinite(value):
         raise ValueError(f"`{name}` must be finite. Received: {name}={value}")
+    if abs(value) > LARGEST:
+        raise ValueError(f"`{name}` must be at most {LARGEST:g} in size. Received: {name}={value}")
     return value
 
 

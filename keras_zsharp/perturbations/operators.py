@@ -19,7 +19,10 @@ def each(function, tensors, *others):
 
 
 def global_norm(tensors):
-    """`‖t‖₂` over all tensors together: a float32 (or wider) scalar."""
+    """`‖t‖₂` over all tensors together: a float32 (or wider) scalar.
+
+    Infinite from about 1.8e19 on, where squares overflow; what is scaled by it is 0 then.
+    """
     squares = [ops.sum(ops.square(t)) for t in tensors if t is not None]
     if not squares:
         return ops.zeros((), "float32")
