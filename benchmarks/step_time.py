@@ -24,14 +24,15 @@ HERE = pathlib.Path(__file__).parent
 BATCH_SIZES = {
     "resnet56": 64,
     "resnet110": 32,
-    "vgg16_bn": 32,
+    "vgg16_bn": 64,
     "vit_7_8_8_384": 32,
-    "vit_7_8_12_768": 8,
+    "vit_7_8_12_768": 32,
 }
 """Less than the papers' 128 or 256, for two cores to get through."""
 OURS = [("keras3", method) for method in ("AdamW", "SAM", "ASAM", "Friendly-SAM", "ZSharp")]
 PEERS = {
     "graph": [
+        ("keras3_without_onednn", "SAM"),
         ("keras2", "SAM"),
         ("pytorch", "SAM"),
         ("pytorch", "Friendly-SAM"),

@@ -16,12 +16,14 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_usage_example_and_mixin(tmp_path, monkeypatch):
-    usage, mixin, *_ = PROGRAMS
+    usage, resuming, mixin, *_ = PROGRAMS
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(usage.replace("epochs=20", "epochs=1, verbose=0"), scope)
     assert (tmp_path / "net.keras").exists()
     assert "sharpness" in scope["model"].history.history
+    exec(resuming.replace("epochs=20", "epochs=1"), scope)
+    assert not (tmp_path / "backup").exists()
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
 

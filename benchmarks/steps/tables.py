@@ -100,6 +100,7 @@ _OF_OURS = {
 }
 _OF_PEERS = {
     "SAM (ms)": _step(OURS("SAM")),
+    "without oneDNN / with": _ratio("keras3_without_onednn SAM", OURS("SAM")),
     "Keras 2 SAM / ours": _ratio("keras2 SAM", OURS("SAM")),
     "PyTorch SAM / ours": _ratio("pytorch SAM", OURS("SAM")),
     "PyTorch Friendly-SAM / ours": _ratio("pytorch Friendly-SAM", OURS("Friendly-SAM")),

@@ -57,7 +57,12 @@ def test_tables(step_time):
     assert row["ZSharp + copies"] == "12.0"
     [row] = cells(peers)
     assert row["SAM (ms)"] == "3,000"
-    assert row["PyTorch ZSharp / ours"] == ""
+    assert row["PyTorch ZSharp / ours"] == row["without oneDNN / with"] == ""
+    slower = {**measured()["keras3 SAM"], "seconds": [4.0, 6.0, 5.0]}
+    without = measured(**{"keras3_without_onednn SAM": slower})
+    results = {"machine": "a machine", "measured": {"resnet56 64 graph": without}}
+    [row] = cells(step_time.tables.all_of(results).split("\n\n")[2])
+    assert row["without oneDNN / with"] == "2.00"
 
 
 def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatch, capsys):
