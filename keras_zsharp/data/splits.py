@@ -105,6 +105,8 @@ class Streamed:
         def shuffled(seed):
             order, draws = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
             order = tf.random.stateless_uniform((), order, maxval=2**31 - 1, dtype=tf.int64)
+            # Of this dataset's graph alone: else the order would follow from the user's, too.
+            tf.random.set_seed(1)
             # Still encoded, so that the buffer is small.
             buffer = min(self.size, SHUFFLE_BUFFER)
             shuffled = examples.shuffle(buffer, order, reshuffle_each_iteration=False)
