@@ -35,14 +35,14 @@ def check_devices(model):
     count = strategy.num_replicas_in_sync
     if count == 1:
         return
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    accumulated = getattr(optimizer, "inner_optimizer", optimizer).gradient_accumulation_steps
     on_cpus = any("CPU" in device for device in strategy.extended.worker_devices)
     for name, bound, received, fails in (
-        ("gradient_accumulation_steps", "None", optimizer.gradient_accumulation_steps, True),
+        ("gradient_accumulation_steps", "None", accumulated, accumulated is not None),
         ("steps_per_execution", "1", model.steps_per_execution, model.steps_per_execution > 1),
-        ("jit_compile", "False on CPUs", model.jit_compile, on_cpus),
+        ("jit_compile", "False on CPUs", model.jit_compile, model.jit_compile and on_cpus),
     ):
-        if received and fails:
+        if fails:
             raise ValueError(
                 f"`{name}` must be {bound} under a strategy with several devices, where it fails "
                 f"in plain Keras too. Received: {name}={received} and {count} devices"

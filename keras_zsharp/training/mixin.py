@@ -73,7 +73,9 @@ class SharpnessAwareTraining(TwoPassStep):
     Raises:
         TypeError, ValueError: `perturbation` is no rule, or belongs to another model;
             `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None;
-            `perturbation_sync` is neither `"replica"` nor `"global"`.
+            `perturbation_sync` is neither `"replica"` nor `"global"`. Before training on several
+            devices: `gradient_accumulation_steps`, `steps_per_execution > 1` or, on CPUs,
+            `jit_compile=True`, which fail there in plain Keras too.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
