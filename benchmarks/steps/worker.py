@@ -14,7 +14,7 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow brings oneDNN, but turns it on by itself only on processors with AVX-512 for networks.
+# TensorFlow brings oneDNN, but leaves it off by itself on some processors.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np

@@ -22,7 +22,7 @@ OPTIMIZERS = {
 
 
 def losses(net, arguments, case, mode):
-    """Of five steps on one batch: those of the library, and those of the reference."""
+    """Of five steps on one batch."""
     model = SharpnessAwareModel(net, SAM(rho=0.1))
     model.compile(keras.optimizers.AdamW(**arguments), case.loss, **mode)
     fitted = model.fit(case.x, case.y, batch_size=SAMPLES, epochs=STEPS, shuffle=False, verbose=0)
