@@ -10,6 +10,7 @@ from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 __all__ = [
     "assign_in_place",
     "build",
+    "build_as_iterated",
     "build_metrics",
     "compute_loss",
     "forward",
@@ -51,6 +52,12 @@ def build(model, inputs):
 
     symbolic_inputs = keras.tree.map_structure(symbolic, inputs)
     backend.compute_output_spec(lambda x: forward(model, x), symbolic_inputs)
+
+
+def build_as_iterated(model, iterator):
+    """The same from what Keras' epoch iterator is going to give, of which nothing is taken."""
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(iterator._distributed_dataset.element_spec)
+    build(model, x)
 
 
 def build_metrics(model, y, y_pred):

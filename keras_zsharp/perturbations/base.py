@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_zsharp.perturbations.arguments import radius
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
-from keras_zsharp.perturbations.operators import each
+from keras_zsharp.perturbations.operators import each, is_overwritten
 
 
 class Perturbation(keras.layers.Layer):
@@ -102,7 +102,7 @@ class Perturbation(keras.layers.Layer):
             )
         self.build(variables)
         gradients = [
-            None if g is None or getattr(v, "overwrite_with_gradient", False) else g
+            None if g is None or is_overwritten(v) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
         rho = type(self).rho.tensor(self)

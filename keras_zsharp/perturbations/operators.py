@@ -18,6 +18,11 @@ def each(function, tensors, *others):
     ]
 
 
+def is_overwritten(variable):
+    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
+    return getattr(variable, "overwrite_with_gradient", False)
+
+
 def global_norm(tensors):
     """`‖t‖₂` over all tensors together: a float32 (or wider) scalar.
 

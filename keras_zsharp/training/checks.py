@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_zsharp._keras import stored
+from keras_zsharp.perturbations.operators import is_overwritten
 
 _AROUND = (
     "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "
@@ -27,6 +28,16 @@ def check_second_pass(variables, gradients, shifted_gradients):
     around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]
     if around and not tf.executing_eagerly():
         raise ValueError(_AROUND.format(around))
+
+
+def check_parts(count, variables):
+    """The scales that float8 layers find in the parts of a batch have no mean."""
+    scales = [v.path for v in variables if is_overwritten(v)]
+    if count > 1 and scales:
+        raise ValueError(
+            "`micro_batches` must be 1 for layers quantized to float8. "
+            f"Received: micro_batches={count} and the scales {scales}"
+        )
 
 
 def check_devices(model):

@@ -1,6 +1,7 @@
 import keras
+import tensorflow as tf
 
-from keras_zsharp import perturbations
+from keras_zsharp import _keras, perturbations
 from keras_zsharp.perturbations.arguments import positive_int
 from keras_zsharp.training import multi_worker, seeds
 from keras_zsharp.training.checks import check_devices
@@ -158,6 +159,9 @@ class SharpnessAwareTraining(TwoPassStep):
         strategy = self.distribute_strategy
         if iterator is not None and multi_worker.is_used(strategy):
             iterator, data_batch = None, multi_worker.first_batch(strategy, iterator)
+        elif iterator is not None and not self.built and not tf.distribute.has_strategy():
+            # Keras would wait for the first step, too late for callbacks that restore weights.
+            _keras.build_as_iterated(self, iterator)
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def save_own_variables(self, store):

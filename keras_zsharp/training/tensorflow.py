@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import _keras
+from keras_zsharp.perturbations.operators import is_overwritten
 from keras_zsharp.training import micro_batches
-from keras_zsharp.training.checks import check_read_in_scope, check_second_pass
+from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
 from keras_zsharp.training.micro_batches import Outcome
 from keras_zsharp.training.scope import PassScope, assign_if
@@ -76,7 +77,11 @@ class TwoPassStep:
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
             shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             check_second_pass(variables, gradients, shifted_gradients)
-            return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)
+            descent = [
+                first if is_overwritten(v) else second
+                for v, first, second in zip(variables, gradients, shifted_gradients, strict=True)
+            ]
+            return shifted_loss, descent, _values(self.perturbation.variables, scope)
 
         def plain():
             return loss, gradients, _values(self.perturbation.variables)
@@ -155,6 +160,7 @@ class TwoPassStep:
                     f"`{self.name}` has no trainable weights: there is nothing to perturb or to "
                     "train. Unfreeze a layer before calling `compile()`."
                 )
+            check_parts(self.micro_batches, variables)
             self.perturbation.build(variables)
             if not self.optimizer.built:
                 self.optimizer.build(variables)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
+from keras_zsharp.perturbations.operators import is_overwritten
 from tests.training import reference
 from tests.training.cases import CASES, MODES, SAMPLES, assert_same, normal
 from tests.training.test_keras_behaves import build
@@ -73,6 +74,56 @@ def test_lora_agrees_with_the_reference():
     expected = expected_losses(build(case), arguments, case, MODES["graph"])
     got = losses(build(case), arguments, case, MODES["graph"])
     np.testing.assert_allclose(got, expected, rtol=2e-4)
+
+
+def quantized(mode, wrap=lambda net: net, lora_rank=None, **arguments):
+    """A network whose two layers are quantized, and trained for three steps."""
+    keras.utils.set_random_seed(0)
+    parts = [layers.Dense(6, activation="tanh", lora_rank=lora_rank), layers.Dense(1)]
+    net = keras.Sequential([keras.Input((5,)), *parts])
+    for layer in parts:
+        layer.quantize(mode)
+    model = wrap(net)
+    model.compile(keras.optimizers.AdamW(0.05), "mse", **arguments)
+    for _ in range(3):
+        model.train_on_batch(normal(5), normal(1))
+    return net
+
+
+def scales(net):
+    return [v.numpy() for v in net.trainable_variables if is_overwritten(v)]
+
+
+@pytest.mark.parametrize("rule", [SAM, ZSharp, FriendlySAM])
+def test_float8_layers_train_and_their_scales_are_those_of_the_clean_pass(rule):
+    # Not eagerly: that fails in plain Keras, too.
+    plain = quantized("float8")
+    still = quantized("float8", lambda net: SharpnessAwareModel(net, rule(rho=0.0)))
+    assert len(scales(plain)) == 12
+    for ours, theirs in zip(still.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    # A weight 100 further on would show in the range of the kernel.
+    far = quantized("float8", lambda net: SharpnessAwareModel(net, rule(rho=100.0)))
+    assert all(np.isfinite(w).all() for w in far.get_weights())
+    assert max(np.max(s) for s in scales(far)) < 10
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_layers_quantized_to_integers_train_what_is_left(mode):
+    """As in plain Keras: biases and LoRA's factors."""
+    arguments = {"lora_rank": 2, "run_eagerly": True}
+    plain = quantized(mode, **arguments)
+    still = quantized(mode, lambda net: SharpnessAwareModel(net, SAM(rho=0.0)), **arguments)
+    assert_same(still.get_weights(), plain.get_weights())
+    moved = quantized(mode, lambda net: SharpnessAwareModel(net, SAM(rho=0.5)), lora_rank=2)
+    assert {v.name for v in moved.trainable_variables} == {"lora_kernel_a", "lora_kernel_b", "bias"}
+    pairs = zip(moved.trainable_variables, plain.trainable_variables, strict=True)
+    assert any((ours.numpy() != theirs.numpy()).any() for ours, theirs in pairs)
+
+
+def test_float8_layers_refuse_parts_of_a_batch():
+    with pytest.raises(ValueError, match=r"^`micro_batches` must be 1 for layers .* float8"):
+        quantized("float8", lambda net: SharpnessAwareModel(net, "sam", micro_batches=2))
 
 
 def half_frozen(rule):

@@ -177,6 +177,62 @@ def test_without_skipping_a_bad_batch_does_what_it_does_to_plain_keras(bad):
     assert any(np.isnan(w).any() for w in results[0])
 
 
+def test_without_skipping_loss_scaling_does_what_it_does_in_plain_keras():
+    """The optimizer keeps the weights and halves its scale; BatchNormalization takes what comes."""
+    results = []
+    arguments = {"skip_nonfinite": False}
+    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0), **arguments), lambda net: net):
+        keras.utils.set_random_seed(0)
+        net = network()
+        model = wrap(net)
+        inner = keras.optimizers.AdamW()
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+        model.compile(optimizer, SPARSE, run_eagerly=True)
+        for x in (GOOD[0], with_one(np.inf), GOOD[1]):
+            model.train_on_batch(x, LABELS)
+        assert optimizer.dynamic_scale.numpy() < 8.0
+        results.append([*net.get_weights(), *(v.numpy() for v in optimizer.variables)])
+    assert_same(*results)
+    assert any(np.isnan(w).any() for w in results[0])
+
+
+@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_without_a_perturbation_is_plain_keras(policy, mode):
+    results = []
+    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0)), lambda net: net):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        try:
+            net = network()
+        finally:
+            keras.config.set_dtype_policy("float32")
+        model = wrap(net)
+        model.compile("adamw", SPARSE, **mode)
+        for x in GOOD:
+            model.train_on_batch(x, LABELS)
+        results.append([*net.get_weights(), *(v.numpy() for v in model.optimizer.variables)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0 if mode.get("run_eagerly") else 1e-2)
+
+
+def test_bfloat16_skips_a_bad_batch_where_it_is_asked():
+    """Its range is that of float32: no loss scaling, and no skipping by default."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        models = [compiled(skip_nonfinite=skip) for skip in (None, True)]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for model in models:
+        model.train_on_batch(GOOD[0], LABELS)
+        before = state(model)
+        model.train_on_batch(with_one(np.nan), LABELS)
+        if model.skips_nonfinite:
+            assert_same_state(state(model), before)
+    assert [model.skips_nonfinite for model in models] == [False, True]
+    assert any(np.isnan(v).any() for v in state(models[0]).values())
+
+
 @pytest.mark.parametrize("value", [None, True, False])
 def test_argument_is_saved(value, tmp_path):
     model = compiled(skip_nonfinite=value)

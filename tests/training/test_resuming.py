@@ -30,9 +30,8 @@ def run(folder, name, how, *step):
         *(
             pytest.param(name, "backup", marks=pytest.mark.slow)
             for name in RULES
-            if name not in ("friendly_sam", "unbuilt")
+            if name != "friendly_sam"
         ),
-        # `BackupAndRestore` itself asks for a model that has been called on a batch.
         *(
             pytest.param(name, "checkpoint", marks=pytest.mark.slow)
             for name in ("zsharp", "unbuilt")
