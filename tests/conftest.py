@@ -1,3 +1,4 @@
+import gc
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -25,3 +26,9 @@ def pytest_collection_modifyitems(items):
         folder = item.path.parent.name
         if folder in ("training", "models") and "xla" in item.name:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish():
+    """`clear_session` collects garbage: not among all that the libraries have made on import."""
+    gc.collect()
+    gc.freeze()

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
+from keras_zsharp import SharpnessAwareModel
 from tests.training.resumed import RULES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -50,3 +52,27 @@ def test_killed_run_ends_as_one_that_ran_through(tmp_path, name, how):
     assert len(expected) == len(got) > 15
     for key, values in expected.items():
         np.testing.assert_array_equal(got[key], values, err_msg=key)
+
+
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 5:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: SharpnessAwareModel(net, "sam")])
+def test_an_integer_save_freq_starts_the_epoch_over(wrap, tmp_path):
+    """If this fails, `BackupAndRestore` has learnt better: README warns of it."""
+    data = np.ones((12, 4)), np.ones((12, 1))
+
+    def fit(*callbacks):
+        model = wrap(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]))
+        model.compile("sgd", "mse")
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", save_freq=4)
+        model.fit(*data, batch_size=2, epochs=2, verbose=0, callbacks=[backup, *callbacks])
+        return int(model.optimizer.iterations)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stop())
+    # Those of the two epochs, and the four before the backup once more.
+    assert fit() == 12 + 4
