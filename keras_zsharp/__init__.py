@@ -4,8 +4,10 @@ from keras_zsharp import data, models
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import (
     ASAM,
+    GSAM,
     SAM,
     AdaptiveFriendlySAM,
+    FisherSAM,
     FriendlySAM,
     Perturbation,
     ZSharp,
@@ -14,8 +16,10 @@ from keras_zsharp.training import SharpnessAwareTraining
 
 __all__ = [
     "ASAM",
+    "GSAM",
     "SAM",
     "AdaptiveFriendlySAM",
+    "FisherSAM",
     "FriendlySAM",
     "Perturbation",
     "SharpnessAwareModel",

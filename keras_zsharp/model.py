@@ -15,8 +15,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         model: A `keras.Model`: functional, Sequential or subclassed, built or not. It shares its
             weights with the wrapper, is there as `.model`, and can be saved and served on its own.
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
-            `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`. It is there as
-            `.perturbation`.
+            `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`, `"fisher_sam"`,
+            `"gsam"`. It is there as `.perturbation`.
         perturb_every: int >= 1. Perturb at every so many steps only, with plain steps between.
         micro_batches: int >= 1. Split the batch into so many parts, each with a perturbation of
             its own (m-sharpness).

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
 from tests.perturbations.test_rules import RULES, every_rule, fresh
 from tests.training.cases import CASES, assert_same
 
@@ -58,6 +58,7 @@ MODELS = {
     "unbuilt": lambda: SharpnessAwareModel(Net(), "friendly_sam"),
     "mixin": lambda: SharpNet(units=5),
     "noisy": lambda: SharpnessAwareModel(noisy(), "friendly_sam"),
+    "random": lambda: SharpnessAwareModel(network(), ZSharp(rho=0.5, score="random")),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp import search, selection
-from keras_zsharp.selection import kth_largest, zscore_masks
+from keras_zsharp import masks, search, selection
+from keras_zsharp.masks import zscore_masks
+from keras_zsharp.selection import kth_largest
 
 
 def zscore_mask(gradient, q_p):
@@ -140,9 +141,9 @@ def test_masks_of_many_gradients_are_those_of_each(mode):
 
 
 def test_stacks_are_limited(monkeypatch):
-    monkeypatch.setattr(selection, "STACKED", 5000)
+    monkeypatch.setattr(masks, "STACKED", 5000)
     sizes = [2000, 9000, 1000, 2000, 2000, 9000, 400, 3, 300, 1, 250]
-    groups = selection._groups([tf.zeros((size,)) for size in sizes])
+    groups = masks._groups([tf.zeros((size,)) for size in sizes])
     assert [[sizes[i] for i in group] for group in groups] == [
         [9000],
         [9000],
@@ -155,7 +156,7 @@ def test_stacks_are_limited(monkeypatch):
 
 def test_only_gradients_of_the_same_dtype_are_stacked():
     gradients = [tf.zeros((9,)), tf.zeros((9,), "float64"), tf.zeros((9,))]
-    assert selection._groups(gradients) == [[0], [1], [2]]
+    assert masks._groups(gradients) == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -180,8 +181,8 @@ def test_rank_of_a_tensor_is_that_of_the_number(dtype):
     for q_p in (0.05, 0.1, 0.35, 0.7, 0.9, 0.95, 0.99, 0.999):
         for size in (2, 21, 101, 1001, 2304, 20_001, 2_359_297, 16_000_001):
             expected = math.floor((size - 1) * q_p)
-            assert selection._ranks(np.array([size]), q_p) == [expected]
-            found = selection._ranks(np.array([size]), tf.constant(q_p, dtype))
+            assert masks._ranks(np.array([size]), q_p) == [expected]
+            found = masks._ranks(np.array([size]), tf.constant(q_p, dtype))
             np.testing.assert_array_equal(found, [expected])
 
 

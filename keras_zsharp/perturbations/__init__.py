@@ -4,16 +4,30 @@ import keras
 
 from keras_zsharp.perturbations.asam import ASAM
 from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.fisher_sam import FisherSAM
 from keras_zsharp.perturbations.friendly_sam import AdaptiveFriendlySAM, FriendlySAM
+from keras_zsharp.perturbations.gsam import GSAM
 from keras_zsharp.perturbations.sam import SAM
 from keras_zsharp.perturbations.zsharp import ZSharp
 
-__all__ = ["ASAM", "SAM", "AdaptiveFriendlySAM", "FriendlySAM", "Perturbation", "ZSharp", "get"]
+__all__ = [
+    "ASAM",
+    "GSAM",
+    "SAM",
+    "AdaptiveFriendlySAM",
+    "FisherSAM",
+    "FriendlySAM",
+    "Perturbation",
+    "ZSharp",
+    "get",
+]
 
 _RULES = {
     "adaptive_friendly_sam": AdaptiveFriendlySAM,
     "asam": ASAM,
+    "fisher_sam": FisherSAM,
     "friendly_sam": FriendlySAM,
+    "gsam": GSAM,
     "sam": SAM,
     "zsharp": ZSharp,
 }

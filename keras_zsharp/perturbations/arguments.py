@@ -41,3 +41,12 @@ def positive_int(name, value):
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}")
     return value
+
+
+def one_of(name, value, *choices):
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(
+            f"`{name}` must be {', '.join(others)} or {last}. Received: {name}={value!r}"
+        )
+    return value

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_zsharp.perturbations.arguments import radius
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
-from keras_zsharp.perturbations.operators import each, is_overwritten
+from keras_zsharp.perturbations.operators import each, is_overwritten, widened
 
 
 class Perturbation(keras.layers.Layer):
@@ -18,7 +18,8 @@ class Perturbation(keras.layers.Layer):
     To write a rule, implement `call(gradients, variables, rho)`, where `rho` is this step's radius
     as a scalar tensor, and `get_config()` if the constructor takes more than `rho`. A rule with
     memory creates it in `build(variables)` with `add_weight(..., trainable=False,
-    aggregation="mean")` and assigns it in `call`.
+    aggregation="mean")` and assigns it in `call`. One that changes the second gradients, too,
+    overrides `descent(gradients, shifted_gradients)`.
 
     Args:
         rho: Perturbation radius. A number >= 0, or a
@@ -106,10 +107,24 @@ class Perturbation(keras.layers.Layer):
             for g, v in zip(gradients, variables, strict=True)
         ]
         rho = type(self).rho.tensor(self)
-        epsilons = self.call(each(_widened, gradients), variables, rho)
+        epsilons = self.call(each(widened, gradients), variables, rho)
         if self._count is not None:
             self._count.assign(self._count + 1)
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
+
+    def descent(self, gradients, shifted_gradients):
+        """What the optimizer is given: the gradients at w + e(w), unless a rule overrides this.
+
+        Args:
+            gradients: List of dense gradients at w, scaled as those at w + e(w) are: the result
+                must be homogeneous in both.
+            shifted_gradients: List of dense gradients at w + e(w). Where either is None, so is the
+                other.
+
+        Returns:
+            List of tensors with the gradients' shapes.
+        """
+        return shifted_gradients
 
     def get_config(self):
         return {"name": self.name, "rho": type(self).rho.to_config(self)}
@@ -122,10 +137,3 @@ class Perturbation(keras.layers.Layer):
             if isinstance(getattr(cls, name, None), Hyperparameter)
         }
         return cls(**{**config, **hyperparameters})
-
-
-def _widened(gradient):
-    """At least float32: squares of float16 gradients overflow and underflow."""
-    gradient = ops.convert_to_tensor(gradient)
-    half = keras.backend.standardize_dtype(gradient.dtype) in ("float16", "bfloat16")
-    return ops.cast(gradient, "float32") if half else gradient

@@ -23,16 +23,32 @@ def is_overwritten(variable):
     return getattr(variable, "overwrite_with_gradient", False)
 
 
+def widened(tensor):
+    """At least float32: squares of float16 gradients overflow and underflow."""
+    tensor = ops.convert_to_tensor(tensor)
+    half = backend.standardize_dtype(tensor.dtype) in ("float16", "bfloat16")
+    return ops.cast(tensor, "float32") if half else tensor
+
+
+def dot(tensors, others):
+    """`t · o` over all tensors together: a float32 (or wider) scalar."""
+    products = [
+        ops.sum(widened(t) * widened(o))
+        for t, o in zip(tensors, others, strict=True)
+        if t is not None
+    ]
+    if not products:
+        return ops.zeros((), "float32")
+    dtype = backend.result_type("float32", *(p.dtype for p in products))
+    return sum(ops.cast(p, dtype) for p in products)
+
+
 def global_norm(tensors):
     """`‖t‖₂` over all tensors together: a float32 (or wider) scalar.
 
     Infinite from about 1.8e19 on, where squares overflow; what is scaled by it is 0 then.
     """
-    squares = [ops.sum(ops.square(t)) for t in tensors if t is not None]
-    if not squares:
-        return ops.zeros((), "float32")
-    dtype = backend.result_type("float32", *(s.dtype for s in squares))
-    return ops.sqrt(sum(ops.cast(s, dtype) for s in squares))
+    return ops.sqrt(dot(tensors, tensors))
 
 
 def scale(tensor, factor):

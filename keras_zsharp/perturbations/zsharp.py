@@ -1,11 +1,11 @@
 import keras
 from keras import ops
 
-from keras_zsharp.perturbations.arguments import number
+from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
+from keras_zsharp.perturbations.arguments import number, one_of
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
-from keras_zsharp.selection import zscore_masks
 
 
 def _quantile(q_p):
@@ -31,6 +31,9 @@ class ZSharp(Perturbation):
 
     `q_p=0` is SAM, bit for bit. `q_p=1` perturbs nothing and leaves the base optimizer.
 
+    `score` and `percentile_scope` are for those who want to know what the z-score does: they keep
+    as many components, but others. A "random" mask is drawn anew at each step.
+
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
         q_p: The quantile of absolute z-scores that a component must exceed, in [0, 1]: a number,
@@ -39,6 +42,10 @@ class ZSharp(Perturbation):
         norm: `"global"` or `"per_variable"`.
         min_rank: Variables of lower rank (biases, normalisation gains) are not filtered, as the
             papers speak of fully-connected and convolutional layers. 0 filters every variable.
+        score: What has to stand out: `"zscore"`, `"magnitude"` for `|g|`, or `"random"` for a
+            uniform random number.
+        percentile_scope: Of which scores the quantile is taken: `"variable"`, or `"global"` for
+            those of all filtered variables together, as Eq. 3 can also be read.
         name: Name of the rule.
 
     Raises:
@@ -52,14 +59,26 @@ class ZSharp(Perturbation):
     # Which element is the quantile depends on more digits than float32 has.
     q_p = Hyperparameter(_quantile, "float64")
 
-    def __init__(self, rho=0.05, q_p=0.95, norm="global", min_rank=2, *, name=None):
+    def __init__(
+        self,
+        rho=0.05,
+        q_p=0.95,
+        norm="global",
+        min_rank=2,
+        *,
+        score="zscore",
+        percentile_scope="variable",
+        name=None,
+    ):
         super().__init__(rho, name=name)
         self.q_p = q_p
-        if norm not in ("global", "per_variable"):
-            raise ValueError(f"`norm` must be 'global' or 'per_variable'. Received: norm={norm!r}")
+        self.norm = one_of("norm", norm, "global", "per_variable")
+        self.score = one_of("score", score, "zscore", "magnitude", "random")
+        self.percentile_scope = one_of("percentile_scope", percentile_scope, "variable", "global")
+        if score == "random":
+            self.seed = keras.random.SeedGenerator()
         if isinstance(min_rank, bool) or not isinstance(min_rank, int) or min_rank < 0:
             raise ValueError(f"`min_rank` must be an int >= 0. Received: min_rank={min_rank!r}")
-        self.norm = norm
         self.min_rank = min_rank
 
     def call(self, gradients, variables, rho):
@@ -77,11 +96,21 @@ class ZSharp(Perturbation):
     def _filtered(self, gradients, q_p):
         """f: the gradients without the components that the masks drop."""
         chosen = [g for g in gradients if g is not None and self._is_filtered(g)]
-        masks = iter(zscore_masks(chosen, q_p))
+        masks = iter(top_masks(chosen, q_p, self._score(), self.percentile_scope == "global"))
         # A product rather than a choice: Inf and NaN must not disappear behind the mask.
         return each(
             lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients
         )
+
+    def _score(self):
+        if self.score == "magnitude":
+            return magnitudes
+        if self.score == "random":
+            return lambda rows, sizes: keras.random.uniform(
+                rows.shape, dtype=rows.dtype, seed=self.seed
+            )
+        # Within one variable, the standard deviation cancels.
+        return zscores if self.percentile_scope == "global" else deviations
 
     def _per_variable(self, gradients, filtered, q_p, rho):
         whole = radius_factor(rho, global_norm(gradients))
@@ -96,5 +125,6 @@ class ZSharp(Perturbation):
         return each(perturb, gradients, filtered)
 
     def get_config(self):
-        config = {"norm": self.norm, "min_rank": self.min_rank}
+        names = ("norm", "min_rank", "score", "percentile_scope")
+        config = {name: getattr(self, name) for name in names}
         return {**super().get_config(), "q_p": type(self).q_p.to_config(self), **config}

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import _keras
-from keras_zsharp.perturbations.operators import is_overwritten
+from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import micro_batches
 from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
@@ -65,7 +65,8 @@ class TwoPassStep:
         weights = _values(variables, clean)
 
         # Outside of the branch: replicas must not wait for each other in one.
-        ascent = self._ascent_gradients(gradients, variables)
+        scale, sync = self.optimizer.scale_loss(1.0), self.perturbation_sync
+        ascent = gradients_of.ascent(gradients, variables, scale, sync)
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
@@ -77,19 +78,19 @@ class TwoPassStep:
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
             shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             check_second_pass(variables, gradients, shifted_gradients)
-            descent = [
-                first if is_overwritten(v) else second
-                for v, first, second in zip(variables, gradients, shifted_gradients, strict=True)
-            ]
-            return shifted_loss, descent, _values(self.perturbation.variables, scope)
+            return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)
 
         def plain():
             return loss, gradients, _values(self.perturbation.variables)
 
-        # 4. The optimizer is given the second gradients.
         second = perturbed() if self.perturb_every == 1 else tf.cond(perturbing, perturbed, plain)
+        shifted_loss, shifted_gradients, rule_state = second
+
+        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        rule, given = self.perturbation, (gradients, shifted_gradients, variables)
+        descent = gradients_of.descent(rule, *given, sync)
         finite = all_finite(loss, gradients) if self.skips_nonfinite else None
-        return clean, Outcome(y_pred, loss, *second, finite)
+        return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
 
     def _run_pass(self, scope, variables, batch):
         """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
@@ -103,27 +104,6 @@ class TwoPassStep:
                 scaled_loss = self.optimizer.scale_loss(loss)
             check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
-
-    def _ascent_gradients(self, gradients, variables):
-        """Dense gradients of the loss itself, of this replica's part of the batch or of all of it.
-
-        A rule's average is not scale-invariant. Of the loss, a replica has but its share.
-        """
-        gradients = [
-            None if g is None else _dense(g, v) for g, v in zip(gradients, variables, strict=True)
-        ]
-        scale = self.optimizer.scale_loss(1.0)
-        replicas = tf.distribute.get_replica_context()
-        if replicas is not None and replicas.num_replicas_in_sync > 1:
-            if self.perturbation_sync == "global":
-                given = [g for g in gradients if g is not None]
-                summed = iter(replicas.all_reduce(tf.distribute.ReduceOp.SUM, given))
-                gradients = [None if g is None else next(summed) for g in gradients]
-            else:
-                scale /= replicas.num_replicas_in_sync
-        if isinstance(scale, float) and scale == 1.0:
-            return gradients
-        return [None if g is None else g / tf.cast(scale, g.dtype) for g in gradients]
 
     def _logs(self, batch, outcome, perturbing):
         x, y, sample_weight = batch
@@ -171,13 +151,6 @@ def _values(variables, scope=None):
     """What `variables` stand for in `scope`, or else here."""
     with scope or contextlib.nullcontext():
         return [tf.convert_to_tensor(v) for v in variables]
-
-
-def _dense(gradient, variable):
-    gradient = tf.convert_to_tensor(gradient)
-    # In a graph, the gradient of a kernel lacks the shape that the layer's inputs lack.
-    gradient.set_shape(variable.shape)
-    return gradient
 
 
 def _shift(weight, epsilon):

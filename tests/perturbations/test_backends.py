@@ -16,7 +16,7 @@ import jax
 import keras
 import numpy as np
 
-from keras_zsharp import perturbations, selection
+from keras_zsharp import masks, perturbations, selection
 
 folder, (kernel, square, bias) = sys.argv[1], np.load(sys.argv[1] + "/gradients.npz").values()
 assert keras.backend.backend() == "jax"
@@ -30,11 +30,19 @@ for size in (1000, 5000):
     x = np.abs(kernel.reshape(2, -1))[:, :size]
     found = jax.jit(selection.kth_largest, static_argnums=1)(x, 50)
     np.testing.assert_array_equal(found, np.sort(x)[:, -50])
-masks = jax.jit(lambda g: selection.zscore_masks(g, 0.95))([kernel, square])
-for ours, plain in zip(masks, selection.zscore_masks([kernel, square], 0.95)):
+found = jax.jit(lambda g: masks.zscore_masks(g, 0.95))([kernel, square])
+for ours, plain in zip(found, masks.zscore_masks([kernel, square], 0.95)):
     np.testing.assert_array_equal(ours, plain)
 """
-RULES = ["sam", "asam", "zsharp", "friendly_sam", "adaptive_friendly_sam"]
+RULES = [
+    "sam",
+    "asam",
+    "zsharp",
+    "friendly_sam",
+    "adaptive_friendly_sam",
+    "fisher_sam",
+    "gsam",
+]
 
 
 def test_rules_on_jax(tmp_path):

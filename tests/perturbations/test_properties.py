@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_zsharp import ASAM, SAM, AdaptiveFriendlySAM, FriendlySAM, SharpnessAwareModel, ZSharp
-from keras_zsharp.selection import zscore_masks
+from keras_zsharp import (
+    ASAM,
+    GSAM,
+    SAM,
+    AdaptiveFriendlySAM,
+    FisherSAM,
+    FriendlySAM,
+    SharpnessAwareModel,
+    ZSharp,
+)
+from keras_zsharp.masks import zscore_masks
 from tests.perturbations.test_rules import length
 
 always_the_same = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -27,11 +36,14 @@ zsharps = st.builds(
     shares,
     norm=st.sampled_from(["global", "per_variable"]),
     min_rank=st.integers(0, 3),
+    score=st.sampled_from(["zscore", "magnitude"]),
+    percentile_scope=st.sampled_from(["variable", "global"]),
 )
 rules = st.one_of(
     st.builds(SAM, radii),
     zsharps,
     st.builds(ASAM, radii, etas),
+    st.builds(FisherSAM, radii, etas),
     st.builds(FriendlySAM, radii, **of_friendly_sam),
     st.builds(AdaptiveFriendlySAM, radii, **of_friendly_sam, eta=etas),
 )
@@ -133,7 +145,9 @@ ARGUMENTS = [
         ASAM: ["rho", "eta"],
         FriendlySAM: ["rho", "lmbda", "sigma"],
         AdaptiveFriendlySAM: ["rho", "lmbda", "sigma", "eta"],
-        ZSharp: ["rho", "q_p", "norm", "min_rank"],
+        ZSharp: ["rho", "q_p", "norm", "min_rank", "score", "percentile_scope"],
+        FisherSAM: ["rho", "eta"],
+        GSAM: ["rho", "alpha"],
     }.items()
     for argument in arguments
 ]

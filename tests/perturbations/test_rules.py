@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp import ASAM, SAM, AdaptiveFriendlySAM, FriendlySAM, ZSharp, perturbations
+from keras_zsharp import (
+    ASAM,
+    GSAM,
+    SAM,
+    AdaptiveFriendlySAM,
+    FisherSAM,
+    FriendlySAM,
+    ZSharp,
+    perturbations,
+)
 
 RULES = {
     "sam": SAM(rho=0.1),
@@ -17,7 +26,11 @@ RULES = {
         rho=0.1, q_p=keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.7, 0.3])
     ),
     "zsharp_all_ranks": ZSharp(rho=0.1, q_p=0.7, min_rank=0),
+    "zsharp_magnitude": ZSharp(rho=0.1, q_p=0.7, score="magnitude"),
+    "zsharp_one_quantile": ZSharp(rho=0.1, q_p=0.7, min_rank=0, percentile_scope="global"),
     "asam": ASAM(rho=0.1, eta=0.02),
+    "fisher_sam": FisherSAM(rho=0.1, eta=0.3),
+    "gsam": GSAM(rho=0.1, alpha=0.3),
     "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
     "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
 }
@@ -61,6 +74,15 @@ def test_hand_computed_goldens():
     epsilons = ASAM(rho=0.5, eta=1.0)([np.float32([1]), np.float32([4])], [kernel, bias])
     np.testing.assert_allclose(np.concatenate(epsilons), [0.9, 0.4], rtol=1e-6)
 
+    # F = 1 + (9, 16) / 3 = (4, 19 / 3): F⁻¹ g = (3 / 4, 12 / 19), g · F⁻¹ g = 9 / 4 + 48 / 19.
+    [epsilon] = FisherSAM(rho=0.1, eta=1 / 3)([np.float32([3, 4])], [zero])
+    expected = 0.1 * np.array([3 / 4, 12 / 19]) / np.sqrt(9 / 4 + 48 / 19)
+    np.testing.assert_allclose(epsilon, expected, rtol=1e-6)
+
+    # p = (2, 0): g is 3 along it, and (0, 4) beside it.
+    [descent] = GSAM(alpha=0.5).descent([np.float32([3, 4])], [np.float32([2, 0])])
+    np.testing.assert_allclose(descent, [2, -2], rtol=1e-6)
+
     # m = 0.1 g, d = g - m = 0.9 g; then m = 0.09 g + 0.1 (-g) = -0.01 g, d = -g + 0.01 g.
     rule = FriendlySAM(rho=0.1)
     gradient = np.float32([3, 4])
@@ -79,7 +101,18 @@ def test_none_stays_none_and_shapes_and_dtypes_stay(name):
         assert keras.backend.standardize_dtype(epsilon.dtype) == "float32"
 
 
-@pytest.mark.parametrize("name", ["sam", "zsharp", "zsharp_all_ranks", "friendly_sam"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sam",
+        "zsharp",
+        "zsharp_all_ranks",
+        "zsharp_magnitude",
+        "zsharp_one_quantile",
+        "gsam",
+        "friendly_sam",
+    ],
+)
 def test_length_is_rho(name):
     epsilons = fresh(name)(*inputs())
     assert length(epsilons) == pytest.approx(0.1, rel=1e-5)
@@ -119,6 +152,42 @@ def test_adaptive_friendly_sam_without_average_is_asam():
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_length_of_fisher_sam_is_rho_in_its_metric():
+    gradients, variables = inputs()
+    epsilons = fresh("fisher_sam")(gradients, variables)
+    pairs = zip(epsilons[:-1], gradients[:-1], strict=True)
+    measured = [e * np.sqrt(1 + 0.3 * g**2) for e, g in pairs]
+    assert length(measured) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_limits_of_fisher_sam_and_gsam_are_sam():
+    gradients, variables = inputs()
+    expected = fresh("sam")(gradients, variables)
+    for rule in (FisherSAM(rho=0.1, eta=0), GSAM(rho=0.1)):
+        for ours, theirs in zip(rule(gradients, variables)[:-1], expected[:-1], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    shifted = [None if g is None else g[::-1] for g in gradients]
+    for ours, theirs in zip(GSAM(alpha=0).descent(gradients, shifted), shifted, strict=True):
+        if theirs is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-4, 1.0, 1e15])
+def test_descent_of_gsam(scale):
+    """`p - alpha g⊥`, and homogeneous: the loss' scale does not show."""
+    gradients, _ = inputs(scale)
+    shifted, _ = inputs(scale, seed=1)
+    g, p = (
+        np.concatenate([x.ravel() for x in xs[:-1]]).astype("float64")
+        for xs in (gradients, shifted)
+    )
+    beside = g - p * (g @ p) / (p @ p) if scale else g
+    descent = GSAM(alpha=0.3).descent(gradients, shifted)
+    assert descent[-1] is None
+    found = np.concatenate([np.ravel(d) for d in descent[:-1]])
+    np.testing.assert_allclose(found, p - 0.3 * beside, rtol=1e-4, atol=1e-4 * scale)
+
+
 @every_rule
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-8, 1e8])
 def test_never_nan_for_finite_gradients(name, scale):
@@ -127,7 +196,9 @@ def test_never_nan_for_finite_gradients(name, scale):
     assert length(epsilons) <= 0.5
 
 
-@pytest.mark.parametrize("name", ["sam", "zsharp", "zsharp_per_variable", "asam"])
+@pytest.mark.parametrize(
+    "name", ["sam", "zsharp", "zsharp_per_variable", "zsharp_magnitude", "asam"]
+)
 def test_loss_scale_changes_nothing(name):
     for plain, scaled in zip(fresh(name)(*inputs(1.0)), fresh(name)(*inputs(2.0**15)), strict=True):
         if plain is not None:
@@ -296,6 +367,22 @@ BAD = {
         ValueError,
         "`norm` must be 'global' or 'per_variable'. Received: norm='local'",
     ),
+    "score": (
+        lambda: ZSharp(score="size"),
+        ValueError,
+        "`score` must be 'zscore', 'magnitude' or 'random'. Received: score='size'",
+    ),
+    "percentile_scope": (
+        lambda: ZSharp(percentile_scope=None),
+        ValueError,
+        "`percentile_scope` must be 'variable' or 'global'. Received: percentile_scope=None",
+    ),
+    "eta_of_fisher": (
+        lambda: FisherSAM(eta=-1),
+        ValueError,
+        "`eta` must be >= 0. Received: eta=-1.0",
+    ),
+    "alpha": (lambda: GSAM(alpha=-1), ValueError, "`alpha` must be >= 0. Received: alpha=-1.0"),
     "min_rank": (
         lambda: ZSharp(min_rank=1.5),
         ValueError,
@@ -323,10 +410,10 @@ BAD = {
         "`sigma` must be finite. Received: sigma=nan",
     ),
     "unknown": (
-        lambda: perturbations.get("gsam"),
+        lambda: perturbations.get("s_sam"),
         ValueError,
-        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'friendly_sam', 'sam', "
-        "'zsharp'. Received: perturbation='gsam'",
+        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'fisher_sam', "
+        "'friendly_sam', 'gsam', 'sam', 'zsharp'. Received: perturbation='s_sam'",
     ),
     "class": (
         lambda: perturbations.get(SAM),

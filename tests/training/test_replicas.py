@@ -58,7 +58,7 @@ def trained_by_workers(folder, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sync", ["global", "global, every other step"])
-@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam"])
+@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam", "gsam"])
 def test_common_perturbation_is_that_of_one_device(tmp_path, rule, sync):
     one, two = (trained(tmp_path, devices, rule, sync, 6) for devices in (1, 2))
     for name, values in one.items():

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from keras_zsharp import (
+    GSAM,
+    SAM,
+    FriendlySAM,
+    SharpnessAwareModel,
+    SharpnessAwareTraining,
+    ZSharp,
+)
 from tests.training.cases import CASES, MODES, assert_same, in_every_mode
 
 
@@ -28,10 +35,10 @@ class Quadratic(layers.Layer):
         return inputs * ops.sum(self.curvature * ops.square(self.w)) / 2
 
 
-def quadratic(rule, learning_rate=0.1, perturb_every=1, **mode):
+def quadratic(rule, learning_rate=0.1, perturb_every=1, micro_batches=1, **mode):
     inputs = keras.Input((1,))
     net = keras.Model(inputs, Quadratic([1.0, 4.0], [3.0, 1.0])(inputs))
-    model = SharpnessAwareModel(net, rule, perturb_every=perturb_every)
+    model = SharpnessAwareModel(net, rule, perturb_every=perturb_every, micro_batches=micro_batches)
     model.compile(keras.optimizers.SGD(learning_rate), lambda y, y_pred: y_pred, **mode)
     return model, (np.ones((2, 1), "float32"), np.zeros((2, 1), "float32"))
 
@@ -46,6 +53,24 @@ def test_closed_form_on_a_quadratic(mode):
     np.testing.assert_allclose(model.model.trainable_weights[0], w - 0.1 * a * shifted, rtol=1e-6)
     assert logs["loss"] == pytest.approx((a * w**2).sum() / 2)
     assert logs["sharpness"] == pytest.approx((a * (shifted**2 - w**2)).sum() / 2, rel=1e-5)
+
+
+@in_every_mode
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_descent_of_gsam_on_a_quadratic(micro_batches, mode):
+    """The optimizer is given what the rule makes of both gradients, whatever the loss' scale."""
+    a, w = np.array([1.0, 4.0]), np.array([3.0, 1.0])
+    p = a * (w + 0.5 * a * w / np.linalg.norm(a * w))
+    beside = a * w - p * (a * w @ p) / (p @ p)
+    for scale in (None, 2.0**10):
+        model, batch = quadratic(GSAM(rho=0.5, alpha=2.0), micro_batches=micro_batches, **mode)
+        if scale:
+            inner = keras.optimizers.SGD(0.1)
+            scaling = keras.optimizers.LossScaleOptimizer(inner, initial_scale=scale)
+            model.compile(scaling, lambda y, y_pred: y_pred, **mode)
+        model.train_on_batch(*batch)
+        expected = w - 0.1 * (p - 2.0 * beside)
+        np.testing.assert_allclose(model.model.trainable_weights[0], expected, rtol=1e-5)
 
 
 LIMITS = {
