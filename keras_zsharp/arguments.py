@@ -1,4 +1,4 @@
-"""Checks of the rules' arguments."""
+"""Checks of arguments."""
 
 import math
 
