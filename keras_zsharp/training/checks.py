@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_zsharp._keras import stored
+from keras_zsharp._keras import read_around_scope
 
 _AROUND = (
     "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "
@@ -12,8 +12,7 @@ _AROUND = (
 
 def check_read_in_scope(variables, tape):
     """The tape must not have seen a weight itself, only what stands for it in the pass."""
-    watched = {id(v) for v in tape.watched_variables()}
-    around = [v.path for v in variables if id(stored(v)) in watched]
+    around = read_around_scope(variables, tape)
     if around:
         raise ValueError(_AROUND.format(around))
 
