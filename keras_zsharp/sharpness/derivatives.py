@@ -17,7 +17,9 @@ class BatchLoss:
         structure: Structure into which the tensors of a batch pack.
         specs: What the tensors of a batch look like, in order.
 
-    Its methods take a vector of shape (size,) and the tensors of a batch, and give a tuple.
+    Its methods take a vector of shape (size,), the scale of the loss while it is differentiated (a
+    float32 scalar: float16 loses small gradients, and large ones overflow) and the tensors of a
+    batch. They give a tuple of what is not scaled.
     """
 
     def __init__(self, model, structure, specs):
@@ -25,40 +27,43 @@ class BatchLoss:
         self._structure = structure
         self._sizes = [v.shape.num_elements() for v in map(_keras.stored, self.variables)]
         self.size = sum(self._sizes)
-        signature = [tf.TensorSpec((self.size,), tf.float32), *specs]
+        signature = [tf.TensorSpec((self.size,), tf.float32), tf.TensorSpec((), tf.float32), *specs]
 
         def compiled(method):
             if model.run_eagerly:
                 return method
-            return tf.function(method, input_signature=signature, autograph=False)
+            # A function of its own: TensorFlow counts what all instances trace of one method, and
+            # would warn of retracing.
+            return tf.function(
+                lambda *arguments: method(*arguments), input_signature=signature, autograph=False
+            )
 
         self.loss = compiled(self._loss)
         self.gradient = compiled(self._gradient)
         self.product = compiled(self._product)
 
-    def differences(self, vector, *batch):
+    def differences(self, vector, scale, *batch):
         """What `product` gives, by central differences of the gradient."""
         h = STEP / tf.maximum(tf.norm(vector), 1e-30)
-        _, ahead = self.gradient(h * vector, *batch)
-        _, behind = self.gradient(-h * vector, *batch)
+        _, ahead = self.gradient(h * vector, scale, *batch)
+        _, behind = self.gradient(-h * vector, scale, *batch)
         return ((ahead - behind) / (2 * h),)
 
-    def _loss(self, shift, *batch):
+    def _loss(self, shift, scale, *batch):
+        del scale
         return (self._at(self._shifted(shift), batch),)
 
-    def _gradient(self, shift, *batch):
-        loss, gradients = self._gradients(self._shifted(shift), batch)
-        return loss, self._joined(gradients)
+    def _gradient(self, shift, scale, *batch):
+        loss, gradients = self._gradients(self._shifted(shift), scale, batch)
+        return loss, _joined(gradients) / scale
 
-    def _product(self, vector, *batch):
+    def _product(self, vector, scale, *batch):
         weights = self._shifted(tf.zeros_like(vector))
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            _, gradients = self._gradients(weights, batch)
-            pairs = zip(gradients, self._split(vector), strict=True)
-            slope = tf.add_n([tf.reduce_sum(tf.cast(g, v.dtype) * v) for g, v in pairs])
-        zero = tf.UnconnectedGradients.ZERO
-        return (self._joined(tape.gradient(slope, weights, unconnected_gradients=zero)),)
+            _, gradients = self._gradients(weights, scale, batch)
+            slope = tf.reduce_sum(_joined(gradients) * vector)
+        return (_joined(_derivatives(tape, slope, weights)) / scale,)
 
     def _at(self, weights, batch):
         """The loss with `weights` in place of the variables; whatever state it moves is dropped."""
@@ -74,15 +79,13 @@ class BatchLoss:
             )
         return tf.cast(_keras.unscale_loss(loss), tf.float32)
 
-    def _gradients(self, weights, batch):
-        """The loss, and dense gradients of the scaled one: float16 loses small ones otherwise."""
+    def _gradients(self, weights, scale, batch):
+        """The loss, and the gradients of the scaled one."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
             loss = self._at(weights, batch)
-            scaled_loss = self.model.optimizer.scale_loss(loss)
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(scaled_loss, weights, unconnected_gradients=zero)
-        return loss, [tf.convert_to_tensor(g) for g in gradients]
+            scaled_loss = loss * scale
+        return loss, _derivatives(tape, scaled_loss, weights)
 
     def _shifted(self, shift):
         weights = [tf.convert_to_tensor(v) for v in self.variables]
@@ -92,10 +95,16 @@ class BatchLoss:
         parts = tf.split(vector, self._sizes)
         return [tf.reshape(p, v.shape) for p, v in zip(parts, self.variables, strict=True)]
 
-    def _joined(self, gradients):
-        """One float32 vector, unscaled."""
-        vector = tf.concat([tf.reshape(tf.cast(g, tf.float32), [-1]) for g in gradients], axis=0)
-        return vector / tf.cast(self.model.optimizer.scale_loss(1.0), tf.float32)
+
+def _derivatives(tape, value, weights):
+    gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    # Sparse ones, of embeddings, add up repeated rows.
+    return [tf.convert_to_tensor(g) for g in gradients]
+
+
+def _joined(tensors):
+    """One float32 vector."""
+    return tf.concat([tf.reshape(tf.cast(t, tf.float32), [-1]) for t in tensors], axis=0)
 
 
 def unpacked(structure, batch):

@@ -1,3 +1,4 @@
+import collections
 import warnings
 
 import keras
@@ -57,17 +58,19 @@ class MeanLoss:
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
         self._of_batch = BatchLoss(model, structure, specs)
-        self._product = self._of_batch.product
+        self._product = "product"
+        # By function, each of which overflows at another one.
+        self._scales = collections.defaultdict(lambda: float(model.optimizer.scale_loss(1.0)))
         self.size = self._of_batch.size
 
     def loss(self, shift):
         """L(w + shift), a float."""
-        [loss] = self._mean(self._of_batch.loss, shift)
+        [loss] = self._mean("loss", shift)
         return float(loss)
 
     def gradient(self, shift):
         """L(w + shift), a float, and its gradient there, a float64 vector."""
-        loss, gradient = self._mean(self._of_batch.gradient, shift)
+        loss, gradient = self._unscaled("gradient", shift)
         return float(loss), gradient
 
     def product(self, vector):
@@ -81,17 +84,16 @@ class MeanLoss:
             FloatingPointError: It is not finite.
         """
         try:
-            [product] = self._mean(self._product, vector)
+            [product] = self._unscaled(self._product, vector)
         except LookupError as error:
             warnings.warn(
                 f"The Hessian is that of central differences: {error}", RuntimeWarning, stacklevel=2
             )
-            self._product = self._of_batch.differences
-            return self.product(vector)
+            self._product = "differences"
+            [product] = self._unscaled(self._product, vector)
         if not np.isfinite(product).all():
             raise FloatingPointError(
-                "The Hessian has infinite or NaN entries at the weights of "
-                f"{self.model.name!r}, or overflows in its precision."
+                f"The Hessian is not finite at the weights of {self.model.name!r}."
             )
         return product
 
@@ -105,13 +107,23 @@ class MeanLoss:
         parts = np.split(vector, ends[:-1])
         return [part.reshape(v.shape) for part, v in zip(parts, self.variables, strict=True)]
 
-    def _mean(self, function, vector):
-        """The mean over the examples of what `function` gives for batches, in float64."""
+    def _unscaled(self, name, vector):
+        """As `_mean`; where float16 overflows, with a smaller scale of the loss from then on."""
+        while True:
+            values = self._mean(name, vector)
+            if np.isfinite(values[-1]).all() or self._scales[name] <= 1:
+                return values
+            self._scales[name] /= 16
+
+    def _mean(self, name, vector):
+        """The mean over the examples of what a function of a batch gives, in float64."""
+        function, scale = getattr(self._of_batch, name), tf.constant(self._scales[name])
         vector, totals, count = tf.cast(vector, tf.float32), 0.0, 0
         for batch in self._dataset:
             leaves = tf.nest.flatten(batch)
             size = leaves[0].shape[0]
-            values = [size * tf.cast(v, tf.float64) for v in function(vector, *leaves)]
+            values = function(vector, scale, *leaves)
+            values = [size * tf.cast(value, tf.float64) for value in values]
             totals = values if count == 0 else [t + v for t, v in zip(totals, values, strict=True)]
             count += size
         if count == 0:
