@@ -25,7 +25,7 @@ class Landscape:
     def plot(self, path=None, axes=None):
         """Draws the losses as contours, with a cross at w; losses that are not finite stay white.
 
-        Where they span more than two orders of magnitude, the levels are logarithmic.
+        Where the highest is more than 10 times the lowest, the levels are logarithmic.
 
         Args:
             path: File to save the picture to, such as `"landscape.png"`, or None.
@@ -39,41 +39,38 @@ class Landscape:
             ValueError: No loss is finite.
         """
         try:
-            from matplotlib import colors, figure, ticker
+            from matplotlib import colors, figure
         except ImportError as error:
             raise ImportError(
                 "Pictures are drawn by matplotlib: pip install 'keras-zsharp[sharpness]'"
             ) from error
-        losses = np.ma.masked_invalid(self.losses.T)
-        if losses.count() == 0:
+        grid = self.alphas, self.betas, np.ma.masked_invalid(self.losses.T)
+        if grid[2].count() == 0:
             raise ValueError("`losses` must hold a finite one to be drawn. Received: none")
-        low, high = losses.min(), losses.max()
-        logarithmic = low > 0 and high > 100 * low
-        levels = np.geomspace(low, high, 25) if logarithmic else np.linspace(low, high, 25)
-        # A constant loss is a picture too.
-        levels = np.unique(levels) if high > low else np.array([low - 0.5, low + 0.5])
+        levels, logarithmic = _levels(grid[2].min(), grid[2].max())
+        norm = colors.LogNorm() if logarithmic else None
         if axes is None:
-            axes = figure.Figure(figsize=(6, 5), layout="constrained").add_subplot()
-        norm = colors.LogNorm(low, high) if logarithmic else None
-        filled = axes.contourf(
-            self.alphas, self.betas, losses, levels, cmap="viridis", norm=norm, extend="both"
-        )
-        axes.contour(
-            self.alphas, self.betas, losses, levels[::2], colors="white", linewidths=0.5, alpha=0.6
-        )
+            axes = figure.Figure(figsize=(6, 5)).add_subplot()
+        filled = axes.contourf(*grid, levels, cmap="viridis", norm=norm)
+        axes.contour(*grid, levels[::2], colors="white", linewidths=0.5, alpha=0.6)
+        axes.figure.colorbar(filled, ax=axes, ticks=levels[::4], format="%.3g", label="loss")
         axes.plot(0, 0, "+", color="red", markersize=12, markeredgewidth=2, label="w")
+        axes.legend(loc="upper right")
         axes.set_xlabel(r"$\alpha$, along the first direction")
         axes.set_ylabel(r"$\beta$, along the second direction")
         axes.set_aspect("equal")
-        axes.legend(loc="upper right")
-        bar = axes.figure.colorbar(filled, ax=axes, label="loss")
-        bar.locator = ticker.LogLocator(subs=(1, 2, 5)) if logarithmic else ticker.MaxNLocator(8)
-        bar.formatter = ticker.FormatStrFormatter("%.3g")
-        bar.minorticks_off()
-        bar.update_ticks()
         if path is not None:
-            axes.figure.savefig(path, dpi=150)
+            axes.figure.savefig(path, dpi=150, bbox_inches="tight")
         return axes
+
+
+def _levels(low, high):
+    """Losses between which to change the color, and whether they are logarithmic."""
+    if high <= low:  # A constant loss is a picture too.
+        return np.array([low - 0.5, low + 0.5]), False
+    if low > 0 and high > 10 * low:
+        return np.geomspace(low, high, 25), True
+    return np.linspace(low, high, 25), False
 
 
 def loss_landscape(
