@@ -66,7 +66,7 @@ def test_trace_and_spectrum_of_a_regression():
     model = keras.Sequential([keras.Input((24,)), layers.Dense(1, use_bias=False)])
     model.compile("sgd", "mse")
     data = x, np.ones((40, 1), "float32")
-    trace = hessian_trace(model, data, samples=100, batch_size=16)
+    trace = hessian_trace(model, data, samples=100, batch_size=40)
     deviation = np.sqrt(2 * ((hessian**2).sum() - (np.diag(hessian) ** 2).sum()))
     assert trace.standard_error == pytest.approx(deviation / 10, rel=0.3)
     assert abs(trace.mean - np.trace(hessian)) < 4 * trace.standard_error
@@ -91,7 +91,7 @@ def test_ball_loss_is_the_exact_maximum(a, rho):
     g = a * w
     sam = (a * (w + rho * g / np.linalg.norm(g)) ** 2).sum() / 2
     assert found[0] == pytest.approx(sam, rel=1e-5)
-    assert found[0] < found[1] <= found[2] * (1 + 1e-6)
+    assert found[0] < found[1] < found[2] + 1e-5
     assert found[2] == pytest.approx(exact, rel=1e-4)
 
 
