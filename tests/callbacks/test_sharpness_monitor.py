@@ -46,7 +46,10 @@ def test_logs_hold_what_the_measures_say(tmp_path):
 @pytest.mark.parametrize("wrap", [lambda net: net, SharpnessAwareModel], ids=["plain", "zsharp"])
 def test_training_ends_with_the_same_bits(wrap):
     ends = []
-    for callbacks in ([], [SharpnessMonitor(DATA, ("ball", "trace"))]):
+    for callbacks in (
+        [],
+        [SharpnessMonitor(DATA, {"ball": {"steps": 1}, "trace": {"samples": 1}})],
+    ):
         trained = model(wrap)
         history = trained.fit(*DATA, batch_size=5, epochs=2, callbacks=callbacks, verbose=0).history
         ends.append([*trained.get_weights(), *(v.numpy() for v in trained.optimizer.variables)])

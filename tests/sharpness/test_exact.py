@@ -1,5 +1,7 @@
 """On quadratics, the measures are what algebra says."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -50,6 +52,12 @@ def test_eigenvalues_that_do_not_converge_are_not_returned():
     model = quadratic(1 + 1e-4 * np.arange(300), np.ones(300))
     with pytest.raises(RuntimeError, match=r"eigenvalues converged: .*restarts=1"):
         hessian_spectrum(model, DATA, k=2, tol=1e-9, restarts=1)
+
+
+def test_missing_scipy_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-zsharp\[sharpness\]'"):
+        hessian_spectrum(quadratic(MANY, MANY), DATA)
 
 
 def test_trace_of_a_diagonal_hessian_is_exact():

@@ -1,5 +1,7 @@
 """The plane is that of Li et al., and its picture shows it."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -89,3 +91,9 @@ def test_first_direction_runs_to_the_right():
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="`losses` must hold a finite one"):
         Landscape(VALUES, VALUES, np.full((5, 5), np.nan)).plot()
+
+
+def test_missing_matplotlib_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-zsharp\[sharpness\]'"):
+        Landscape(VALUES, VALUES, np.ones((5, 5))).plot()
