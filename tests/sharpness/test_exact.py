@@ -8,7 +8,13 @@ import pytest
 from keras import layers
 from scipy import optimize
 
-from keras_zsharp.sharpness import ball_loss, hessian_spectrum, hessian_trace, loss_landscape
+from keras_zsharp.sharpness import (
+    MeanLoss,
+    ball_loss,
+    hessian_spectrum,
+    hessian_trace,
+    loss_landscape,
+)
 from tests.sharpness.quadratic import DATA, quadratic
 
 FEW, MANY = [3.0, -5.0, 1.0, 4.0], np.random.default_rng(0).permutation(np.arange(-20.0, 30.0))
@@ -95,7 +101,9 @@ def test_ball_along_the_top_direction():
 def test_ball_loss_is_the_exact_maximum(a, rho):
     a, w = np.array(a), np.array([3.0, 1.0, 0.1])
     exact = largest_in_ball(a, w, rho)
-    found = [ball_loss(quadratic(a, w), DATA, rho, steps).ball_loss for steps in (1, 3, 60)]
+    model = quadratic(a, w)
+    mean = MeanLoss(model, DATA)
+    found = [ball_loss(model, mean, rho, steps).ball_loss for steps in (1, 3, 60)]
     g = a * w
     sam = (a * (w + rho * g / np.linalg.norm(g)) ** 2).sum() / 2
     assert found[0] == pytest.approx(sam, rel=1e-5)
@@ -106,19 +114,21 @@ def test_ball_loss_is_the_exact_maximum(a, rho):
 def test_random_directions_find_what_has_no_gradient():
     """At the bottom the ascent has nowhere to go; a direction gains (a ρ²) / 2 at most."""
     model = quadratic([2.0, 6.0], [0.0, 0.0])
-    assert ball_loss(model, DATA, rho=0.5).sharpness == 0
-    found = ball_loss(model, DATA, rho=0.5, random=20, seed=1)
-    assert 0.25 < found.sharpness == found.random < 0.75
-    assert found.random > 0.7  # of 20 directions in the plane, one comes near
-    assert found == ball_loss(model, DATA, rho=0.5, random=20, seed=1)
-    assert found.random != ball_loss(model, DATA, rho=0.5, random=20, seed=2).random
+    mean = MeanLoss(model, DATA)
+    assert ball_loss(model, mean, rho=0.5).sharpness == 0
+    found = ball_loss(model, mean, rho=0.5, random=20, seed=1)
+    # Of 20 directions in the plane, one comes near.
+    assert 0.7 < found.sharpness == found.random < 0.75
+    assert found == ball_loss(model, mean, rho=0.5, random=20, seed=1)
+    assert found.random != ball_loss(model, mean, rho=0.5, random=20, seed=2).random
 
 
 def test_ball_loss_grows_with_the_radius_and_never_falls_below_the_loss():
     model = quadratic([-3.0, -2.0], [0.0, 0.0])  # at the top
     assert ball_loss(model, DATA, rho=1.0, random=5).ball_loss == 0
     model = quadratic(FEW, np.ones(4))
-    found = [ball_loss(model, DATA, rho=rho).sharpness for rho in (0, 0.1, 1, 10)]
+    mean = MeanLoss(model, DATA)
+    found = [ball_loss(model, mean, rho=rho).sharpness for rho in (0, 0.1, 1, 10)]
     assert found[0] == 0
     assert all(np.diff(found) > 0)
 
