@@ -11,12 +11,15 @@ __all__ = [
     "assign_in_place",
     "build",
     "build_as_iterated",
+    "build_loss",
     "build_metrics",
     "compute_loss",
+    "evaluation_loss",
     "forward",
     "is_built",
     "loss_tracker",
     "outside_of_graph",
+    "read_around_scope",
     "stored",
     "unscale_loss",
 ]
@@ -44,20 +47,29 @@ def is_built(model):
 
 def build(model, inputs):
     """Creates the variables of `model` from the shapes and dtypes of `inputs`; computes nothing."""
-
-    def symbolic(x):
-        if x is None:
-            return None
-        return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))
-
-    symbolic_inputs = keras.tree.map_structure(symbolic, inputs)
-    backend.compute_output_spec(lambda x: forward(model, x), symbolic_inputs)
+    backend.compute_output_spec(lambda x: forward(model, x), _symbolic(inputs))
 
 
 def build_as_iterated(model, iterator):
     """The same from what Keras' epoch iterator is going to give, of which nothing is taken."""
     x, _, _ = keras.utils.unpack_x_y_sample_weight(iterator._distributed_dataset.element_spec)
     build(model, x)
+
+
+def build_loss(model, x, y, sample_weight):
+    """Creates the variables of the compiled loss from shapes and dtypes; computes nothing."""
+    if model._compile_loss is not None and not model._compile_loss.built:
+        batch = _symbolic((x, y, sample_weight))
+        backend.compute_output_spec(lambda *batch: evaluation_loss(model, *batch), *batch)
+
+
+def _symbolic(tensors):
+    def symbolic(x):
+        if x is None:
+            return None
+        return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))
+
+    return keras.tree.map_structure(symbolic, tensors)
 
 
 def build_metrics(model, y, y_pred):
@@ -77,6 +89,12 @@ def compute_loss(model, x, y, y_pred, sample_weight):
     return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
 
+def evaluation_loss(model, x, y, sample_weight):
+    """The loss of a batch as `evaluate` computes it: without dropout, BatchNormalization fixed."""
+    y_pred = model(x, training=False) if model._call_has_training_arg else model(x)
+    return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+
+
 def loss_tracker(model):
     """The metric behind the `loss` in the logs."""
     return model._loss_tracker
@@ -90,3 +108,9 @@ def assign_in_place(variable, value):
 def stored(variable):
     """The `tf.Variable` behind a Keras variable, whatever stateless scope is open."""
     return variable._value
+
+
+def read_around_scope(variables, tape):
+    """Paths of those that `tape` saw themselves, and not what stood for them in a scope."""
+    watched = {id(v) for v in tape.watched_variables()}
+    return [v.path for v in variables if id(stored(v)) in watched]

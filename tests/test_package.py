@@ -73,8 +73,11 @@ def test_rules_know_no_backend_no_model_and_no_optimizer():
         assert not name.startswith(("tensorflow", "keras_zsharp.training", "keras_zsharp.model"))
 
 
-@pytest.mark.parametrize("folder", ["keras_zsharp/data", "models"])
-def test_data_and_models_know_no_rule(folder):
+@pytest.mark.parametrize(
+    "folder",
+    ["keras_zsharp/callbacks", "keras_zsharp/data", "keras_zsharp/sharpness", "models"],
+)
+def test_what_surrounds_training_knows_no_rule(folder):
     assert not {
         name for name in imports_of(folder) if name.startswith("keras_zsharp.perturbations")
     }

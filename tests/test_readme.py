@@ -1,5 +1,6 @@
 """The README's programs run, and its commands are the ones that CI runs."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -15,8 +16,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_usage_example_and_mixin(tmp_path, monkeypatch):
-    usage, resuming, mixin, *_ = PROGRAMS
+def test_programs_in_order(tmp_path, monkeypatch):
+    usage, resuming, mixin, measuring, *_ = PROGRAMS
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(usage.replace("epochs=20", "epochs=1, verbose=0"), scope)
@@ -26,6 +27,10 @@ def test_usage_example_and_mixin(tmp_path, monkeypatch):
     assert not (tmp_path / "backup").exists()
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
+    scope["data"] = dataclasses.replace(scope["data"], train=scope["data"].test.take(1))
+    exec(measuring.replace("points=21", "points=2").replace("epochs=20", "epochs=5"), scope)
+    assert (tmp_path / "landscape.png").exists()
+    assert "hessian_eigenvalue" in (tmp_path / "log.csv").read_text()
 
 
 def test_papers_example():

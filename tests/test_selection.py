@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp import masks, search, selection
+from keras_zsharp import masks, search
 from keras_zsharp.masks import zscore_masks
 from keras_zsharp.selection import kth_largest
 

@@ -3,7 +3,7 @@ import weakref
 import keras
 from keras import ops
 
-from keras_zsharp.perturbations.arguments import radius
+from keras_zsharp.arguments import radius
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, is_overwritten, widened
 

@@ -1,6 +1,6 @@
 import keras
 
-from keras_zsharp.perturbations.arguments import number
+from keras_zsharp.arguments import number
 from keras_zsharp.perturbations.operators import DELTA, dot, each, global_norm, scale
 from keras_zsharp.perturbations.sam import SAM
 

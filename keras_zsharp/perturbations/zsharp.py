@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
+from keras_zsharp.arguments import number, one_of
 from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
-from keras_zsharp.perturbations.arguments import number, one_of
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius

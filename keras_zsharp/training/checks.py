@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_zsharp._keras import stored
+from keras_zsharp._keras import read_around_scope
 from keras_zsharp.perturbations.operators import is_overwritten
 
 _AROUND = (
@@ -13,8 +13,7 @@ _AROUND = (
 
 def check_read_in_scope(variables, tape):
     """The tape must not have seen a weight itself, only what stands for it in the pass."""
-    watched = {id(v) for v in tape.watched_variables()}
-    around = [v.path for v in variables if id(stored(v)) in watched]
+    around = read_around_scope(variables, tape)
     if around:
         raise ValueError(_AROUND.format(around))
 

@@ -2,7 +2,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import _keras, perturbations
-from keras_zsharp.perturbations.arguments import positive_int
+from keras_zsharp.arguments import positive_int
 from keras_zsharp.training import multi_worker, seeds
 from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep

@@ -1,4 +1,4 @@
-"""Checks of the rules' arguments."""
+"""Checks of arguments."""
 
 import math
 
@@ -38,8 +38,13 @@ def positive_eta(eta):
 
 
 def positive_int(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}")
+    return count(name, value, least=1)
+
+
+def count(name, value, least=0):
+    """`value`, after checking that it is an int >= `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}")
     return value
 
 
