@@ -16,8 +16,6 @@ import dataclasses
 import pathlib
 import sys
 
-import keras
-
 from experiments import grid, runs
 from keras_zsharp import data, models
 
@@ -58,21 +56,11 @@ def config(options):
     }
 
 
-def build(options, bundle):
-    return runs.build(config(options), bundle)
-
-
-def load(options):
-    return runs.load(config(options), options.data_dir)
-
-
 def main(arguments=None):
     options = parse(arguments)
-    keras.utils.set_random_seed(options.seed)
+    settings = config(options)
     try:
-        bundle = load(options)
-        network, model = build(options, bundle)
-        runs.claim(config(options), options.output)
+        bundle, network, model = runs.prepare(settings, options.output, options.data_dir)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     print(
@@ -82,9 +70,7 @@ def main(arguments=None):
         flush=True,
     )
     try:
-        result = runs.train(
-            config(options), bundle, network, model, options.output, options.verbose
-        )
+        result = runs.train(settings, bundle, network, model, options.output, options.verbose)
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
     print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")

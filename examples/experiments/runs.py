@@ -151,8 +151,8 @@ def result(config, tested, rows):
     }
 
 
-def execute(config, folder, data_dir=None, strategy=None, more=()):
-    """The whole of a run, from its settings to its result."""
+def prepare(config, folder, data_dir=None, strategy=None):
+    """From the settings to what `train` takes: the bundle, the network, and what trains it."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(config["seed"])
     bundle = load(config, data_dir)
@@ -160,7 +160,7 @@ def execute(config, folder, data_dir=None, strategy=None, more=()):
         network, model = build(config, bundle)
     if is_chief():
         claim(config, folder)
-    return train(config, bundle, network, model, folder, more=more)
+    return bundle, network, model
 
 
 def history(folder):
