@@ -12,6 +12,7 @@ another takes over. At last `report.md` and `report.html` have the tables and pi
 
 import argparse
 import datetime
+import math
 import os
 import pathlib
 import sys
@@ -24,6 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments import claims, plan, report, runs
 
 POLL_SECONDS = 5.0
+# TensorFlow keeps some graphs of every model it has trained: 25 MiB by run of `small_cnn`.
+RUNS_BY_PROCESS = 25
 
 
 class Epochs(keras.callbacks.Callback):
@@ -38,19 +41,20 @@ class Epochs(keras.callbacks.Callback):
 
 
 class Work:
-    """Does the runs of a plan that nobody else does."""
+    """Does the runs of a plan that nobody else does, up to a number of them."""
 
-    def __init__(self, todo, strategy, data_dir, progress):
+    def __init__(self, todo, strategy, data_dir, progress, limit):
         self.plan = todo
         self.strategy = strategy
         self.data_dir = data_dir
         self.progress = progress
+        self.allowed = limit
         self.task = progress.add_task("", total=sum(r.recipe.epochs for r in todo.left()))
 
     def all(self):
-        """Until every run is finished, by this process or by others."""
+        """Until every run is finished, by this process or by others, or it has done its number."""
         said = False
-        while left := self.plan.left():
+        while self.allowed > 0 and (left := self.plan.left()):
             # A list: `any` alone would stop at the first.
             if not any([self.claim(run) for run in left]) and self.plan.left():
                 if not said:
@@ -65,9 +69,12 @@ class Work:
 
     def claim(self, run):
         """Does the run if it is nobody else's; returns whether it did."""
+        if self.allowed <= 0:
+            return False
         with claims.claimed(self.plan.folder(run)) as mine:
             if mine and self.plan.result(run) is None:
                 self.do(run)
+                self.allowed -= 1
                 return True
         return False
 
@@ -118,24 +125,25 @@ def describe(todo):
     return "\n".join([*lines, *(f"Cannot be run: {refused}" for refused in todo.refused())])
 
 
-def train(todo, strategy, options):
+def train(todo, strategy, options, limit):
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
         with Progress(*columns, TextColumn("epochs, left"), TimeRemainingColumn()) as progress:
-            work = Work(todo, strategy, options.data_dir, progress)
+            work = Work(todo, strategy, options.data_dir, progress, limit)
             work.in_step() if options.strategy == "multiworker" else work.all()
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
 
 
-def main(arguments=None):
+def main(arguments=None, limit=math.inf):
+    """Returns whether it is through; else another process is to go on."""
     options = parse(arguments)
     try:
         grid = plan.read(options.config)
         todo = plan.Plan(grid, options.output, options.strategy, options.only)
         print(describe(todo), flush=True)
         if options.dry_run:
-            return
+            return True
         if not options.report_only:
             if todo.refused():
                 raise ValueError("CONFIG asks for what this version of keras_zsharp cannot do")
@@ -143,9 +151,10 @@ def main(arguments=None):
     except ValueError as error:
         sys.exit(str(error))
     if not options.report_only:
-        train(todo, strategy, options)
+        train(todo, strategy, options, limit)
     if runs.is_chief():
-        print(f"Written: {report.write(todo)}")
+        print(f"Written: {report.write(todo)}", flush=True)
+    return options.report_only or options.strategy == "multiworker" or not todo.left()
 
 
 def parse(arguments):
@@ -170,5 +179,5 @@ def parse(arguments):
     return options
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__" and not main(limit=RUNS_BY_PROCESS):
+    os.execv(sys.executable, sys.orig_argv)

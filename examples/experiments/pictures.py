@@ -5,6 +5,7 @@ import statistics
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from experiments import summary
 
@@ -13,20 +14,21 @@ SIZE = (8, 4.8)
 
 def learning_curves(plan, rows):
     """Accuracy over the epochs, of the rows of a setting; None where no run is finished."""
-    rows = [row for row in rows if row.chosen.results]
+    styles = _styles(len(rows))
+    rows = {i: row for i, row in enumerate(rows) if row.chosen.results}
     if not rows:
         return None
-    held_out = rows[0].chosen.runs[0].recipe.validation
-    figure, axes = _figure("epoch", f"{rows[0].setting.label}: mean and range over seeds")
+    first = next(iter(rows.values())).chosen
+    key = "test_accuracy" if first.runs[0].recipe.validation else "val_accuracy"
+    figure, axes = _figure("epoch", f"{first.setting.label}: mean and range over seeds")
     floors = []
-    for row, style in zip(rows, _styles(len(rows)), strict=True):
-        key = "test_accuracy" if held_out else "val_accuracy"
+    for i, row in rows.items():
         points = list(zip(*summary.curves(plan, row.chosen, key), strict=False))
         points = [[100 * value for value in point] for point in points]
         epochs = range(1, len(points) + 1)
-        axes.plot(epochs, [statistics.mean(p) for p in points], label=row.method.label, **style)
+        axes.plot(epochs, [statistics.mean(p) for p in points], label=row.method.label, **styles[i])
         low, high = [min(p) for p in points], [max(p) for p in points]
-        axes.fill_between(epochs, low, high, color=style["color"], alpha=0.12, linewidth=0)
+        axes.fill_between(epochs, low, high, color=styles[i]["color"], alpha=0.12, linewidth=0)
         floors.append(min(low[len(low) // 4 :]))
     # What happens after the first quarter; the climb from chance is the same for all.
     axes.set_ylim(max(0, min(floors) - 3), None)
@@ -36,22 +38,24 @@ def learning_curves(plan, rows):
 
 def sensitivity(rows):
     """Test accuracy over the arguments that were chosen from, the choice marked; None without."""
-    lines = []
-    for row in rows:
+    lines = {}
+    for i, row in enumerate(rows):
         arms = [arm for arm in row.arms if arm.results]
         if len(arms) > 1 and len(row.method.choose) == 1:
-            lines.append((row, arms, next(iter(row.method.choose))))
+            lines[i] = row, arms, next(iter(row.method.choose))
     if not lines:
         return None
-    names = " or ".join(dict.fromkeys(name for _, _, name in lines))
+    names = " or ".join(dict.fromkeys(name for *_, name in lines.values()))
     figure, axes = _figure(names, f"{rows[0].setting.label}: mean ± std over seeds")
-    for (row, arms, name), style in zip(lines, _styles(len(lines)), strict=True):
-        xs = [arm.argument(name) for arm in arms]
-        _errorbar(axes, xs, arms, row.method.label, style)
+    styles = _styles(len(rows), axes)
+    for i, (row, arms, name) in lines.items():
+        _errorbar(axes, [arm.argument(name) for arm in arms], arms, row.method.label, styles[i])
         mean, _ = summary.mean_std(row.chosen.percent().values())
         x = row.chosen.argument(name)
-        axes.plot([x], [mean], "o", markersize=12, fillstyle="none", color=style["color"])
-    _ticks(axes, sorted({arm.argument(name) for _, arms, name in lines for arm in arms}))
+        axes.plot(
+            [x], [mean], "o", markersize=12, fillstyle="none", **{**styles[i], "linestyle": ""}
+        )
+    _ticks(axes, sorted({arm.argument(name) for _, arms, name in lines.values() for arm in arms}))
     axes.plot([], [], "ko", markersize=12, fillstyle="none", label="chosen by validation")
     return _png(figure)
 
@@ -67,13 +71,13 @@ def over_axis(rows, axis):
     setting = rows[0].setting
     title = f"{setting.network} on {setting.dataset}: mean ± std over seeds"
     figure, axes = _figure(axis, title)
-    for (label, arms), style in zip(lines.items(), _styles(len(lines)), strict=True):
+    for (label, arms), style in zip(lines.items(), _styles(len(lines), axes), strict=True):
         points = [arm for arm in arms if arm.argument(axis) is not None]
         if points:
             _errorbar(axes, [arm.argument(axis) for arm in points], points, label, style)
         else:
             mean, _ = summary.mean_std(arms[0].percent().values())
-            axes.axhline(mean, label=label, **{**style, "linestyle": ":"})
+            axes.axhline(mean, label=label, color=style["color"], linestyle=":")
     _ticks(axes, sorted({a.argument(axis) for s in lines.values() for a in s} - {None}))
     return _png(figure)
 
@@ -84,10 +88,15 @@ def _errorbar(axes, xs, arms, label, style):
     axes.errorbar(xs, means, stds, label=label, capsize=3, marker=".", elinewidth=1, **style)
 
 
-def _styles(count):
-    """A color and a dash for each of so many lines."""
+def _styles(count, axes=None):
+    """A color and a dash for each of so many lines; with `axes`, each a bit aside of the others."""
     dashes = ("-", "--", "-.")
-    return [{"color": f"C{i % 10}", "linestyle": dashes[i // 10 % 3]} for i in range(count)]
+    styles = [{"color": f"C{i % 10}", "linestyle": dashes[i // 10 % 3]} for i in range(count)]
+    if axes is not None:
+        for i, style in enumerate(styles):
+            aside = ScaledTranslation((i - count / 2) / 24, 0, axes.figure.dpi_scale_trans)
+            style["transform"] = axes.transData + aside
+    return styles
 
 
 def _figure(x, title):
