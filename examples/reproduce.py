@@ -138,19 +138,20 @@ def train(todo, strategy, options, limit):
 def main(arguments=None, limit=math.inf):
     """Returns whether it is through; else another process is to go on."""
     options = parse(arguments)
+    train_too = not (options.dry_run or options.report_only)
     try:
+        # First of all: TensorFlow takes a cluster at its start only.
+        strategy = distribution(options.strategy) if train_too else None
         grid = plan.read(options.config)
         todo = plan.Plan(grid, options.output, options.strategy, options.only)
         print(describe(todo), flush=True)
         if options.dry_run:
             return True
-        if not options.report_only:
-            if todo.refused():
-                raise ValueError("CONFIG asks for what this version of keras_zsharp cannot do")
-            strategy = distribution(options.strategy)
+        if train_too and todo.refused():
+            raise ValueError("CONFIG asks for what this version of keras_zsharp cannot do")
     except ValueError as error:
         sys.exit(str(error))
-    if not options.report_only:
+    if train_too:
         train(todo, strategy, options, limit)
     if runs.is_chief():
         print(f"Written: {report.write(todo)}", flush=True)

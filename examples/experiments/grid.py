@@ -179,7 +179,7 @@ class Grid:
 
 def slug(text):
     """A name for a file."""
-    return re.sub(r"[^a-z0-9.,=]+", "-", text.lower()).strip("-")
+    return re.sub(r"[^a-z0-9.=]+", "-", text.lower()).strip("-")
 
 
 def _one_of(name, value, values):

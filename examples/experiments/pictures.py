@@ -1,11 +1,11 @@
 """The pictures of a report, as PNG."""
 
 import io
+import math
 import statistics
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
-from matplotlib.transforms import ScaledTranslation
 
 from experiments import summary
 
@@ -31,7 +31,7 @@ def learning_curves(plan, rows):
         axes.fill_between(epochs, low, high, color=styles[i]["color"], alpha=0.12, linewidth=0)
         floors.append(min(low[len(low) // 4 :]))
     # What happens after the first quarter; the climb from chance is the same for all.
-    axes.set_ylim(max(0, min(floors) - 3), None)
+    axes.set_ylim(max(0, min(floors) - 3), min(100, axes.get_ylim()[1]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure)
 
@@ -47,15 +47,14 @@ def sensitivity(rows):
         return None
     names = " or ".join(dict.fromkeys(name for *_, name in lines.values()))
     figure, axes = _figure(names, f"{rows[0].setting.label}: mean ± std over seeds")
-    styles = _styles(len(rows), axes)
+    values = [arm.argument(name) for _, arms, name in lines.values() for arm in arms]
+    aside, styles = _axis(axes, values, len(rows)), _styles(len(rows))
     for i, (row, arms, name) in lines.items():
-        _errorbar(axes, [arm.argument(name) for arm in arms], arms, row.method.label, styles[i])
+        xs = [aside(arm.argument(name), i) for arm in arms]
+        _errorbar(axes, xs, arms, row.method.label, styles[i])
         mean, _ = summary.mean_std(row.chosen.percent().values())
-        x = row.chosen.argument(name)
-        axes.plot(
-            [x], [mean], "o", markersize=12, fillstyle="none", **{**styles[i], "linestyle": ""}
-        )
-    _ticks(axes, sorted({arm.argument(name) for _, arms, name in lines.values() for arm in arms}))
+        x = aside(row.chosen.argument(name), i)
+        axes.plot([x], [mean], "o", markersize=12, fillstyle="none", color=styles[i]["color"])
     axes.plot([], [], "ko", markersize=12, fillstyle="none", label="chosen by validation")
     return _png(figure)
 
@@ -71,14 +70,16 @@ def over_axis(rows, axis):
     setting = rows[0].setting
     title = f"{setting.network} on {setting.dataset}: mean ± std over seeds"
     figure, axes = _figure(axis, title)
-    for (label, arms), style in zip(lines.items(), _styles(len(lines), axes), strict=True):
+    values = {arm.argument(axis) for arms in lines.values() for arm in arms} - {None}
+    aside = _axis(axes, values, len(lines)) if values else None
+    styles = _styles(len(lines))
+    for i, (label, arms) in enumerate(lines.items()):
         points = [arm for arm in arms if arm.argument(axis) is not None]
         if points:
-            _errorbar(axes, [arm.argument(axis) for arm in points], points, label, style)
+            _errorbar(axes, [aside(a.argument(axis), i) for a in points], points, label, styles[i])
         else:
             mean, _ = summary.mean_std(arms[0].percent().values())
-            axes.axhline(mean, label=label, color=style["color"], linestyle=":")
-    _ticks(axes, sorted({a.argument(axis) for s in lines.values() for a in s} - {None}))
+            axes.axhline(mean, label=label, color=styles[i]["color"], linestyle=":")
     return _png(figure)
 
 
@@ -88,15 +89,10 @@ def _errorbar(axes, xs, arms, label, style):
     axes.errorbar(xs, means, stds, label=label, capsize=3, marker=".", elinewidth=1, **style)
 
 
-def _styles(count, axes=None):
-    """A color and a dash for each of so many lines; with `axes`, each a bit aside of the others."""
+def _styles(count):
+    """A color and a dash for each of so many lines."""
     dashes = ("-", "--", "-.")
-    styles = [{"color": f"C{i % 10}", "linestyle": dashes[i // 10 % 3]} for i in range(count)]
-    if axes is not None:
-        for i, style in enumerate(styles):
-            aside = ScaledTranslation((i - count / 2) / 24, 0, axes.figure.dpi_scale_trans)
-            style["transform"] = axes.transData + aside
-    return styles
+    return [{"color": f"C{i % 10}", "linestyle": dashes[i // 10 % 3]} for i in range(count)]
 
 
 def _figure(x, title):
@@ -107,13 +103,24 @@ def _figure(x, title):
     return figure, axes
 
 
-def _ticks(axes, values):
-    """Ticks at the values; logarithmic where they spread over more than a factor of 8."""
-    if values and min(values) > 0 and max(values) / min(values) > 8:
-        axes.set_xscale("log")
+def _axis(axes, values, count):
+    """Ticks at the values; a function that moves x of line i aside, for bars not to hide bars.
+
+    The axis is logarithmic where the values spread over more than a factor of 8.
+    """
+    values = sorted(set(values))
+    log = len(values) > 1 and values[0] > 0 and values[-1] / values[0] > 8
+    axes.set_xscale("log" if log else "linear")
     axes.xaxis.set_major_locator(FixedLocator(values))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{value:g}" for value in values])
+    axes.xaxis.set_major_formatter("{x:g}")
+    width = math.log(values[-1] / values[0]) if log else values[-1] - values[0]
+
+    def aside(x, i):
+        shift = 0.008 * width * (i - (count - 1) / 2)
+        return x * math.exp(shift) if log else x + shift
+
+    return aside
 
 
 def _png(figure):

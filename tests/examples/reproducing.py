@@ -1,13 +1,15 @@
-"""`examples/reproduce.py` as a process of its own that may kill itself.
+"""`examples/reproduce.py` as a process of its own that may kill itself, or have two devices.
 
-    python -m tests.examples.reproducing STEP|no ARGUMENTS...
+    python -m tests.examples.reproducing HOW ARGUMENTS...
 
-With a STEP it does so after that step of its first run.
+HOW is a number, "two" or "plainly". With a number it kills itself after that step of its first run.
 """
 
 import os
 import signal
 import sys
+
+import tensorflow as tf
 
 from examples import reproduce
 
@@ -20,9 +22,13 @@ class Kill(reproduce.Epochs):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(step, *arguments):
-    if step != "no":
-        Kill.step = int(step)
+def main(how, *arguments):
+    if how == "two":
+        [cpu] = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, parts)
+    elif how != "plainly":
+        Kill.step = int(how)
         reproduce.Epochs = Kill
     reproduce.main(arguments)
 

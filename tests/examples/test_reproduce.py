@@ -1,9 +1,11 @@
 """A grid of runs is done once, by however many processes, and goes on where it was killed."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 
@@ -226,8 +228,8 @@ def test_processes_share_a_grid_and_a_killed_one_is_taken_over(tmp_path):
     [backup] = (shared / NAMES[0] / "backup").iterdir()
     assert backup.name == "00002.weights.h5"
     assert not (shared / NAMES[0] / "result.json").exists()
-    others = [start("no", path, "--output", shared, "--deterministic") for _ in range(2)]
-    one = start("no", path, "--output", alone, "--deterministic")
+    others = [start("plainly", path, "--output", shared, "--deterministic") for _ in range(2)]
+    one = start("plainly", path, "--output", alone, "--deterministic")
     outcomes = [wait(process) for process in (*others, one)]
     for code, _, errors in outcomes:
         assert code == 0, errors
@@ -235,6 +237,46 @@ def test_processes_share_a_grid_and_a_killed_one_is_taken_over(tmp_path):
     assert sorted(name for name in done if name in NAMES) == sorted(NAMES)
     for name in NAMES:
         assert_same_run(shared / name, alone / name)
+
+
+@pytest.mark.slow
+def test_mirrored(tmp_path):
+    arguments = ("--output", tmp_path / "out", "--strategy", "mirrored", "--only", "seed0")
+    code, _, errors = wait(start("two", config(tmp_path, 1), *arguments))
+    assert code == 0, errors
+    for name in NAMES[:2]:
+        assert len(result(tmp_path / "out" / name)["devices"]) == 2
+        assert json.loads((tmp_path / "out" / name / "config.json").read_text())["strategy"]
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster(tmp_path):
+    """Both train together; the first alone writes."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
+    arguments = ("--output", tmp_path / "out", "--strategy", "multiworker", "--only", "seed0")
+    workers = [
+        start(
+            "plainly",
+            config(tmp_path, 1),
+            *arguments,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}),
+        )
+        for i in range(2)
+    ]
+    try:
+        (code, first, errors), (_, second, more) = map(wait, workers)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert code == 0, errors + more
+    assert f"{NAMES[1]}: " in first
+    assert f"{NAMES[1]}: " not in second
+    for name in NAMES[:2]:
+        assert result(tmp_path / "out" / name)["epochs"] == 1
 
 
 def assert_same_run(one, other):
