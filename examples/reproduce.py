@@ -49,7 +49,8 @@ class Work:
         self.data_dir = data_dir
         self.progress = progress
         self.allowed = limit
-        self.task = progress.add_task("", total=sum(r.recipe.epochs for r in todo.left()))
+        self.total = todo.epochs_left()
+        self.task = progress.add_task("", total=self.total)
 
     def all(self):
         """Until every run is finished, by this process or by others, or it has done its number."""
@@ -79,7 +80,9 @@ class Work:
         return False
 
     def do(self, run):
-        self.progress.update(self.task, description=run.name)
+        # Others have done runs, too.
+        done = self.total - self.plan.epochs_left()
+        self.progress.update(self.task, description=run.name, completed=done)
         config, folder = self.plan.config(run), self.plan.folder(run)
         try:
             prepared = runs.prepare(config, folder, self.data_dir, self.strategy)
@@ -112,17 +115,16 @@ def distribution(name):
 def describe(todo):
     """What is done and what is left, in words."""
     left = todo.left()
-    steps = sum(run.recipe.epochs for run in left)
     seconds, unknown = todo.seconds(left)
     duration = str(datetime.timedelta(seconds=round(seconds)))
     cost = "unknown" if left and unknown == len(left) else f"about {duration} for one process"
     if 0 < unknown < len(left):
         cost += f", and {unknown} runs of unknown cost"
-    lines = [
+    state = (
         f"{todo.grid.title}: {len(todo.runs)} runs, {len(todo.runs) - len(left)} finished, "
-        f"{len(left)} left of {steps:,} epochs; expected time: {cost}."
-    ]
-    return "\n".join([*lines, *(f"Cannot be run: {refused}" for refused in todo.refused())])
+        f"{len(left)} left of {todo.epochs_left():,} epochs; expected time: {cost}."
+    )
+    return "\n".join([state, *(f"Cannot be run: {refused}" for refused in todo.refused())])
 
 
 def train(todo, strategy, options, limit):

@@ -63,6 +63,9 @@ class Plan:
     def left(self):
         return [run for run in self.runs if not (self.folder(run) / "result.json").exists()]
 
+    def epochs_left(self):
+        return sum(run.recipe.epochs for run in self.left())
+
     def refused(self):
         """The rules that keras_zsharp has not, or not with these arguments, as messages."""
         refused = {}

@@ -24,7 +24,7 @@ RUNS = {
     "zsharp_table2": 42,
 }
 # Rules and arguments that a config may name before the library has them.
-SINCE = ("FisherSAM", "GSAM", "score")
+SINCE = ("FisherSAM", "GSAM", "score", "percentile_scope")
 
 
 @pytest.mark.parametrize("name", RUNS)
