@@ -155,7 +155,7 @@ def main(arguments=None, limit=math.inf):
         sys.exit(str(error))
     if train_too:
         train(todo, strategy, options, limit)
-    if runs.is_chief():
+    if not train_too or runs.is_chief(options.strategy):
         print(f"Written: {report.write(todo)}", flush=True)
     return options.report_only or options.strategy == "multiworker" or not todo.left()
 

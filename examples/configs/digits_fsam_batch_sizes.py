@@ -2,9 +2,9 @@
 
     python examples/reproduce.py digits_fsam_batch_sizes
 
-135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 10 s a run. Result: not run.
+135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
 
-Batches of 16, 64 and 256 out of 960 images, all else alike.
+Batches of 16 (which take longer), 64 and 256 out of 960 images, all else alike.
 
 The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
 held-out training images, whose labels are as noisy as the others.

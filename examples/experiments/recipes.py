@@ -40,7 +40,7 @@ DIGITS = Recipe(
     validation=0.2,
     split_seed=0,
 )
-"""Ten seconds on two CPU cores; 40 % wrong labels make the methods differ."""
+"""Some 30 s of CPU time with a perturbation; 40 % wrong labels make the methods differ."""
 
 DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, weight_decay=1e-3)
 """The same with the optimizer of the Friendly-SAM paper."""

@@ -106,7 +106,7 @@ def claim(config, folder):
 
 def train(config, bundle, network, model, folder, verbose=0, more=()):
     """Trains, or goes on training; writes what came of it, and gives it as a dict."""
-    chief = is_chief()
+    chief = is_chief(config.get("strategy"))
     backup = callbacks.Backup(folder / "backup", write=chief)
     first = backup.restore(model)
     model.fit(
@@ -160,7 +160,7 @@ def prepare(config, folder, data_dir=None, strategy=None):
     bundle = load(config, data_dir)
     with strategy.scope() if strategy else contextlib.nullcontext():
         network, model = build(config, bundle)
-    if is_chief():
+    if is_chief(config.get("strategy")):
         claim(config, folder)
     return bundle, network, model
 
@@ -179,6 +179,8 @@ def write(path, content):
     os.replace(partial, path)
 
 
-def is_chief():
-    """Whether this process writes: under a multi-worker strategy, the first worker alone."""
-    return json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {}).get("index", 0) == 0
+def is_chief(strategy):
+    """Whether this process writes: of the workers of a cluster, the first alone."""
+    if strategy != "multiworker":
+        return True
+    return json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0
