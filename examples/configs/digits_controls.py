@@ -2,7 +2,7 @@
 
     python examples/reproduce.py digits_controls
 
-145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
+145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
 
 All masks keep 5 % of the gradient, by the z-score, by the magnitude, or at random; of each
 variable for itself, or of all together. All perturbations have the same length, `norm="global"`, so

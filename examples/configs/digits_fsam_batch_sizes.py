@@ -2,7 +2,7 @@
 
     python examples/reproduce.py digits_fsam_batch_sizes
 
-135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
+135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
 
 Batches of 16 (which take longer), 64 and 256 out of 960 images, all else alike.
 

@@ -2,7 +2,7 @@
 
     python examples/reproduce.py digits_fsam_radius
 
-65 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
+65 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
 
 Every radius is a row; none is chosen, and nothing held out.
 """

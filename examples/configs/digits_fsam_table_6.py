@@ -2,7 +2,7 @@
 
     python examples/reproduce.py digits_fsam_table_6
 
-180 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
+180 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
 
 The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
 held-out training images, whose labels are as noisy as the others.

@@ -2,7 +2,7 @@
 
     python examples/reproduce.py digits_fsam_tables_1_2
 
-145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: about 30 s of CPU time a run. Result: not run.
+145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
 
 With F-ASAM of its Table 3, GSAM and ZSharp.
 
