@@ -12,120 +12,68 @@ whole epoch, as if it had never been interrupted.
 """
 
 import argparse
-import json
+import dataclasses
 import pathlib
 import sys
 
-import keras
-import tensorflow as tf
-
-import keras_zsharp
+from experiments import grid, runs
 from keras_zsharp import data, models
 
 RULES = {
     "none": None,
-    "sam": keras_zsharp.SAM,
-    "asam": keras_zsharp.ASAM,
-    "friendly_sam": keras_zsharp.FriendlySAM,
-    "adaptive_friendly_sam": keras_zsharp.AdaptiveFriendlySAM,
-    "zsharp": keras_zsharp.ZSharp,
+    "sam": "SAM",
+    "asam": "ASAM",
+    "friendly_sam": "FriendlySAM",
+    "adaptive_friendly_sam": "AdaptiveFriendlySAM",
+    "zsharp": "ZSharp",
 }
-NOT_SETTINGS = ("output", "data_dir", "verbose")
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
 
 
-def build(options, bundle):
-    """The network, and what trains it: itself or its sharpness-aware wrapper, compiled."""
-    network = getattr(models, options.model)(bundle.input_shape, bundle.classes)
-    model = network
-    if RULES[options.perturbation] is not None:
-        of_zsharp = {"q_p": options.q_p, "norm": options.norm}
-        settings = of_zsharp if options.perturbation == "zsharp" else {}
-        rule = RULES[options.perturbation](rho=options.rho, **settings)
-        model = keras_zsharp.SharpnessAwareModel(network, rule)
-    schedule = keras.optimizers.schedules.ExponentialDecay(
-        options.learning_rate, 10 * len(bundle.train), 0.75, staircase=True
-    )
-    crossentropy = (
-        keras.losses.CategoricalCrossentropy
-        if bundle.one_hot
-        else keras.losses.SparseCategoricalCrossentropy
-    )
-    model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay),
-        crossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    # An optimizer without variables would be left out when an interrupted run is restored.
-    model.optimizer.build(model.trainable_variables)
-    return network, model
-
-
-def load(options):
-    return data.load(
-        options.dataset,
+def config(options):
+    """The settings of the run, as `experiments.runs` takes them."""
+    of_zsharp = {"q_p": options.q_p, "norm": options.norm}
+    settings = {"rho": options.rho, **(of_zsharp if options.perturbation == "zsharp" else {})}
+    rule = RULES[options.perturbation]
+    recipe = grid.Recipe(
+        epochs=options.epochs,
         batch_size=options.batch_size,
+        optimizer="adamw",
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        schedule="steps",
         augment=options.augment,
         label_noise=options.label_noise,
-        seed=options.seed,
         validation=options.validation,
-        data_dir=options.data_dir,
     )
+    return {
+        "dataset": options.dataset,
+        "model": options.model,
+        "rule": rule,
+        "settings": settings if rule else {},
+        "seed": options.seed,
+        **dataclasses.asdict(recipe),
+    }
 
 
-def train(options, bundle, network, model):
-    """Trains, or goes on training; the accuracy and loss on the test data as a dict."""
+def main(arguments=None):
+    options = parse(arguments)
+    settings = config(options)
+    try:
+        bundle, network, model = runs.prepare(settings, options.output, options.data_dir)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
     print(
         f"{options.dataset}: {bundle.sizes}, {bundle.classes} classes, "
         f"{bundle.noisy_labels} training labels moved; "
         f"{options.model}: {network.count_params():,} parameters",
         flush=True,
     )
-    model.fit(
-        bundle.train,
-        validation_data=bundle.validation or bundle.test,
-        epochs=options.epochs,
-        callbacks=[
-            keras.callbacks.BackupAndRestore(str(options.output / "backup")),
-            keras.callbacks.CSVLogger(str(options.output / "history.csv"), append=True),
-            bundle.epochs,
-        ],
-        verbose=options.verbose,
-    )
-    network.save(options.output / "model.keras")
-    result = model.evaluate(bundle.test, verbose=0, return_dict=True)
-    return {"test_accuracy": float(result["accuracy"]), "test_loss": float(result["loss"])}
-
-
-def main(arguments=None):
-    options = parse(arguments)
-    keras.utils.set_random_seed(options.seed)
     try:
-        bundle = load(options)
-        network, model = build(options, bundle)
-        finished = claim(options)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    try:
-        result = train(options, bundle, network, model)
+        result = runs.train(settings, bundle, network, model, options.output, options.verbose)
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
-    finished.write_text(json.dumps(result, indent=2) + "\n")
     print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
-
-
-def claim(options):
-    """Notes the settings in the folder of the run; returns the path of its result."""
-    config = {name: value for name, value in vars(options).items() if name not in NOT_SETTINGS}
-    config["versions"] = {"keras": keras.version(), "tensorflow": tf.__version__}
-    path, finished = options.output / "config.json", options.output / "result.json"
-    if path.exists() and json.loads(path.read_text()) != config:
-        raise ValueError(f"--output has a run with other settings or versions: see {path}")
-    if finished.exists():
-        raise ValueError(f"--output has this run, finished: {finished.read_text()}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config, indent=2) + "\n")
-    return finished
 
 
 def parse(arguments):

@@ -9,7 +9,14 @@ DIGITS = Dataset("digits", mean=(8.0,), std=(16.0,), padding=1, cutout=4, flip=F
 
 
 def digits(
-    batch_size=64, train_size=1200, label_noise=0.0, seed=0, *, augment=None, validation=None
+    batch_size=64,
+    train_size=1200,
+    label_noise=0.0,
+    seed=0,
+    *,
+    augment=None,
+    validation=None,
+    split_seed=None,
 ):
     """The 1,797 real handwritten digits that come with scikit-learn: no download.
 
@@ -23,6 +30,8 @@ def digits(
         augment: As in `load`; a crop moves the digit by up to 1 pixel, nothing is mirrored, cutout
             hides 4 x 4 pixels.
         validation: Share of the training part to hold out, in (0, 1), or None.
+        split_seed: Seed of the split alone, for runs with different seeds to be tested on the same
+            images; by default `seed`.
 
     Returns:
         A `DatasetBundle`.
@@ -39,7 +48,7 @@ def digits(
     if not 1 <= train_size < SIZE:
         raise ValueError(f"`train_size` must be in [1, {SIZE - 1}]. Received: {train_size=}")
     images, labels = _load()
-    order = np.random.default_rng(seed).permutation(SIZE)
+    order = np.random.default_rng(seed if split_seed is None else split_seed).permutation(SIZE)
     train, test = (
         InMemory(images[part], labels[part]) for part in (order[:train_size], order[train_size:])
     )

@@ -6,6 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
+from experiments import runs
 from tests.training.cases import assert_same
 
 QUICK = ["--dataset", "digits", "--model", "small_cnn", "--verbose", "0"]
@@ -22,14 +23,14 @@ def result(folder):
 @pytest.fixture
 def models(monkeypatch):
     """The models that the program builds."""
-    built, build = [], train.build
+    built, build = [], runs.build
 
     def spy(*arguments):
         network, model = build(*arguments)
         built.append(model)
         return network, model
 
-    monkeypatch.setattr(train, "build", spy)
+    monkeypatch.setattr(runs, "build", spy)
     return built
 
 
@@ -69,7 +70,7 @@ def test_trains_on_digits(perturbation, tmp_path, capsys):
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
     assert ("sharpness" in rows[0]) == (perturbation != "none")
     network = keras.models.load_model(folder / "model.keras")
-    bundle = train.load(train.parse(arguments))
+    bundle = runs.load(train.config(train.parse(arguments)))
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     accuracy = network.evaluate(bundle.test, verbose=0, return_dict=True)["accuracy"]
     assert accuracy == pytest.approx(result(folder)["test_accuracy"], abs=1e-6)

@@ -1,0 +1,31 @@
+"""The batch sizes of the Friendly-SAM paper's Figure 4, for digits with 40 % wrong labels.
+
+    python examples/reproduce.py digits_fsam_batch_sizes
+
+135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+
+Batches of 16 (which take longer), 64 and 256 out of 960 images, all else alike.
+
+The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
+held-out training images, whose labels are as noisy as the others.
+"""
+
+from experiments.grid import Grid, Method, Setting
+from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD, RADII
+
+GRID = Grid(
+    title="Digits: the batch sizes of Friendly-SAM's Figure 4",
+    recipe=DIGITS_SGD,
+    settings=tuple(
+        Setting(f"Batches of {size}", "digits", "small_cnn", {"batch_size": size})
+        for size in (16, 64, 256)
+    ),
+    methods=(
+        Method("SGD", recipe=PLAIN_SGD),
+        Method("SAM", "SAM", choose=RADII),
+        Method("F-SAM", "FriendlySAM", choose=RADII),
+    ),
+    reference="F-SAM",
+    seeds=DIGITS_SEEDS,
+    axis="batch_size",
+)

@@ -1,0 +1,33 @@
+"""The radii of the Friendly-SAM paper's Figure 3, for digits with 40 % wrong labels.
+
+    python examples/reproduce.py digits_fsam_radius
+
+65 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+
+Every radius is a row; none is chosen, and nothing held out.
+"""
+
+import dataclasses
+
+from experiments.grid import Grid, Method, Setting
+from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD
+
+RULES = {"SAM": "SAM", "F-SAM": "FriendlySAM"}
+RADII = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+GRID = Grid(
+    title="Digits: the radii of Friendly-SAM's Figure 3",
+    recipe=dataclasses.replace(DIGITS_SGD, validation=None),
+    settings=(Setting("Digits, 40% wrong labels", "digits", "small_cnn"),),
+    methods=(
+        Method("SGD", recipe=PLAIN_SGD),
+        *(
+            Method(f"{label}, rho={rho}", rule, {"rho": rho}, line=label)
+            for label, rule in RULES.items()
+            for rho in RADII
+        ),
+    ),
+    reference="SGD",
+    seeds=DIGITS_SEEDS,
+    axis="rho",
+)

@@ -1,0 +1,32 @@
+"""The methods of the Friendly-SAM paper's Tables 1 and 2 on digits with 40 % wrong labels.
+
+    python examples/reproduce.py digits_fsam_tables_1_2
+
+145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+
+With F-ASAM of its Table 3, GSAM and ZSharp.
+
+The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
+held-out training images, whose labels are as noisy as the others.
+"""
+
+from experiments.grid import Grid, Method, Setting
+from experiments.recipes import ADAPTIVE_RADII, DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD, RADII
+
+GRID = Grid(
+    title="Digits: the methods of Friendly-SAM's Tables 1 to 3",
+    recipe=DIGITS_SGD,
+    settings=(Setting("Digits, 40% wrong labels", "digits", "small_cnn"),),
+    methods=(
+        Method("SGD", recipe=PLAIN_SGD),
+        Method("ASAM", "ASAM", choose=ADAPTIVE_RADII),
+        Method("FisherSAM", "FisherSAM", choose=RADII),
+        Method("SAM", "SAM", choose=RADII),
+        Method("F-SAM", "FriendlySAM", choose=RADII),
+        Method("F-ASAM", "AdaptiveFriendlySAM", choose=ADAPTIVE_RADII),
+        Method("GSAM", "GSAM", {"alpha": 0.4}, choose=RADII),
+        Method("ZSharp", "ZSharp", {"norm": "per_variable"}, choose=RADII),
+    ),
+    reference="F-SAM",
+    seeds=DIGITS_SEEDS,
+)

@@ -1,0 +1,189 @@
+"""The vocabulary of the files in `configs`: what an experiment consists of."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Mapping
+
+from keras_zsharp import data, models
+
+
+def nothing():
+    return dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a run trains, whatever perturbs it.
+
+    Attributes:
+        optimizer: "adamw", or "sgd": with momentum 0.9, its weight decay part of the gradient.
+        schedule: "steps": the learning rate times 0.75 every 10 epochs; "cosine": down to 0.
+        validation: Share of the training data to hold out, with label noise like the rest; what
+            `Method.choose` needs.
+        split_seed: Of the digits alone: the seed of their division into training and test, for
+            runs with different seeds to have the same test part.
+
+    The others are arguments of `keras_zsharp.data.load`, `fit` and the optimizer.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    augment: str | None = "standard"
+    label_noise: float = 0.0
+    validation: float | None = None
+    split_seed: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A row of a table.
+
+    Attributes:
+        label: Its name there.
+        rule: Name of a class of `keras_zsharp`; None for the optimizer alone.
+        settings: The rule's arguments.
+        choose: Arguments with several values each: all are run, and the table has those with the
+            best mean accuracy on the validation data.
+        recipe: What differs from the grid's recipe.
+        line: Name of the line in plots over the grid's axis that the row is a point of.
+    """
+
+    label: str
+    rule: str | None = None
+    settings: Mapping = nothing()
+    choose: Mapping = nothing()
+    recipe: Mapping = nothing()
+    line: str | None = None
+
+    @property
+    def choices(self):
+        """Every combination of the values to choose from, as dicts."""
+        return [
+            dict(zip(self.choose, values, strict=True))
+            for values in itertools.product(*self.choose.values())
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A column of a table: a network on a dataset.
+
+    Attributes:
+        label: Its name.
+        dataset: As in `keras_zsharp.data.load`.
+        network: Name of a builder in `keras_zsharp.models`.
+        recipe: What differs from the grid's recipe.
+        rules: Arguments that rules have in this setting, by the label of the method.
+    """
+
+    label: str
+    dataset: str
+    network: str
+    recipe: Mapping = nothing()
+    rules: Mapping = nothing()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: a method in a setting, with one choice of its arguments and one seed."""
+
+    setting: Setting
+    method: Method
+    choice: Mapping
+    seed: int
+    recipe: Recipe
+
+    @property
+    def name(self):
+        """The name of its folder."""
+        choice = ",".join(f"{name}={value}" for name, value in self.choice.items())
+        parts = [self.setting.label, self.method.label, *([choice] if choice else [])]
+        return slug("-".join(parts)) + f"-seed{self.seed}"
+
+    @property
+    def rule_settings(self):
+        of_setting = self.setting.rules.get(self.method.label, {})
+        return {**self.method.settings, **of_setting, **self.choice}
+
+    @property
+    def config(self):
+        """All that says what it computes, as `runs` takes it."""
+        return {
+            "dataset": self.setting.dataset,
+            "model": self.setting.network,
+            "rule": self.method.rule,
+            "settings": self.rule_settings,
+            "seed": self.seed,
+            **dataclasses.asdict(self.recipe),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Every method in every setting with every seed.
+
+    Attributes:
+        title: What it reproduces.
+        recipe: How the runs train.
+        settings: Columns.
+        methods: Rows.
+        reference: Label of the method that the others are tested against.
+        seeds: Of the runs.
+        paper: The paper's (mean, standard deviation) in %, by the labels of (setting, method).
+        axis: Name of a field of the recipe, or of a rule's argument, to plot the accuracy over.
+    """
+
+    title: str
+    recipe: Recipe
+    settings: tuple
+    methods: tuple
+    reference: str
+    seeds: tuple = (0, 1, 2)
+    paper: Mapping = nothing()
+    axis: str | None = None
+
+    def __post_init__(self):
+        for name, objects in (("settings", self.settings), ("methods", self.methods)):
+            labels = [o.label for o in objects]
+            if len(set(labels)) < len(labels) or not labels:
+                raise ValueError(f"`{name}` must have different labels. Received: {labels}")
+        _one_of("reference", self.reference, [m.label for m in self.methods])
+        for setting in self.settings:
+            _one_of("dataset", setting.dataset, data.NAMES)
+            _one_of("network", setting.network, models.__all__)
+        keys = [(s.label, m.label) for s in self.settings for m in self.methods]
+        for key in self.paper:
+            _one_of("paper", key, keys)
+        for run in self.runs:
+            if run.choice and not run.recipe.validation:
+                raise ValueError(f"`choose` needs a `validation` part. Received: {run.method}")
+
+    @property
+    def runs(self):
+        """All runs, seed by seed, so that an unfinished grid has comparable ones."""
+        return [
+            Run(setting, method, choice, seed, self._recipe(setting, method))
+            for seed in self.seeds
+            for setting, method in itertools.product(self.settings, self.methods)
+            for choice in method.choices
+        ]
+
+    def _recipe(self, setting, method):
+        return dataclasses.replace(self.recipe, **setting.recipe, **method.recipe)
+
+
+def slug(text):
+    """A name for a file."""
+    return re.sub(r"[^a-z0-9.=]+", "-", text.lower()).strip("-")
+
+
+def _one_of(name, value, values):
+    if value not in values:
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(map(str, values))}. Received: {value!r}"
+        )

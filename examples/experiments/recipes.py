@@ -1,0 +1,50 @@
+"""Recipes that several configs share."""
+
+import dataclasses
+
+from experiments.grid import Recipe
+
+ZSHARP = Recipe(
+    epochs=200,
+    batch_size=256,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=5e-5,
+    schedule="steps",
+)
+"""Of the ZSharp paper, section 4."""
+
+FRIENDLY = Recipe(
+    epochs=200,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.05,
+    weight_decay=1e-3,
+    schedule="cosine",
+    augment="cutout",
+)
+"""Of the Friendly-SAM paper, section 6.1; the batch size is the smallest of its section 6.3.3."""
+
+PLAIN_SGD = {"weight_decay": 5e-4}
+"""What differs there without a perturbation."""
+
+DIGITS = Recipe(
+    epochs=30,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=5e-5,
+    schedule="cosine",
+    augment=None,
+    label_noise=0.4,
+    validation=0.2,
+    split_seed=0,
+)
+"""Some 30 s of CPU time with a perturbation; 40 % wrong labels make the methods differ."""
+
+DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, weight_decay=1e-3)
+"""The same with the optimizer of the Friendly-SAM paper."""
+
+DIGITS_SEEDS = (0, 1, 2, 3, 4)
+RADII = {"rho": (0.05, 0.1, 0.2, 0.5)}
+ADAPTIVE_RADII = {"rho": (0.5, 1.0, 2.0, 5.0)}

@@ -1,0 +1,129 @@
+"""A report's numbers are those that a hand computes from the runs."""
+
+import csv
+import json
+import math
+import re
+
+import pytest
+
+from experiments import plan, report, summary
+from experiments.grid import Grid, Method, Recipe, Setting
+
+RECIPE = Recipe(2, 64, "adamw", 1e-3, 0.0, "steps", validation=0.1, label_noise=0.2)
+
+
+def made(folder, **changes):
+    """A plan of two methods with three seeds; the second chooses between two radii."""
+    settings = {
+        "title": "<Title>",
+        "recipe": RECIPE,
+        "settings": (Setting("A", "digits", "small_cnn"),),
+        "methods": (
+            Method("AdamW"),
+            Method("SAM", "SAM", choose={"rho": (0.1, 0.2)}),
+        ),
+        "reference": "AdamW",
+        "paper": {("A", "SAM"): (90.0, 1.0)},
+    }
+    return plan.Plan(Grid(**{**settings, **changes}), folder)
+
+
+def finish(todo, run, accuracy, validation=0.5):
+    folder = todo.folder(run)
+    folder.mkdir(parents=True)
+    result = {
+        "test_accuracy": accuracy,
+        "best_test_accuracy": accuracy + 0.01,
+        "validation_accuracy": validation,
+        "train_loss": 0.25,
+        "seconds": 4.0,
+        "epochs": 2,
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+    with open(folder / "history.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", "test_accuracy", "val_accuracy"])
+        writer.writerows([[0, 0.5, 0.4], [1, accuracy, validation]])
+
+
+@pytest.fixture
+def todo(tmp_path):
+    """SAM is over AdamW by 1, 2 and 1 %; the radius that tests better validates worse."""
+    todo = made(tmp_path)
+    accuracies = {None: (0.89, 0.90, 0.93), 0.1: (0.90, 0.92, 0.94), 0.2: (0.99, 0.99, 0.99)}
+    for run in todo.runs:
+        rho = run.choice.get("rho")
+        finish(todo, run, accuracies[rho][run.seed], 0.4 if rho == 0.2 else 0.5)
+    return todo
+
+
+def test_numbers(todo):
+    header, lines = report.table(summary.rows(todo), todo.grid)
+    adamw, sam = (dict(zip(header, line, strict=True)) for line in lines)
+    # The standard deviations: sqrt((0.1667² * 100 + ...) / 2), of 89, 90, 93 and of 90, 92, 94.
+    assert adamw["test accuracy"] == f"90.67 ± {math.sqrt(13 / 3):.2f}"
+    assert sam["test accuracy"] == "92.00 ± 2.00"
+    assert sam["chosen"] == "rho=0.1"
+    assert (sam["paper"], sam["difference"]) == ("90.00 ± 1.00", "+2.00")
+    assert (adamw["paper"], adamw["difference"], adamw["p"]) == ("", "", "")
+    assert sam["over AdamW"] == "+1.33"
+    # t = 4 with two degrees of freedom, of which p = 1 - t / sqrt(t² + 2).
+    assert sam["p"] == f"{1 - 4 / math.sqrt(18):.2g}"
+    assert sam["best"] == "93.00"
+    assert sam["train loss"] == "0.2500"
+    assert (adamw["runs"], sam["runs"]) == ("3 of 3", "6 of 6")
+
+
+def test_files(todo):
+    path = report.write(todo)
+    text, page = (path.with_suffix(s).read_text(encoding="utf-8") for s in (".md", ".html"))
+    for content in (text, page):
+        assert "All 9 runs are finished." in content
+        assert "92.00 ± 2.00" in content
+        assert "held-out training data" in content
+    assert "# <Title>" in text
+    assert "&lt;Title&gt;" in page
+    assert "<Title>" not in page
+    pictures = re.findall(r"\]\((.*)\)", text)
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert (todo.output / picture).read_bytes().startswith(b"\x89PNG")
+    sources = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'>]*)""", page)
+    assert [source.split(",")[0] for source in sources] == ["data:image/png;base64"] * 2
+    assert "<script" not in page
+    assert "http" not in page
+
+
+@pytest.mark.parametrize("axis", ["rho", "label_noise"])
+def test_pictures_over_an_axis(todo, axis):
+    grid = made(todo.output, axis=axis).grid
+    todo.grid = grid
+    assert f"![small_cnn on digits by {axis}]" in report.markdown(report.content(todo))
+
+
+def test_incomplete(tmp_path):
+    todo = made(tmp_path)
+    text = report.markdown(report.content(todo))
+    assert "Incomplete: 9 of 9 runs are missing" in text
+    assert "| AdamW | missing |" in text
+    first, second = (r for r in todo.runs if r.seed == 0 and r.choice.get("rho") != 0.2)
+    finish(todo, first, 0.5)
+    finish(todo, second, 0.75)
+    text = report.markdown(report.content(todo))
+    # One seed has neither a standard deviation nor a test.
+    assert "| AdamW |  | 50.00 | 51.00 |  |  |  | 0.2500 | 1 of 3 |" in text
+    assert (
+        "| SAM | rho=0.1 | 75.00 | 76.00 | 90.00 ± 1.00 | -15.00 | +25.00 | 0.2500 | 1 of 6 |"
+        in text
+    )
+
+
+def test_no_p_without_variance(tmp_path):
+    todo = made(tmp_path, methods=(Method("AdamW"), Method("SAM", "SAM")))
+    for run in todo.runs:
+        # By 25 % with every seed, though the seeds differ.
+        finish(todo, run, 0.5 + 0.125 * run.seed + 0.25 * (run.method.label == "SAM"))
+    adamw, sam = (row.chosen for row in summary.rows(todo))
+    assert summary.difference(sam, adamw) == (25.0, None)
+    assert summary.difference(sam, sam) == (0.0, None)

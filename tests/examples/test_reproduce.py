@@ -1,0 +1,291 @@
+"""A grid of runs is done once, by however many processes, and goes on where it was killed."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from examples import reproduce
+from experiments import plan, runs
+
+ROOT = pathlib.Path(__file__).parents[2]
+TIME_LIMIT = 300
+CONFIG = """
+from experiments.grid import Grid, Method, Recipe, Setting
+
+GRID = Grid(
+    title="Tiny",
+    recipe=Recipe({epochs}, 256, "sgd", 0.05, 1e-3, "cosine", None, 0.4, 0.2, 0),
+    settings=(Setting("Digits", "digits", "small_cnn"),),
+    methods=(Method("SGD"), Method("F-SAM", "FriendlySAM", {{"rho": 0.2}})),
+    reference="SGD",
+    seeds=(0, 1),
+)
+"""
+NAMES = [f"digits-{method}-seed{seed}" for seed in (0, 1) for method in ("sgd", "f-sam")]
+
+
+def config(folder, epochs):
+    path = folder / "tiny.py"
+    path.write_text(CONFIG.format(epochs=epochs))
+    return str(path)
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Arguments of a finished grid with an epoch for each run, and its output."""
+    folder = tmp_path_factory.mktemp("finished")
+    arguments = [config(folder, 1), "--output", str(folder / "out")]
+    reproduce.main(arguments)
+    return arguments, folder / "out"
+
+
+def test_runs_and_report(finished):
+    _, output = finished
+    folders = {path.parent.name for path in output.glob("*/result.json")}
+    assert folders == set(NAMES)
+    first = result(output / NAMES[0])
+    assert {"test_accuracy", "best_test_accuracy", "validation_accuracy"} < first.keys()
+    assert (first["seed"], first["epochs"]) == (0, 1)
+    assert first["versions"]["keras-zsharp"]
+    assert first["test_loss"] != result(output / NAMES[2])["test_loss"]
+    for name in NAMES:
+        [row] = runs.history(output / name)
+        assert row["test_accuracy"] == result(output / name)["best_test_accuracy"]
+        assert not (output / name / "backup").exists()
+    text = (output / "report.md").read_text(encoding="utf-8")
+    assert "| F-SAM |" in text
+    assert "2 of 2" in text
+
+
+def test_nothing_is_repeated(finished, monkeypatch, capsys):
+    arguments, output = finished
+    monkeypatch.setattr(runs, "train", None)
+    (output / "report.html").unlink()
+    reproduce.main(arguments)
+    assert "4 runs, 4 finished, 0 left of 0 epochs" in capsys.readouterr().out
+    assert (output / "report.html").exists()
+    reproduce.main([*arguments, "--report-only"])
+    os.rename(output / NAMES[0], output / "moved")
+    try:
+        reproduce.main([*arguments, "--dry-run"])
+        printed = capsys.readouterr().out
+        seconds = round(result(output / NAMES[2])["seconds"])
+        assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}" in printed
+        (output / "report.html").unlink()
+        reproduce.main([*arguments, "--report-only"])
+        assert "Incomplete: 1 of 4" in (output / "report.html").read_text(encoding="utf-8")
+    finally:
+        os.rename(output / "moved", output / NAMES[0])
+
+
+def test_the_plan_of_what_was_never_run(tmp_path, capsys):
+    arguments = [config(tmp_path, 3), "--output", str(tmp_path / "out"), "--dry-run"]
+    reproduce.main(arguments)
+    assert "4 runs, 0 finished, 4 left of 12 epochs; expected time: unknown" in (
+        capsys.readouterr().out
+    )
+    reproduce.main([*arguments, "--only", "f-sam-seed1"])
+    assert "1 runs, 0 finished, 1 left of 3 epochs" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_grid_in_the_same_folder(finished, tmp_path):
+    _, output = finished
+    with pytest.raises(SystemExit, match="--output has a run with other settings"):
+        reproduce.main([config(tmp_path, 2), "--output", str(output)])
+
+
+def test_interrupted(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "train", interrupted)
+    arguments = [config(tmp_path, 1), "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match="Interrupted; the same command goes on from"):
+        reproduce.main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("GRID = 1 / 0", r"wrong\.py is broken: ZeroDivisionError: division by zero"),
+        ("GRID = (", r"wrong\.py is broken: SyntaxError"),
+        ("", r"wrong\.py must set GRID to a Grid. Received: GRID=None"),
+        ('reference="SGD"', "`reference` must be one of SGD, F-SAM. Received: 'SAM'"),
+        ('"small_cnn"', "`network` must be one of cifar_resnet, .* Received: 'big_cnn'"),
+        ('"digits"', "`dataset` must be one of digits, .* Received: 'mnist'"),
+        ('Method("SGD")', r"`methods` must have different labels. Received: \['F-SAM', 'F-SAM'\]"),
+        ("0.2, 0)", "`choose` needs a `validation` part"),
+        ('"FriendlySAM"', "CONFIG asks for what this version of keras_zsharp cannot do"),
+        ("seeds=(0, 1)", "`paper` must be one of .* Received: \\('A', 'SAM'\\)"),
+    ],
+)
+def test_wrong_configs(text, message, tmp_path, capsys):
+    changes = {
+        'reference="SGD"': 'reference="SAM"',
+        '"small_cnn"': '"big_cnn"',
+        '"digits"': '"mnist"',
+        'Method("SGD")': 'Method("F-SAM")',
+        "0.2, 0)": "None, 0)",
+        '"FriendlySAM"': '"UnfriendlySAM"',
+        "seeds=(0, 1)": 'paper={("A", "SAM"): (1, 2)}',
+    }
+    path = tmp_path / "wrong.py"
+    if text in changes:
+        whole = CONFIG.format(epochs=1)
+        assert text in whole
+        text = whole.replace(text, changes[text])
+        text = text.replace('{"rho": 0.2}', '{}, {"rho": (0.1, 0.2)}')
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=message):
+        reproduce.main([str(path), "--output", str(tmp_path / "out")])
+    if "cannot do" in message:
+        assert "Cannot be run: F-SAM: keras_zsharp has no rule Unfr" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zsharp_tabel1"], "CONFIG must be .* not 'zsharp_tabel1'; did you mean zsharp_table1?"),
+        (["?"], "there are digits_controls, "),
+        (["zsharp_table1", "--only", "mnist"], "--only must be part of a run's name, as 'cifar-10"),
+        (
+            ["zsharp_table1", "--strategy", "multiworker"],
+            "needs the environment variable TF_CONFIG",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments, message, tmp_path):
+    with pytest.raises(SystemExit, match=message):
+        reproduce.main([*arguments, "--output", str(tmp_path)])
+
+
+def test_a_process_ends_after_a_number_of_runs(tmp_path, monkeypatch):
+    done = []
+
+    def fake(config, *_, **__):
+        done.append(config["seed"])
+        runs.write(tmp_path / "out" / NAMES[len(done) - 1] / "result.json", {})
+
+    monkeypatch.setattr(runs, "prepare", lambda *_: ())
+    monkeypatch.setattr(runs, "train", fake)
+    monkeypatch.setattr(reproduce.report, "write", lambda _: "")
+    arguments = [config(tmp_path, 1), "--output", str(tmp_path / "out")]
+    assert not reproduce.main(arguments, limit=3)
+    assert done == [0, 0, 1]
+    monkeypatch.setattr(plan.Plan, "seconds", lambda *_: (0, 1))
+    assert reproduce.main(arguments, limit=3)
+    assert done == [0, 0, 1, 1]
+
+
+def test_a_setting_has_its_own_arguments():
+    name = "cifar-100-vgg16-bn-f-sam-seed0"
+    [run] = (run for run in plan.read("fsam_tables_1_2").runs if run.name == name)
+    config = runs.perturbation(run.config).get_config()
+    assert config["lmbda"] == 0.6
+    assert config["rho"] == pytest.approx(0.2)
+
+
+def start(how, *arguments, **environment):
+    """A process of `tests.examples.reproducing`."""
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "examples")))
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.examples.reproducing", how, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait(process):
+    printed, errors = process.communicate(timeout=TIME_LIMIT)
+    return process.returncode, printed, errors
+
+
+@pytest.mark.slow
+def test_processes_share_a_grid_and_a_killed_one_is_taken_over(tmp_path):
+    """What three processes make together, one of them killed, has the bits of one alone."""
+    path, shared, alone = config(tmp_path, 4), tmp_path / "shared", tmp_path / "alone"
+    in_the_third_epoch = "10"
+    killed = start(in_the_third_epoch, path, "--output", shared, "--deterministic")
+    assert killed.wait(TIME_LIMIT) == -signal.SIGKILL
+    [backup] = (shared / NAMES[0] / "backup").iterdir()
+    assert backup.name == "00002.weights.h5"
+    assert not (shared / NAMES[0] / "result.json").exists()
+    others = [start("plainly", path, "--output", shared, "--deterministic") for _ in range(2)]
+    one = start("plainly", path, "--output", alone, "--deterministic")
+    outcomes = [wait(process) for process in (*others, one)]
+    for code, _, errors in outcomes:
+        assert code == 0, errors
+    done = [line.split(":")[0] for _, printed, _ in outcomes[:2] for line in printed.splitlines()]
+    assert sorted(name for name in done if name in NAMES) == sorted(NAMES)
+    for name in NAMES:
+        assert_same_run(shared / name, alone / name)
+
+
+@pytest.mark.slow
+def test_mirrored(tmp_path):
+    arguments = ("--output", tmp_path / "out", "--strategy", "mirrored", "--only", "seed0")
+    code, _, errors = wait(start("two", config(tmp_path, 1), *arguments))
+    assert code == 0, errors
+    for name in NAMES[:2]:
+        assert len(result(tmp_path / "out" / name)["devices"]) == 2
+        assert json.loads((tmp_path / "out" / name / "config.json").read_text())["strategy"]
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster(tmp_path):
+    """Both train together; the first alone writes."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
+    arguments = ("--output", tmp_path / "out", "--strategy", "multiworker", "--only", "seed0")
+    workers = [
+        start(
+            "plainly",
+            config(tmp_path, 1),
+            *arguments,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}),
+        )
+        for i in range(2)
+    ]
+    try:
+        (code, first, errors), (_, second, more) = map(wait, workers)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert code == 0, errors + more
+    assert f"{NAMES[1]}: " in first
+    assert f"{NAMES[1]}: " not in second
+    for name in NAMES[:2]:
+        assert result(tmp_path / "out" / name)["epochs"] == 1
+
+
+def assert_same_run(one, other):
+    for key, value in result(one).items():
+        assert key in ("seconds", "versions", "devices") or result(other)[key] == value, key
+    histories = [[{**row, "seconds": 0} for row in runs.history(folder)] for folder in (one, other)]
+    assert histories[0] == histories[1]
+    weights = [
+        keras.models.load_model(folder / "model.keras").get_weights() for folder in (one, other)
+    ]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,85 @@
+"""What a run is made of."""
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import callbacks, optimizers, recipes, runs
+from keras_zsharp import data
+
+
+def settings(**changes):
+    run = {"dataset": "digits", "model": "small_cnn", "rule": None, "settings": {}, "seed": 0}
+    return {**run, **vars(recipes.DIGITS_SGD), **changes}
+
+
+def test_weight_decay_is_part_of_the_gradient():
+    optimizer = optimizers.CoupledSGD(0.1, decay=0.1, momentum=0.9)
+    w = keras.Variable([1.0])
+    optimizer.build([w])
+    optimizer.apply([np.array([0.5], "float32")])
+    np.testing.assert_allclose(w, [1 - 0.1 * (0.5 + 0.1)], rtol=1e-6)
+    optimizer.apply([np.array([0.5], "float32")])
+    np.testing.assert_allclose(w, [0.94 - 0.9 * 0.06 - 0.1 * (0.5 + 0.094)], rtol=1e-6)
+    again = optimizers.CoupledSGD.from_config(optimizer.get_config())
+    assert again.decay == 0.1
+
+
+def test_schedules():
+    for schedule, rates in (("cosine", (0.05, 0.025, 0.0)), ("steps", (0.05, 0.0375, 0.028125))):
+        optimizer = optimizers.build(settings(schedule=schedule, epochs=20), 5)
+        got = [float(optimizer._learning_rate(step)) for step in (0, 50, 100)]
+        np.testing.assert_allclose(got, rates, atol=1e-8)
+    with pytest.raises(ValueError, match="`schedule` must be"):
+        optimizers.build(settings(schedule="linear"), 5)
+    with pytest.raises(ValueError, match="`optimizer` must be"):
+        optimizers.build(settings(optimizer="adam"), 5)
+
+
+@pytest.mark.filterwarnings("ignore:KerasCV is not installed")
+@pytest.mark.parametrize("augment", [None, "mixup"])
+def test_validation_labels_are_as_noisy_as_the_others(augment):
+    config = settings(augment=augment)
+    noisy, clean = runs.load(config), runs.load({**config, "label_noise": 0.0})
+    moved, images = 0, 0
+    for (x, y), (clean_x, clean_y) in zip(noisy.validation, clean.validation, strict=True):
+        np.testing.assert_array_equal(x, clean_x)
+        assert y.dtype == clean_y.dtype
+        different = np.asarray(y != clean_y).reshape(len(x), -1).any(-1)
+        moved, images = moved + different.sum(), images + len(x)
+    assert (moved, images) == (96, 240)
+    for (_, y), (_, clean_y) in zip(noisy.test, clean.test, strict=True):
+        np.testing.assert_array_equal(y, clean_y)
+
+
+def test_seeds_have_the_same_test_part():
+    def labels(part):
+        return np.concatenate([y for _, y in part.as_numpy_iterator()])
+
+    first, second = (runs.load(settings(seed=seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(labels(first.test), labels(second.test))
+    assert (labels(first.validation) != labels(second.validation)).any()
+    other = data.digits(seed=1)
+    assert (labels(first.test) != labels(other.test)).any()
+    with pytest.raises(ValueError, match="`split_seed` is of the digits alone"):
+        runs.load(settings(dataset="cifar10"))
+
+
+def test_a_backup_that_was_not_finished_counts_for_nothing(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(), "mse")
+    backup = callbacks.Backup(tmp_path / "backup")
+    backup.set_model(model)
+    assert backup.restore(model) == 0
+    model.set_weights([np.ones((1, 1)), np.ones(1)])
+    backup.on_epoch_end(8)
+    backup.on_epoch_end(9)
+    (tmp_path / "backup" / "partial.weights.h5").write_bytes(b"half of it")
+    model.set_weights([np.zeros((1, 1)), np.zeros(1)])
+    assert backup.restore(model) == 10
+    assert model.get_weights()[1] == 1
+
+
+def test_an_epoch_told_twice_counts_once(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,3\n1,2\n1,1\n2,0.5\n")
+    assert [row["loss"] for row in runs.history(tmp_path)] == [3, 1, 0.5]
