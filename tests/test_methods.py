@@ -1,0 +1,35 @@
+"""Every rule has a page, whose signature is the rule's and whose figures are those of the results."""
+
+import inspect
+import pathlib
+import re
+
+import pytest
+
+from keras_zsharp import perturbations
+
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+PAGES = {page.name: page.read_text(encoding="utf-8") for page in DOCS.glob("methods/*.md")}
+RULES = sorted(set(perturbations.__all__) - {"Perturbation", "get"})
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule_has_a_page_with_its_defaults(name):
+    [page] = re.findall(
+        rf"\[`{name}\(.*?\)`\]\(docs/methods/(\w+\.md)\)", (DOCS.parent / "README.md").read_text()
+    )
+    [arguments] = re.findall(rf"`keras_zsharp\.{name}\((.*?)\)`", PAGES[page])
+    parameters = inspect.signature(getattr(perturbations, name)).parameters
+    for argument, default in eval(f"dict({arguments})").items():
+        assert parameters[argument].default == default
+    for section in ("When", "Hyperparameters", "Cost", "Where this differs", "Source"):
+        assert f"\n## {section}" in PAGES[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_are_those_of_the_results(page):
+    results = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("results/**/*.md"))
+    rows = re.findall(r"^\|.*\d.*\|$", PAGES[page], re.MULTILINE)
+    assert rows
+    for row in rows:
+        assert row in results
