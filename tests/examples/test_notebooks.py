@@ -10,8 +10,11 @@ import ipykernel.kernelspec
 import nbclient
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from packaging.requirements import Requirement
+from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
@@ -131,7 +134,8 @@ def execute(book, name, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs(path, tmp_path):
+def test_runs(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     book = read(path)
     execute(book, path.stem, tmp_path)
     [table] = outputs(book, "text/markdown").values()
@@ -164,6 +168,30 @@ def test_is_committed_as_written(path):
         assert len([cell for cell in code if tag in tags(cell)]) == 1
     # Editors write them so; other forms would make every saving a large change.
     assert path.read_text(encoding="utf-8") == nbformat.writes(book) + "\n"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_installs_from_the_repository(path, tmp_path, monkeypatch):
+    [source] = [cell.source for cell in read(path).cells if "install" in tags(cell)]
+    installed = []
+    shell = InteractiveShell(
+        ipython_dir=str(tmp_path), config=Config(HistoryManager={"enabled": False})
+    )
+    shell.register_magic_function(installed.append, magic_name="pip")
+    assert shell.run_cell(source).success
+    assert not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    error = shell.run_cell(source).error_in_exec
+    assert isinstance(error, ValueError)
+    assert "Set `REPOSITORY`" in str(error)
+    named = source.replace('REPOSITORY = ""', 'REPOSITORY = "https://host/keras-zsharp"')
+    assert shell.run_cell(named).success
+    [requirement] = re.findall('-q "(.*)"', installed[0])
+    requirement = Requirement(requirement)
+    assert requirement.name == "keras-zsharp"
+    assert requirement.url == "git+https://host/keras-zsharp"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert requirement.extras <= set(re.findall(r"^(\w+) = \[", project, re.MULTILINE))
 
 
 def test_all_notebooks_are_known():
