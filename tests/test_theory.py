@@ -19,8 +19,9 @@ where v bounds the variance of the *filtered* gradient, `E‖f_t - f‖² <= v`.
    near any minimum, and the bound with it.
 
 (Lemma 2 also takes f_t for unbiased. It is not, for its mask is the batch's, so that v may be above
-the unfiltered variance as well; but the proof needs no more than v. Eq. 26 takes the gradient at w_t + r f_t for unbiased, though f_t is of the same batch. With noise
-that does not depend on w, as here, the step holds.)
+the unfiltered variance as well; but the proof needs no more than v. Eq. 26 takes the gradient at
+w_t + r f_t for unbiased, though f_t is of the same batch. With noise that does not depend on w, as
+here, the step holds.)
 
 What does hold, by the same proof: that bound for the update from w_t, if v is the variance of the
 unfiltered gradient; and for Eq. 4 itself, with any rho and `eta <= 1 / (2 beta)`, as
