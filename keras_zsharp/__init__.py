@@ -1,6 +1,6 @@
 """Sharpness-aware training for Keras 3."""
 
-from keras_zsharp import callbacks, data, models, sharpness
+from keras_zsharp import analysis, callbacks, data, models, sharpness
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import (
     ASAM,
@@ -25,6 +25,7 @@ __all__ = [
     "SharpnessAwareModel",
     "SharpnessAwareTraining",
     "ZSharp",
+    "analysis",
     "callbacks",
     "data",
     "models",

@@ -1,4 +1,4 @@
-"""Every rule has a page, whose signature is the rule's and whose figures are those of the results."""
+"""Every rule has a page: with its arguments, and figures out of the results."""
 
 import inspect
 import pathlib

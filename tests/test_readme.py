@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+import keras
 import pytest
 import tensorflow_datasets as tfds
 
@@ -31,6 +32,18 @@ def test_programs_in_order(tmp_path, monkeypatch):
     exec(measuring.replace("points=21", "points=2").replace("epochs=20", "epochs=5"), scope)
     assert (tmp_path / "landscape.png").exists()
     assert "hessian_eigenvalue" in (tmp_path / "log.csv").read_text()
+
+
+def test_analysis_example():
+    [analysis] = [program for program in PROGRAMS if "AscentFrom" in program]
+    data = keras_zsharp.data.digits()
+    net = keras_zsharp.models.small_cnn(data.input_shape, data.classes)
+    scope = {"keras_zsharp": keras_zsharp, "data": data, "net": net}
+    exec(analysis, scope)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    scope["model"].compile("adamw", loss)
+    history = scope["model"].fit(data.train.take(2), verbose=0).history
+    assert history["sharpness"][0] > 0
 
 
 def test_papers_example():

@@ -56,6 +56,14 @@ def scale(tensor, factor):
     return tensor * ops.cast(factor, tensor.dtype)
 
 
+def projection(tensors, others):
+    """`(t · u) u` with `u = o / ‖o‖₂`: what `tensors` have along `others`, 0 where those are."""
+    inverse = ops.divide_no_nan(1.0, global_norm(others))
+    units = each(lambda o: scale(o, inverse), others)
+    along = dot(tensors, units)
+    return each(lambda t, u: scale(u, along), tensors, units)
+
+
 def radius_factor(rho, norm):
     """`rho / (norm + delta)`: what brings a vector of that norm to length rho."""
     return ops.cast(rho, norm.dtype) / (norm + DELTA)

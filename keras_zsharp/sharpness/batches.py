@@ -17,21 +17,7 @@ def as_dataset(data, batch_size, batches):
     Returns:
         The dataset, and the structure into which a flattened batch packs.
     """
-    positive_int("batch_size", batch_size)
-    if isinstance(data, tf.data.Dataset):
-        dataset, structure = data, data.element_spec
-    elif isinstance(data, tuple):
-        dataset, structure = _slices(data).batch(batch_size), data
-    else:
-        raise TypeError(
-            "`data` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
-            f"tuple of arrays. Received: data of type {type(data)}"
-        )
-    if any(spec.shape.rank == 0 for spec in tf.nest.flatten(dataset.element_spec)):
-        raise ValueError(
-            "`data` must be batched: call `.batch(...)`. "
-            f"Received: data with elements {dataset.element_spec}"
-        )
+    dataset, structure = batched(data, batch_size)
     if batches is not None:
         dataset = dataset.take(positive_int("batches", batches))
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -39,11 +25,41 @@ def as_dataset(data, batch_size, batches):
     return dataset, structure
 
 
-def _slices(data):
+def batched(data, batch_size, name="data", shuffled=False):
+    """The same of all of `data`, also of an infinite dataset.
+
+    Args:
+        data: A `tf.data.Dataset` of batches, or a tuple of (nested) arrays.
+        batch_size: int >= 1, for arrays only.
+        name: What the caller's argument is called, for messages.
+        shuffled: Whether to read arrays in a random order, each time in another one.
+    """
+    positive_int("batch_size", batch_size)
+    if isinstance(data, tf.data.Dataset):
+        dataset, structure = data, data.element_spec
+    elif isinstance(data, tuple):
+        dataset, structure = _slices(data, name), data
+        if shuffled:
+            dataset = dataset.shuffle(max(1, len(dataset)))
+        dataset = dataset.batch(batch_size)
+    else:
+        raise TypeError(
+            f"`{name}` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
+            f"tuple of arrays. Received: {name} of type {type(data)}"
+        )
+    if any(spec.shape.rank == 0 for spec in tf.nest.flatten(dataset.element_spec)):
+        raise ValueError(
+            f"`{name}` must be batched: call `.batch(...)`. "
+            f"Received: {name} with elements {dataset.element_spec}"
+        )
+    return dataset, structure
+
+
+def _slices(data, name):
     arrays = tuple(np.asarray(array) for array in tf.nest.flatten(data))
     if len({array.shape[:1] for array in arrays}) != 1 or arrays[0].ndim == 0:
         raise ValueError(
-            "`data` must hold arrays with one entry per example. "
+            f"`{name}` must hold arrays with one entry per example. "
             f"Received: arrays of the shapes {[array.shape for array in arrays]}"
         )
     return tf.data.Dataset.from_tensor_slices(arrays)

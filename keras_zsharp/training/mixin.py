@@ -142,6 +142,22 @@ class SharpnessAwareTraining(TwoPassStep):
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
+    def ascent_gradients(self, gradients, variables):
+        """What the rule is given, in each step that perturbs: the gradients at w.
+
+        Override it to perturb along others; the optimizer is still given what the second pass over
+        the batch finds.
+
+        Args:
+            gradients: List of dense gradients of the batch's loss at w, or of a part's with
+                `micro_batches`, not scaled. None where the loss does not depend on a variable.
+            variables: List of the trainable variables, which read as w.
+
+        Returns:
+            List of tensors with the gradients' shapes and dtypes, None for None.
+        """
+        return gradients
+
     def make_train_function(self, force=False):
         check_devices(self)
         return super().make_train_function(force)

@@ -70,11 +70,12 @@ class TwoPassStep:
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
+            clean.rewind()
+            chosen = self.ascent_gradients(ascent, variables)
             with PassScope(variables, weights) as scope:
-                epsilons = self.perturbation(ascent, variables)
+                epsilons = self.perturbation(chosen, variables)
 
             # 3. Loss and gradients at w + e(w).
-            clean.rewind()
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
             shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             check_second_pass(variables, gradients, shifted_gradients)

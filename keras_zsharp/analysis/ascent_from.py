@@ -1,0 +1,123 @@
+import keras
+import tensorflow as tf
+
+from keras_zsharp.analysis.source import Source
+from keras_zsharp.arguments import one_of
+from keras_zsharp.model import SharpnessAwareModel
+from keras_zsharp.perturbations.operators import each, projection, widened
+from keras_zsharp.training import gradients as gradients_of
+from keras_zsharp.training.micro_batches import size_of
+from keras_zsharp.training.scope import PassScope
+
+
+class AscentFrom(SharpnessAwareModel):
+    """Perturbs along a part of the batch's gradient, or along another batch's, to see what counts.
+
+    With g the batch's gradient at w and G that of all of `ascent_data`, the rule is given
+
+    - `component="full"`: `(g · G) G / ‖G‖₂²`, what g has along G. With `SAM`: SAM-full.
+    - `component="noise"`: the rest, `g - (g · G) G / ‖G‖₂²`. With `SAM`: SAM-noise.
+    - `component="batch"`: the gradient of the next batch of `ascent_data`, which starts over where
+      it ends. With `SAM`: SAM-db.
+
+    All else is as in `SharpnessAwareModel`: the optimizer is given the batch's gradient at w + e.
+    The source prints `cos(g, G) G` for the projection: the same direction, but then the rest would
+    not be orthogonal to it, as the source says it is.
+
+    G is the mean over the batches, weighted by their sizes, of gradients as the step takes them:
+    in training mode, with the step's dropout. These passes leave nothing behind; which batch comes
+    next is not saved. Where G = g, the noise is nothing but rounding errors.
+
+    Cost of a step: `"full"` and `"noise"` go forward and backward through all of `ascent_data`,
+    batch by batch, `"batch"` through one more; with `micro_batches=m`, m times; nothing where
+    `perturb_every` takes a plain step. XLA cannot compile it: Keras goes on without, and says so.
+
+    The data are no part of a config: save `.model` or the weights, not the wrapper.
+
+    Args:
+        model: A `keras.Model`, see `SharpnessAwareModel`.
+        perturbation: A rule, or its name.
+        ascent_data: The training data: a `tf.data.Dataset` of batches `(x, y)` or
+            `(x, y, sample_weight)`, or such a tuple of (nested) arrays. For `"batch"`, arrays are
+            shuffled, a dataset is read as it is.
+        component: `"full"`, `"noise"` or `"batch"`.
+        batch_size: int >= 1, for arrays; for `"batch"`, give what `fit` is given.
+        **kwargs: Passed on to `SharpnessAwareModel`.
+
+    Raises:
+        TypeError: `ascent_data` is neither dataset nor tuple; what `SharpnessAwareModel` raises.
+        ValueError: `component` is none of the three; `ascent_data` is not batched, is empty or,
+            but for `"batch"`, infinite; `batch_size` is no int >= 1; what `SharpnessAwareModel`
+            raises. Before training: there are several devices.
+        NotImplementedError: The wrapper is saved as a whole.
+
+    Example:
+
+    >>> import keras_zsharp
+    >>> import numpy as np
+    >>> x, y = np.ones((4, 1)), np.zeros((4, 1))
+    >>> net = keras.Sequential([keras.layers.Dense(1)])
+    >>> sam_full = AscentFrom(net, keras_zsharp.SAM(rho=0.05), ascent_data=(x, y), component="full")
+    >>> sam_full.compile(optimizer="sgd", loss="mse")
+    >>> history = sam_full.fit(x, y, batch_size=2, verbose=0)
+
+    Reference:
+        Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024, section 4.
+    """
+
+    def __init__(
+        self, model, perturbation="sam", *, ascent_data, component="full", batch_size=32, **kwargs
+    ):
+        super().__init__(model, perturbation, **kwargs)
+        self.component = one_of("component", component, "full", "noise", "batch")
+        self.supports_jit = False
+        self._source = Source(ascent_data, batch_size, drawn=component == "batch")
+
+    def ascent_gradients(self, gradients, variables):
+        if self.component == "batch":
+            others = self._gradients_of(self._source.draw(), variables)
+            return each(lambda _, other: other, gradients, others)
+        full = each(lambda g, f: tf.cast(f, g.dtype), gradients, self._full_gradients(variables))
+        along = projection(gradients, full)
+        return along if self.component == "full" else each(tf.subtract, gradients, along)
+
+    def _full_gradients(self, variables):
+        batches = self._source.all()
+
+        def add(i, size, totals):
+            batch = next(batches)
+            n = size_of(batch[0])
+            gradients = self._gradients_of(batch, variables)
+            totals = [
+                total if g is None else total + tf.cast(n, total.dtype) * widened(g)
+                for total, g in zip(totals, gradients, strict=True)
+            ]
+            return i + 1, size + n, totals
+
+        wide = [keras.backend.result_type(v.dtype, "float32") for v in variables]
+        zeros = [tf.zeros(v.shape, dtype) for v, dtype in zip(variables, wide, strict=True)]
+        start, count = (0, 0, zeros), self._source.count
+        _, size, totals = tf.while_loop(lambda i, *_: i < count, add, start, parallel_iterations=1)
+        return [total / tf.cast(size, total.dtype) for total in totals]
+
+    def _gradients_of(self, batch, variables):
+        """Gradients at w of another batch, as dense and unscaled as the rule is given them."""
+        scope = PassScope(variables, [tf.convert_to_tensor(v) for v in variables])
+        _, gradients, _ = self._run_pass(scope, variables, batch)
+        scope.rewind()
+        return gradients_of.ascent(gradients, variables, self.optimizer.scale_loss(1.0), "replica")
+
+    def make_train_function(self, force=False):
+        devices = self.distribute_strategy.num_replicas_in_sync
+        if devices > 1:
+            raise ValueError(
+                f"`{type(self).__name__}` must train on one device: each of several would read "
+                f"`ascent_data` for itself. Received: {devices} devices"
+            )
+        return super().make_train_function(force)
+
+    def get_config(self):
+        raise NotImplementedError(
+            f"`{type(self).__name__}` cannot be saved: `ascent_data` is no part of a config. Save "
+            "`.model`, the model inside, or the weights."
+        )
