@@ -1,7 +1,7 @@
 import keras
 
 from keras_zsharp.arguments import number
-from keras_zsharp.perturbations.operators import DELTA, dot, each, global_norm, scale
+from keras_zsharp.perturbations.operators import each, projection, scale
 from keras_zsharp.perturbations.sam import SAM
 
 
@@ -10,8 +10,8 @@ class GSAM(SAM):
     """GSAM: SAM that also closes the gap between the loss around w and the loss at w.
 
     `e(w)` is SAM's. With g the gradient at w and p the one at w + e(w), the optimizer is given
-    `p - alpha g⊥`, where `g⊥ = g - u (g · u)`, `u = p / (‖p‖₂ + 1e-8)`, is what g has beside p:
-    ascending along it lowers `L(w + e) - L(w)` and leaves `L(w + e)` as it is, to first order.
+    `p - alpha g⊥`, where `g⊥ = g - (g · u) u`, `u = p / ‖p‖₂`, is what g has beside p: ascending
+    along it lowers `L(w + e) - L(w)` and leaves `L(w + e)` as it is, to first order.
 
     The source lets rho fall with the learning rate: hand it the same kind of schedule.
 
@@ -32,10 +32,9 @@ class GSAM(SAM):
         self.alpha = number("alpha", alpha, ">= 0", lambda alpha: alpha >= 0)
 
     def descent(self, gradients, shifted_gradients):
-        norm = global_norm(shifted_gradients) + DELTA
-        along = 1 + self.alpha * dot(gradients, shifted_gradients) / norm / norm
+        along = projection(gradients, shifted_gradients)
         return each(
-            lambda p, g: scale(p, along) - scale(g, self.alpha), shifted_gradients, gradients
+            lambda p, g, a: p - scale(g - a, self.alpha), shifted_gradients, gradients, along
         )
 
     def get_config(self):
