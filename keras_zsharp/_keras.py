@@ -17,6 +17,7 @@ __all__ = [
     "evaluation_loss",
     "forward",
     "is_built",
+    "is_distributed",
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
@@ -43,6 +44,11 @@ def outside_of_graph():
 def is_built(model):
     """Whether every layer of `model` has its variables."""
     return all(layer.built for layer in model._flatten_layers())
+
+
+def is_distributed(model):
+    """Whether `model` was made under a distribution strategy."""
+    return model._distribute_strategy is not None
 
 
 def build(model, inputs):

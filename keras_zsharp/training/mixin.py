@@ -1,5 +1,4 @@
 import keras
-import tensorflow as tf
 
 from keras_zsharp import _keras, perturbations
 from keras_zsharp.arguments import positive_int
@@ -175,7 +174,7 @@ class SharpnessAwareTraining(TwoPassStep):
         strategy = self.distribute_strategy
         if iterator is not None and multi_worker.is_used(strategy):
             iterator, data_batch = None, multi_worker.first_batch(strategy, iterator)
-        elif iterator is not None and not self.built and not tf.distribute.has_strategy():
+        elif iterator is not None and not self.built and not _keras.is_distributed(self):
             # Keras would wait for the first step, too late for callbacks that restore weights.
             _keras.build_as_iterated(self, iterator)
         super()._maybe_symbolic_build(iterator, data_batch)

@@ -20,9 +20,9 @@ BATCH_SIZE = 32
 
 
 def network():
-    inputs = keras.Input((4,))
-    x = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(inputs)
-    return keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(x))
+    """Without weights before its first batch."""
+    hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")
+    return keras.Sequential([hidden, keras.layers.Dense(1, dtype="float32")])
 
 
 def distributed(devices):
