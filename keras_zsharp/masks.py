@@ -48,6 +48,8 @@ def top_masks(gradients, q_p, score, common=False):
     Returns:
         List of boolean tensors of the gradients' shapes.
     """
+    if not gradients:
+        return []
     groups = _groups(gradients)
     stacks = [_Stack([gradients[i] for i in members], score) for members in groups]
     masks = [None] * len(gradients)

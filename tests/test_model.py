@@ -126,8 +126,8 @@ def test_rule_of_another_model():
 def test_unknown_rule():
     refuse(
         ValueError,
-        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'friendly_sam', 'sam', "
-        "'zsharp'. Received: perturbation='flat'",
+        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'fisher_sam', "
+        "'friendly_sam', 'gsam', 'sam', 'zsharp'. Received: perturbation='flat'",
         lambda: SharpnessAwareModel(dense(), "flat"),
     )
 
