@@ -46,5 +46,5 @@ DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, we
 """The same with the optimizer of the Friendly-SAM paper."""
 
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
-RADII = {"rho": (0.05, 0.1, 0.2, 0.5)}
-ADAPTIVE_RADII = {"rho": (0.5, 1.0, 2.0, 5.0)}
+RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
+ADAPTIVE_RADII = {"rho": (1.0, 2.0, 5.0, 10.0)}

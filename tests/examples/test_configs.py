@@ -14,7 +14,7 @@ RUNS = {
     "digits_fsam_radius": 65,
     "digits_fsam_table_6": 180,
     "digits_fsam_tables_1_2": 145,
-    "digits_zsharp_table1": 105,
+    "digits_zsharp_table1": 145,
     "digits_zsharp_table2": 125,
     "fsam_batch_sizes": 54,
     "fsam_radius": 66,
