@@ -53,6 +53,13 @@ KINDS = """normal,positive,heavy tails,far apart,ties,two values,constant,mostly
 two clusters,sorted,bfloat16""".replace("\n", "").split(",")
 
 
+@functools.cache
+def finding(k, mode):
+    """`kth_largest` of that k, traced once for all inputs."""
+    find = functools.partial(kth_largest, k=k)
+    return find if mode == "eager" else tf.function(find, jit_compile=mode == "xla")
+
+
 @pytest.mark.parametrize(
     ("mode", "size"), [("eager", 1025), ("eager", 60_001), ("graph", 5000), ("xla", 5000)]
 )
@@ -61,10 +68,7 @@ def test_search_equals_sorting(kind, size, mode):
     x = rows(kind, size)
     ordered = np.sort(x, axis=1)
     for k in (1, 7, size // 20, size // 2, size) if mode == "eager" else (7, size // 20):
-        find = functools.partial(kth_largest, k=k)
-        if mode != "eager":
-            find = tf.function(find, jit_compile=mode == "xla")
-        np.testing.assert_array_equal(find(tf.constant(x)), ordered[:, size - k])
+        np.testing.assert_array_equal(finding(k, mode)(tf.constant(x)), ordered[:, size - k])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
