@@ -178,7 +178,14 @@ class Token(layers.Layer):
         return ops.concatenate([token, inputs], axis=1)
 
 
+def skip_in_the_lowest_version(why):
+    """Of Keras that pyproject.toml allows."""
+    if keras.version().startswith("3.8."):
+        pytest.skip(f"Keras 3.8 {why}")
+
+
 def token():
+    skip_in_the_lowest_version("does not know the shape of what is concatenated")
     inputs = keras.Input((6, 3))
     x = layers.Dense(4, activation="tanh")(Token()(inputs))
     return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))

@@ -8,7 +8,14 @@ from keras import layers
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
 from keras_zsharp.perturbations.operators import is_overwritten
 from tests.training import reference
-from tests.training.cases import CASES, MODES, SAMPLES, assert_same, normal
+from tests.training.cases import (
+    CASES,
+    MODES,
+    SAMPLES,
+    assert_same,
+    normal,
+    skip_in_the_lowest_version,
+)
 from tests.training.test_keras_behaves import build
 
 STEPS = 5
@@ -111,6 +118,8 @@ def test_float8_layers_train_and_their_scales_are_those_of_the_clean_pass(rule):
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_layers_quantized_to_integers_train_what_is_left(mode):
     """As in plain Keras: biases and LoRA's factors."""
+    if mode == "int4":
+        skip_in_the_lowest_version("has no int4")
     arguments = {"lora_rank": 2, "run_eagerly": True}
     plain = quantized(mode, **arguments)
     still = quantized(mode, lambda net: SharpnessAwareModel(net, SAM(rho=0.0)), **arguments)
