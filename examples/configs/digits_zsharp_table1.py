@@ -2,7 +2,9 @@
 
     python examples/reproduce.py digits_zsharp_table1
 
-145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run.
+Result: docs/results/digits_zsharp_table1. AdamW alone learns wrong labels by heart; every method at
+its best radius is 18 points above it, and none above another but by chance.
 
 The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
 held-out training images, whose labels are as noisy as the others.
