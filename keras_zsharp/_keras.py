@@ -85,20 +85,22 @@ def build_metrics(model, y, y_pred):
         metrics.build(y, y_pred)
 
 
-def forward(model, x):
-    """`model(x, training=True)`, also where its `call` has no `training` argument."""
-    return model(x, training=True) if model._call_has_training_arg else model(x)
+def forward(model, x, training=True):
+    """`model(x, training=...)`, also where its `call` has no `training` argument."""
+    return model(x, training=training) if model._call_has_training_arg else model(x)
 
 
-def compute_loss(model, x, y, y_pred, sample_weight):
+def compute_loss(model, x, y, y_pred, sample_weight, training=True):
     """`model.compute_loss`, also where it is overridden without the `training` argument."""
-    return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+    return model._compute_loss(
+        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+    )
 
 
 def evaluation_loss(model, x, y, sample_weight):
     """The loss of a batch as `evaluate` computes it: without dropout, BatchNormalization fixed."""
-    y_pred = model(x, training=False) if model._call_has_training_arg else model(x)
-    return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+    y_pred = forward(model, x, training=False)
+    return compute_loss(model, x, y, y_pred, sample_weight, training=False)
 
 
 def loss_tracker(model):

@@ -10,8 +10,8 @@ The same 597 clean images test every run. Each method's radius is chosen by the 
 held-out training images, whose labels are as noisy as the others.
 """
 
-from experiments.grid import Grid, Method, Setting
-from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD, RADII
+from experiments.grid import Grid, Setting
+from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, DIGITS_SGD_METHODS
 
 GRID = Grid(
     title="Digits: the batch sizes of Friendly-SAM's Figure 4",
@@ -20,11 +20,7 @@ GRID = Grid(
         Setting(f"Batches of {size}", "digits", "small_cnn", {"batch_size": size})
         for size in (16, 64, 256)
     ),
-    methods=(
-        Method("SGD", recipe=PLAIN_SGD),
-        Method("SAM", "SAM", choose=RADII),
-        Method("F-SAM", "FriendlySAM", choose=RADII),
-    ),
+    methods=DIGITS_SGD_METHODS,
     reference="F-SAM",
     seeds=DIGITS_SEEDS,
     axis="batch_size",

@@ -8,8 +8,8 @@ The same 597 clean images test every run. Each method's radius is chosen by the 
 held-out training images, whose labels are as noisy as the others.
 """
 
-from experiments.grid import Grid, Method, Setting
-from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD, RADII
+from experiments.grid import Grid, Setting
+from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, DIGITS_SGD_METHODS
 
 GRID = Grid(
     title="Digits: the wrong labels of Friendly-SAM's Table 6",
@@ -18,11 +18,7 @@ GRID = Grid(
         Setting(f"{rate:.0%} wrong labels", "digits", "small_cnn", {"label_noise": rate})
         for rate in (0.2, 0.6, 0.7, 0.8)
     ),
-    methods=(
-        Method("SGD", recipe=PLAIN_SGD),
-        Method("SAM", "SAM", choose=RADII),
-        Method("F-SAM", "FriendlySAM", choose=RADII),
-    ),
+    methods=DIGITS_SGD_METHODS,
     reference="F-SAM",
     seeds=DIGITS_SEEDS,
     axis="label_noise",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.grid import Recipe
+from experiments.grid import Method, Recipe
 
 ZSHARP = Recipe(
     epochs=200,
@@ -48,3 +48,10 @@ DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, we
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
 RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
 ADAPTIVE_RADII = {"rho": (1.0, 2.0, 5.0, 10.0)}
+
+DIGITS_SGD_METHODS = (
+    Method("SGD", recipe=PLAIN_SGD),
+    Method("SAM", "SAM", choose=RADII),
+    Method("F-SAM", "FriendlySAM", choose=RADII),
+)
+"""Those that the Friendly-SAM paper compares along its axes."""

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_zsharp.arguments import number, one_of
+from keras_zsharp.arguments import count, number, one_of
 from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
@@ -77,9 +77,7 @@ class ZSharp(Perturbation):
         self.percentile_scope = one_of("percentile_scope", percentile_scope, "variable", "global")
         if score == "random":
             self.seed = keras.random.SeedGenerator()
-        if isinstance(min_rank, bool) or not isinstance(min_rank, int) or min_rank < 0:
-            raise ValueError(f"`min_rank` must be an int >= 0. Received: min_rank={min_rank!r}")
-        self.min_rank = min_rank
+        self.min_rank = count("min_rank", min_rank)
 
     def call(self, gradients, variables, rho):
         q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)

@@ -1,7 +1,7 @@
 import keras
 
 from keras_zsharp import _keras, perturbations
-from keras_zsharp.arguments import positive_int
+from keras_zsharp.arguments import one_of, positive_int
 from keras_zsharp.training import multi_worker, seeds
 from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
@@ -131,12 +131,7 @@ class SharpnessAwareTraining(TwoPassStep):
                 f"Received: skip_nonfinite={skip_nonfinite!r}"
             )
         self.skip_nonfinite = skip_nonfinite
-        if perturbation_sync not in ("replica", "global"):
-            raise ValueError(
-                "`perturbation_sync` must be 'replica' or 'global'. "
-                f"Received: perturbation_sync={perturbation_sync!r}"
-            )
-        self.perturbation_sync = perturbation_sync
+        self.perturbation_sync = one_of("perturbation_sync", perturbation_sync, "replica", "global")
         self.perturbation = perturbations.get(perturbation)
         self.perturbation.belong_to(self)
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
