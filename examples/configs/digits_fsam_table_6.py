@@ -16,7 +16,7 @@ GRID = Grid(
     recipe=DIGITS_SGD,
     settings=tuple(
         Setting(f"{rate:.0%} wrong labels", "digits", "small_cnn", {"label_noise": rate})
-        for rate in (0.2, 0.6, 0.7, 0.8)
+        for rate in (0.2, 0.4, 0.6, 0.8)
     ),
     methods=DIGITS_SGD_METHODS,
     reference="F-SAM",
