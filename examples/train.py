@@ -17,16 +17,8 @@ import pathlib
 import sys
 
 from experiments import grid, runs
-from keras_zsharp import data, models
+from keras_zsharp import data, models, perturbations
 
-RULES = {
-    "none": None,
-    "sam": "SAM",
-    "asam": "ASAM",
-    "friendly_sam": "FriendlySAM",
-    "adaptive_friendly_sam": "AdaptiveFriendlySAM",
-    "zsharp": "ZSharp",
-}
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
 
 
@@ -34,7 +26,7 @@ def config(options):
     """The settings of the run, as `experiments.runs` takes them."""
     of_zsharp = {"q_p": options.q_p, "norm": options.norm}
     settings = {"rho": options.rho, **(of_zsharp if options.perturbation == "zsharp" else {})}
-    rule = RULES[options.perturbation]
+    rule = perturbations.RULES.get(options.perturbation)
     recipe = grid.Recipe(
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -49,7 +41,7 @@ def config(options):
     return {
         "dataset": options.dataset,
         "model": options.model,
-        "rule": rule,
+        "rule": rule and rule.__name__,
         "settings": settings if rule else {},
         "seed": options.seed,
         **dataclasses.asdict(recipe),
@@ -83,7 +75,12 @@ def parse(arguments):
     add = parser.add_argument
     add("--dataset", choices=data.NAMES, default="cifar10")
     add("--model", choices=MODELS, default="resnet56")
-    add("--perturbation", choices=RULES, default="zsharp", help="none: the optimizer alone")
+    add(
+        "--perturbation",
+        choices=("none", *perturbations.RULES),
+        default="zsharp",
+        help="none: the optimizer alone",
+    )
     add("--rho", type=float, default=0.05)
     add("--q-p", type=float, default=0.95, help="ZSharp's percentile")
     add("--norm", choices=("per_variable", "global"), default="per_variable", help="of ZSharp")

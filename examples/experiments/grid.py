@@ -51,6 +51,8 @@ class Method:
             best mean accuracy on the validation data.
         recipe: What differs from the grid's recipe.
         line: Name of the line in plots over the grid's axis that the row is a point of.
+        ascent: `component` of `keras_zsharp.analysis.AscentFrom`, along which the rule perturbs, of
+            all training data; None for the batch's gradient.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Method:
     choose: Mapping = nothing()
     recipe: Mapping = nothing()
     line: str | None = None
+    ascent: str | None = None
 
     @property
     def choices(self):
@@ -120,6 +123,7 @@ class Run:
             "settings": self.rule_settings,
             "seed": self.seed,
             **dataclasses.asdict(self.recipe),
+            **({"ascent": self.method.ascent} if self.method.ascent else {}),
         }
 
 

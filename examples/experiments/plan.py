@@ -92,7 +92,8 @@ class Plan:
     def _cost(self, run):
         """Runs of which this is equal take equally long by epoch."""
         passes = 1 + (run.method.rule is not None)
-        return run.setting.dataset, run.setting.network, run.recipe.batch_size, passes
+        batches = run.method.ascent, run.recipe.batch_size
+        return run.setting.dataset, run.setting.network, passes, *batches
 
     def _check(self, run):
         path = self.folder(run) / "config.json"

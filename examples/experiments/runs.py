@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import keras_zsharp
 from experiments import callbacks, optimizers
-from keras_zsharp import data, models
+from keras_zsharp import analysis, data, models
 
 
 def versions():
@@ -72,11 +72,27 @@ def perturbation(config):
         raise ValueError(f"{config['rule']}: {error}") from error
 
 
+def ascent_data(bundle, config, component):
+    """The training data for `AscentFrom`: for batches other than the step's, in another order."""
+    # Read once, since every reading counts as an epoch.
+    batches = bundle.train.cache()
+    if component != "batch":
+        return batches
+    shuffled = batches.unbatch().shuffle(bundle.sizes["train"], config["seed"])
+    return shuffled.batch(config["batch_size"])
+
+
 def build(config, bundle):
     """The network, and what trains it: itself or its sharpness-aware wrapper, compiled."""
     network = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
     rule = perturbation(config)
-    model = network if rule is None else keras_zsharp.SharpnessAwareModel(network, rule)
+    if rule is None:
+        model = network
+    elif component := config.get("ascent"):
+        images = ascent_data(bundle, config, component)
+        model = analysis.AscentFrom(network, rule, ascent_data=images, component=component)
+    else:
+        model = keras_zsharp.SharpnessAwareModel(network, rule)
     crossentropy = (
         keras.losses.CategoricalCrossentropy
         if bundle.one_hot

@@ -13,6 +13,7 @@ from keras_zsharp.perturbations.zsharp import ZSharp
 __all__ = [
     "ASAM",
     "GSAM",
+    "RULES",
     "SAM",
     "AdaptiveFriendlySAM",
     "FisherSAM",
@@ -22,7 +23,7 @@ __all__ = [
     "get",
 ]
 
-_RULES = {
+RULES = {
     "adaptive_friendly_sam": AdaptiveFriendlySAM,
     "asam": ASAM,
     "fisher_sam": FisherSAM,
@@ -31,6 +32,7 @@ _RULES = {
     "sam": SAM,
     "zsharp": ZSharp,
 }
+"""The rules by the names that stand for them."""
 
 
 def get(identifier):
@@ -56,9 +58,9 @@ def get(identifier):
             "`perturbation` must be a rule, such as `ZSharp(rho=0.05)`, or a rule's name. "
             f"Received: perturbation={identifier!r}"
         )
-    if identifier not in _RULES:
+    if identifier not in RULES:
         raise ValueError(
-            f"`perturbation` must be one of {', '.join(map(repr, _RULES))}. "
+            f"`perturbation` must be one of {', '.join(map(repr, RULES))}. "
             f"Received: perturbation={identifier!r}"
         )
-    return _RULES[identifier]()
+    return RULES[identifier]()

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from keras_zsharp.arguments import number, positive_int
+from keras_zsharp.arguments import number, one_of, positive_int
 from keras_zsharp.sharpness.objective import mean_loss
 
 ORDERS = {"LA": lambda values: -values, "SA": lambda values: values, "LM": lambda v: -np.abs(v)}
@@ -67,8 +67,7 @@ def hessian_spectrum(
     positive_int("k", k)
     positive_int("restarts", restarts)
     tol = number("tol", tol, "> 0", lambda tol: tol > 0)
-    if which not in ORDERS:
-        raise ValueError(f"`which` must be one of {tuple(ORDERS)}. Received: which={which!r}")
+    one_of("which", which, *ORDERS)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(None, verbose=verbose, unit_name="product")
 

@@ -1,11 +1,13 @@
 """What a run is made of."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from experiments import callbacks, optimizers, recipes, runs
-from keras_zsharp import data
+from experiments import callbacks, grid, optimizers, recipes, runs
+from keras_zsharp import analysis, data
 
 
 def settings(**changes):
@@ -83,3 +85,32 @@ def test_a_backup_that_was_not_finished_counts_for_nothing(tmp_path):
 def test_an_epoch_told_twice_counts_once(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,loss\n0,3\n1,2\n1,1\n2,0.5\n")
     assert [row["loss"] for row in runs.history(tmp_path)] == [3, 1, 0.5]
+
+
+@pytest.mark.parametrize("component", ["full", "noise", "batch"])
+def test_rules_perturb_along_what_the_method_says(component):
+    run = grid.Run(
+        grid.Setting("Digits", "digits", "small_cnn"),
+        grid.Method("SAM", "SAM", {"rho": 0.2}, ascent=component),
+        {},
+        0,
+        dataclasses.replace(recipes.DIGITS_SGD, batch_size=480),
+    )
+    bundle = runs.load(run.config)
+    _, model = runs.build(run.config, bundle)
+    assert isinstance(model, analysis.AscentFrom)
+    assert model.component == component
+    history = model.fit(bundle.train, callbacks=[bundle.epochs], verbose=0).history
+    assert np.isfinite(history["sharpness"]).all()
+
+
+def test_the_other_batches_are_the_same_images_in_another_order():
+    config = settings()
+    bundle = runs.load(config)
+
+    def images(batches):
+        return [np.append(x, y) for b in batches for x, y in zip(*b, strict=True)]
+
+    straight, other = images(bundle.train), images(runs.ascent_data(bundle, config, "batch"))
+    assert (np.array(straight[:64]) != np.array(other[:64])).any(1).sum() > 50
+    np.testing.assert_array_equal(np.sort(straight, 0), np.sort(other, 0))

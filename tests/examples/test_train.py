@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 
 from examples import train
 from experiments import runs
+from keras_zsharp import perturbations
 from tests.training.cases import assert_same
 
 QUICK = ["--dataset", "digits", "--model", "small_cnn", "--verbose", "0"]
@@ -53,6 +54,12 @@ def test_the_papers_recipe_is_the_default(models, tmp_path):
     rate, steps = model.optimizer._learning_rate, 5  # 1,200 digits in batches of 256
     for epoch, expected in ((0, 1e-3), (9, 1e-3), (10, 7.5e-4), (199, 1e-3 * 0.75**19)):
         assert float(rate(epoch * steps)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", perturbations.RULES)
+def test_every_rule_is_on_offer(name):
+    config = train.config(train.parse(["--perturbation", name]))
+    assert type(runs.perturbation(config)) is perturbations.RULES[name]
 
 
 @pytest.mark.parametrize("perturbation", ["zsharp", "asam", "none"])

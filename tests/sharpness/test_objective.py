@@ -255,7 +255,7 @@ MISTAKES = {
         dense(), (X, Y), random=0.5
     ),
     "`k` must be an int >= 1. Received: k=0": lambda: hessian_spectrum(dense(), (X, Y), k=0),
-    "`which` must be one of ('LA', 'SA', 'LM'). Received: which='SM'": lambda: hessian_spectrum(
+    "`which` must be 'LA', 'SA' or 'LM'. Received: which='SM'": lambda: hessian_spectrum(
         dense(), (X, Y), which="SM"
     ),
     "`tol` must be > 0. Received: tol=0.0": lambda: hessian_spectrum(dense(), (X, Y), tol=0),
