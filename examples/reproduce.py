@@ -16,88 +16,14 @@ import math
 import os
 import pathlib
 import sys
-import time
 
-import keras
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments import claims, plan, report, runs
+from experiments import plan, report, runs, work
 
-POLL_SECONDS = 5.0
 # TensorFlow keeps some graphs of every model it has trained: 25 MiB by run of `small_cnn`.
 RUNS_BY_PROCESS = 25
-
-
-class Epochs(keras.callbacks.Callback):
-    """Moves the bar of the grid by an epoch."""
-
-    def __init__(self, advance):
-        super().__init__()
-        self.advance = advance
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.advance()
-
-
-class Work:
-    """Does the runs of a plan that nobody else does, up to a number of them."""
-
-    def __init__(self, todo, strategy, data_dir, progress, limit):
-        self.plan = todo
-        self.strategy = strategy
-        self.data_dir = data_dir
-        self.progress = progress
-        self.allowed = limit
-        self.total = todo.epochs_left()
-        self.task = progress.add_task("", total=self.total)
-
-    def all(self):
-        """Until every run is finished, by this process or by others, or it has done its number."""
-        said = False
-        while self.allowed > 0 and (left := self.plan.left()):
-            # A list: `any` alone would stop at the first.
-            if not any([self.claim(run) for run in left]) and self.plan.left():
-                if not said:
-                    self.say("Waiting for the runs of other processes")
-                said = True
-                time.sleep(POLL_SECONDS)
-
-    def in_step(self):
-        """Run by run; the workers of a cluster do each together, so that nobody claims it."""
-        for run in self.plan.left():
-            self.do(run)
-
-    def claim(self, run):
-        """Does the run if it is nobody else's; returns whether it did."""
-        if self.allowed <= 0:
-            return False
-        with claims.claimed(self.plan.folder(run)) as mine:
-            if mine and self.plan.result(run) is None:
-                self.do(run)
-                self.allowed -= 1
-                return True
-        return False
-
-    def do(self, run):
-        # Others have done runs, too.
-        done = self.total - self.plan.epochs_left()
-        self.progress.update(self.task, description=run.name, completed=done)
-        config, folder = self.plan.config(run), self.plan.folder(run)
-        try:
-            prepared = runs.prepare(config, folder, self.data_dir, self.strategy)
-        except (ImportError, OSError, RuntimeError, ValueError) as error:
-            sys.exit(f"{run.name}: {type(error).__name__}: {error}")
-        result = runs.train(config, *prepared, folder, more=[Epochs(self.advance)])
-        if result:
-            accuracy, seconds = 100 * result["test_accuracy"], result["seconds"]
-            self.say(f"{run.name}: {accuracy:.2f} % in {seconds:.0f} s")
-
-    def advance(self):
-        self.progress.advance(self.task)
-
-    def say(self, text):
-        self.progress.console.print(text, highlight=False, soft_wrap=True)
 
 
 def distribution(name):
@@ -131,8 +57,8 @@ def train(todo, strategy, options, limit):
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
         with Progress(*columns, TextColumn("epochs, left"), TimeRemainingColumn()) as progress:
-            work = Work(todo, strategy, options.data_dir, progress, limit)
-            work.in_step() if options.strategy == "multiworker" else work.all()
+            doing = work.Work(todo, strategy, options.data_dir, progress, limit)
+            doing.in_step() if options.strategy == "multiworker" else doing.all()
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
 

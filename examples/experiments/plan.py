@@ -7,7 +7,7 @@ import runpy
 import statistics
 from collections import defaultdict
 
-from experiments import runs
+from experiments import parts
 from experiments.grid import Grid
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
@@ -71,7 +71,7 @@ class Plan:
         refused = {}
         for run in self.runs:
             try:
-                runs.perturbation(run.config)
+                parts.perturbation(run.config)
             except ValueError as error:
                 refused.setdefault(str(error), run.method.label)
         return [f"{label}: {error}" for error, label in refused.items()]

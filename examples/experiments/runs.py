@@ -6,7 +6,6 @@ The folder gets `config.json`, `history.csv`, a line per epoch, and at last `mod
 
 import contextlib
 import csv
-import dataclasses
 import importlib.metadata
 import json
 import os
@@ -14,98 +13,26 @@ import platform
 import shutil
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-import keras_zsharp
-from experiments import callbacks, optimizers
-from keras_zsharp import analysis, data, models
+from experiments import callbacks, parts
+
+
+def prepare(config, folder, data_dir=None, strategy=None):
+    """From the settings to what `train` takes: the bundle, the network, and what trains it."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(config["seed"])
+    bundle = parts.load(config, data_dir)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        network, model = parts.build(config, bundle)
+    if is_chief(config.get("strategy")):
+        claim(config, folder)
+    return bundle, network, model
 
 
 def versions():
     own = importlib.metadata.version("keras-zsharp")
     return {"keras": keras.version(), "tensorflow": tf.__version__, "keras-zsharp": own}
-
-
-def load(config, data_dir=None):
-    """The bundle of a run's data."""
-    names = ("batch_size", "augment", "label_noise", "seed", "validation")
-    options = {name: config[name] for name in names}
-    if config["split_seed"] is not None:
-        if config["dataset"] != "digits":
-            raise ValueError(f"`split_seed` is of the digits alone. Received: {config}")
-        bundle = data.digits(split_seed=config["split_seed"], **options)
-    else:
-        bundle = data.load(config["dataset"], data_dir=data_dir, **options)
-    if bundle.validation is None or not config["label_noise"]:
-        return bundle
-    return dataclasses.replace(bundle, validation=with_noise(bundle, config))
-
-
-def with_noise(bundle, config):
-    """The validation data with the label noise of the training data, which it is a part of."""
-    batches = list(bundle.validation.as_numpy_iterator())
-    labels = np.concatenate([labels for _, labels in batches])
-    if bundle.one_hot:
-        labels = labels.argmax(-1)
-    # Another seed than that of the training labels, whose moves these would repeat.
-    noise = data.symmetric_label_noise(
-        labels, config["label_noise"], bundle.classes, config["seed"] + 2**20
-    )
-    if bundle.one_hot:
-        noise = np.eye(bundle.classes, dtype="float32")[noise]
-    noise = tf.data.Dataset.from_tensor_slices(noise).batch(config["batch_size"])
-    return tf.data.Dataset.zip(bundle.validation, noise).map(lambda old, new: (old[0], new))
-
-
-def perturbation(config):
-    """The run's rule, or None."""
-    if config["rule"] is None:
-        # Plain Keras 3.15 fails with several workers; ours with a radius of 0 trains as it does.
-        return keras_zsharp.SAM(rho=0.0) if config.get("strategy") == "multiworker" else None
-    rule = getattr(keras_zsharp, config["rule"], None)
-    if rule is None:
-        raise ValueError(f"keras_zsharp has no rule {config['rule']}")
-    try:
-        return rule(**config["settings"])
-    except TypeError as error:
-        raise ValueError(f"{config['rule']}: {error}") from error
-
-
-def ascent_data(bundle, config, component):
-    """The training data for `AscentFrom`: for batches other than the step's, in another order."""
-    # Read once, since every reading counts as an epoch.
-    batches = bundle.train.cache()
-    if component != "batch":
-        return batches
-    shuffled = batches.unbatch().shuffle(bundle.sizes["train"], config["seed"])
-    return shuffled.batch(config["batch_size"])
-
-
-def build(config, bundle):
-    """The network, and what trains it: itself or its sharpness-aware wrapper, compiled."""
-    network = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
-    rule = perturbation(config)
-    if rule is None:
-        model = network
-    elif component := config.get("ascent"):
-        images = ascent_data(bundle, config, component)
-        model = analysis.AscentFrom(network, rule, ascent_data=images, component=component)
-    else:
-        model = keras_zsharp.SharpnessAwareModel(network, rule)
-    crossentropy = (
-        keras.losses.CategoricalCrossentropy
-        if bundle.one_hot
-        else keras.losses.SparseCategoricalCrossentropy
-    )
-    model.compile(
-        optimizers.build(config, len(bundle.train)),
-        crossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    # An optimizer without variables would be left out when an interrupted run is restored.
-    model.optimizer.build(model.trainable_variables)
-    return network, model
 
 
 def claim(config, folder):
@@ -167,18 +94,6 @@ def result(config, tested, rows):
         "versions": {**versions(), "python": platform.python_version()},
         "devices": [d.name for d in tf.config.list_logical_devices()],
     }
-
-
-def prepare(config, folder, data_dir=None, strategy=None):
-    """From the settings to what `train` takes: the bundle, the network, and what trains it."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(config["seed"])
-    bundle = load(config, data_dir)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        network, model = build(config, bundle)
-    if is_chief(config.get("strategy")):
-        claim(config, folder)
-    return bundle, network, model
 
 
 def history(folder):

@@ -12,9 +12,10 @@ import sys
 import tensorflow as tf
 
 from examples import reproduce
+from experiments import work
 
 
-class Kill(reproduce.Epochs):
+class Kill(work.Epochs):
     step = None
 
     def on_train_batch_end(self, batch, logs=None):
@@ -29,7 +30,7 @@ def main(how, *arguments):
         tf.config.set_logical_device_configuration(cpu, parts)
     elif how != "plainly":
         Kill.step = int(how)
-        reproduce.Epochs = Kill
+        work.Epochs = Kill
     reproduce.main(arguments)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from examples import reproduce
-from experiments import plan, runs
+from experiments import parts, plan, runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 TIME_LIMIT = 300
@@ -195,7 +195,7 @@ def test_a_process_ends_after_a_number_of_runs(tmp_path, monkeypatch):
 def test_a_setting_has_its_own_arguments():
     name = "cifar-100-vgg16-bn-f-sam-seed0"
     [run] = (run for run in plan.read("fsam_tables_1_2").runs if run.name == name)
-    config = runs.perturbation(run.config).get_config()
+    config = parts.perturbation(run.config).get_config()
     assert config["lmbda"] == 0.6
     assert config["rho"] == pytest.approx(0.2)
 

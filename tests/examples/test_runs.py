@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import callbacks, grid, optimizers, recipes, runs
+from experiments import callbacks, grid, optimizers, parts, recipes, runs
 from keras_zsharp import analysis, data
 
 
@@ -42,7 +42,7 @@ def test_schedules():
 @pytest.mark.parametrize("augment", [None, "mixup"])
 def test_validation_labels_are_as_noisy_as_the_others(augment):
     config = settings(augment=augment)
-    noisy, clean = runs.load(config), runs.load({**config, "label_noise": 0.0})
+    noisy, clean = parts.load(config), parts.load({**config, "label_noise": 0.0})
     moved, images = 0, 0
     for (x, y), (clean_x, clean_y) in zip(noisy.validation, clean.validation, strict=True):
         np.testing.assert_array_equal(x, clean_x)
@@ -58,13 +58,13 @@ def test_seeds_have_the_same_test_part():
     def labels(part):
         return np.concatenate([y for _, y in part.as_numpy_iterator()])
 
-    first, second = (runs.load(settings(seed=seed)) for seed in (0, 1))
+    first, second = (parts.load(settings(seed=seed)) for seed in (0, 1))
     np.testing.assert_array_equal(labels(first.test), labels(second.test))
     assert (labels(first.validation) != labels(second.validation)).any()
     other = data.digits(seed=1)
     assert (labels(first.test) != labels(other.test)).any()
     with pytest.raises(ValueError, match="`split_seed` is of the digits alone"):
-        runs.load(settings(dataset="cifar10"))
+        parts.load(settings(dataset="cifar10"))
 
 
 def test_a_backup_that_was_not_finished_counts_for_nothing(tmp_path):
@@ -96,8 +96,8 @@ def test_rules_perturb_along_what_the_method_says(component):
         0,
         dataclasses.replace(recipes.DIGITS_SGD, batch_size=480),
     )
-    bundle = runs.load(run.config)
-    _, model = runs.build(run.config, bundle)
+    bundle = parts.load(run.config)
+    _, model = parts.build(run.config, bundle)
     assert isinstance(model, analysis.AscentFrom)
     assert model.component == component
     history = model.fit(bundle.train, callbacks=[bundle.epochs], verbose=0).history
@@ -106,11 +106,11 @@ def test_rules_perturb_along_what_the_method_says(component):
 
 def test_the_other_batches_are_the_same_images_in_another_order():
     config = settings()
-    bundle = runs.load(config)
+    bundle = parts.load(config)
 
     def images(batches):
         return [np.append(x, y) for b in batches for x, y in zip(*b, strict=True)]
 
-    straight, other = images(bundle.train), images(runs.ascent_data(bundle, config, "batch"))
+    straight, other = images(bundle.train), images(parts.ascent_data(bundle, config, "batch"))
     assert (np.array(straight[:64]) != np.array(other[:64])).any(1).sum() > 50
     np.testing.assert_array_equal(np.sort(straight, 0), np.sort(other, 0))

@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
-from experiments import runs
+from experiments import parts
 from keras_zsharp import perturbations
 from tests.training.cases import assert_same
 
@@ -24,14 +24,14 @@ def result(folder):
 @pytest.fixture
 def models(monkeypatch):
     """The models that the program builds."""
-    built, build = [], runs.build
+    built, build = [], parts.build
 
     def spy(*arguments):
         network, model = build(*arguments)
         built.append(model)
         return network, model
 
-    monkeypatch.setattr(runs, "build", spy)
+    monkeypatch.setattr(parts, "build", spy)
     return built
 
 
@@ -59,7 +59,7 @@ def test_the_papers_recipe_is_the_default(models, tmp_path):
 @pytest.mark.parametrize("name", perturbations.RULES)
 def test_every_rule_is_on_offer(name):
     config = train.config(train.parse(["--perturbation", name]))
-    assert type(runs.perturbation(config)) is perturbations.RULES[name]
+    assert type(parts.perturbation(config)) is perturbations.RULES[name]
 
 
 @pytest.mark.parametrize("perturbation", ["zsharp", "asam", "none"])
@@ -77,7 +77,7 @@ def test_trains_on_digits(perturbation, tmp_path, capsys):
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
     assert ("sharpness" in rows[0]) == (perturbation != "none")
     network = keras.models.load_model(folder / "model.keras")
-    bundle = runs.load(train.config(train.parse(arguments)))
+    bundle = parts.load(train.config(train.parse(arguments)))
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     accuracy = network.evaluate(bundle.test, verbose=0, return_dict=True)["accuracy"]
     assert accuracy == pytest.approx(result(folder)["test_accuracy"], abs=1e-6)
