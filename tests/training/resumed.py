@@ -21,14 +21,7 @@ from keras import layers
 import keras_zsharp
 
 EPOCHS, STEPS = 4, 6
-RULES = {
-    "sam": keras_zsharp.SAM,
-    "asam": keras_zsharp.ASAM,
-    "friendly_sam": keras_zsharp.FriendlySAM,
-    "adaptive_friendly_sam": keras_zsharp.AdaptiveFriendlySAM,
-    "zsharp": keras_zsharp.ZSharp,
-    "unbuilt": keras_zsharp.FriendlySAM,
-}
+RULES = {**keras_zsharp.perturbations.RULES, "unbuilt": keras_zsharp.FriendlySAM}
 
 
 def parts():
