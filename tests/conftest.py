@@ -8,6 +8,8 @@ import keras
 import pytest
 import tensorflow as tf
 
+VARIANTS = ("zsharp_all_ranks", "zsharp_magnitude", "zsharp_one_quantile")
+
 # Two test processes share two cores.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -21,10 +23,10 @@ def _reproducible():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Whole models under XLA compile for seconds each; rules and selection stay with the rest."""
+    """Slow: whole models under XLA, which compile for seconds each, and variants of ZSharp."""
     for item in items:
-        folder = item.path.parent.name
-        if folder in ("training", "models") and "xla" in item.name:
+        compiled = item.path.parent.name in ("training", "models") and "xla" in item.name
+        if compiled or any(name in item.name for name in VARIANTS):
             item.add_marker(pytest.mark.slow)
 
 

@@ -1,6 +1,5 @@
 """The equations, computed in float64, and runs of the authors' released code."""
 
-import functools
 import json
 import pathlib
 
@@ -15,6 +14,7 @@ from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, ZSharp
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 CASES = json.loads((GOLDEN / "conformance.json").read_text())
 ARRAYS = np.load(GOLDEN / "conformance.npz")
+SINGLE = [case for case in CASES if "inputs" in case]
 
 
 ARGUMENTS = ("rho", "q_p", "eta", "lmbda", "sigma")
@@ -47,9 +47,9 @@ def assert_agree(epsilons, expected, one_may_differ):
             assert not differs.any()
 
 
-def cases(trajectory):
-    chosen = [case for case in CASES if case.get("trajectory", False) == trajectory]
-    return pytest.mark.parametrize("case", chosen, ids=[case["key"] for case in chosen])
+def each(cases):
+    cases = list(cases)
+    return pytest.mark.parametrize("case", cases, ids=[case["key"] for case in cases])
 
 
 def test_every_case_is_here():
@@ -60,33 +60,31 @@ def variables_of(case, weights):
     return [keras.Variable(w, name=name) for name, w in zip(case["names"], weights, strict=True)]
 
 
-@functools.cache
-def traced(inputs, rule):
-    """Such a rule in a graph for these inputs, whose rho and q_p can be set; traced only once."""
-    case = next(c for c in CASES if (c.get("inputs"), c["rule"]) == (inputs, rule))
-    made, variables = rule_of(case), variables_of(case, arrays(f"{inputs}/w"))
-    return made, tf.function(lambda gradients: made(gradients, variables))
+@pytest.mark.parametrize(("inputs", "rule"), sorted({(c["inputs"], c["rule"]) for c in SINGLE}))
+def test_perturbation(inputs, rule):
+    """In a graph, traced once for all rho and q_p."""
+    cases = [case for case in SINGLE if (case["inputs"], case["rule"]) == (inputs, rule)]
+    made, variables = rule_of(cases[0]), variables_of(cases[0], arrays(f"{inputs}/w"))
+    perturb = tf.function(lambda gradients: made(gradients, variables))
+    for case in cases:
+        made.rho = case["rho"]
+        if "q_p" in case:
+            made.q_p = case["q_p"]
+        assert all(getattr(made, name) == case[name] for name in ARGUMENTS if name in case)
+        epsilons = perturb(arrays(f"{inputs}/g"))
+        assert_agree(epsilons, arrays(case["key"]), rule.startswith("zsharp"))
 
 
-@cases(trajectory=False)
-def test_perturbation(case):
-    if "steps" in case:
-        rule, variables = rule_of(case), None
-        for step in range(case["steps"]):
-            gradients = arrays(f"{case['key']}/g{step}")
-            variables = variables or variables_of(case, [np.zeros_like(g) for g in gradients])
-            assert_agree(rule(gradients, variables), arrays(f"{case['key']}/eps{step}"), False)
-        return
-    rule, perturb = traced(case["inputs"], case["rule"])
-    rule.rho = case["rho"]
-    if "q_p" in case:
-        rule.q_p = case["q_p"]
-    assert all(getattr(rule, name) == case[name] for name in ARGUMENTS if name in case)
-    epsilons = perturb(arrays(f"{case['inputs']}/g"))
-    assert_agree(epsilons, arrays(case["key"]), case["rule"].startswith("zsharp"))
+@each(case for case in CASES if "steps" in case and not case.get("trajectory"))
+def test_perturbations_of_steps(case):
+    rule, variables = rule_of(case), None
+    for step in range(case["steps"]):
+        gradients = arrays(f"{case['key']}/g{step}")
+        variables = variables or variables_of(case, [np.zeros_like(g) for g in gradients])
+        assert_agree(rule(gradients, variables), arrays(f"{case['key']}/eps{step}"), False)
 
 
-@cases(trajectory=True)
+@each(case for case in CASES if case.get("trajectory"))
 def test_released_code_trains_the_same(case):
     network = keras.Sequential(
         [

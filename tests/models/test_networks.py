@@ -66,29 +66,26 @@ def test_every_builder_is_tested():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_trainable_parameters(name):
-    assert parameters(build(name, NETWORKS[name].full_size)) == NETWORKS[name].parameters
+def test_defaults_and_trainable_parameters(name):
+    side = NETWORKS[name].full_size
+    signature = inspect.signature(getattr(models, name)).parameters
+    assert signature["input_shape"].default == (side, side, 3)
+    assert signature["classes"].default == 10
+    network = build(name, side)
+    assert parameters(network) == NETWORKS[name].parameters
+    assert network.name == name or name == "deit_small"
 
 
 def test_trainable_parameters_at_100_classes():
     assert parameters(build("resnet56", classes=100)) == 858_868
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_arguments_and_name(name):
-    side = NETWORKS[name].full_size
-    signature = inspect.signature(getattr(models, name)).parameters
-    assert signature["input_shape"].default == (side, side, 3)
-    assert signature["classes"].default == 10
-    if name != "deit_small":
-        network = getattr(models, name)(input_shape=(32, 32, 3), name="mine")
-        assert (network.name, build(name).name) == ("mine", name)
-
-
 @pytest.mark.parametrize("side", [32, 64])
 @every_network
-def test_shapes(name, side):
-    network = build(name, side, classes=7)
+def test_arguments(name, side):
+    named = {} if name == "deit_small" else {"name": "mine"}
+    network = getattr(models, name)((side, side, 3), classes=7, **named)
+    assert network.name == named.get("name", network.name)
     assert network.output_shape == (None, 7)
     logits = network(images(side, 2))
     assert logits.shape == (2, 7)
