@@ -20,7 +20,7 @@ import sys
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments import plan, report, runs, work
+from experiments import plan, report, reuse, runs, work
 
 # TensorFlow keeps some graphs of every model it has trained: 25 MiB by run of `small_cnn`.
 RUNS_BY_PROCESS = 25
@@ -72,6 +72,8 @@ def main(arguments=None, limit=math.inf):
         strategy = distribution(options.strategy) if train_too else None
         grid = plan.read(options.config)
         todo = plan.Plan(grid, options.output, options.strategy, options.only)
+        if options.reuse and train_too:
+            print(f"Taken over: {reuse.reuse(todo, options.reuse)} runs")
         print(describe(todo), flush=True)
         if options.dry_run:
             return True
@@ -96,12 +98,16 @@ def parse(arguments):
     add("--dry-run", action="store_true", help="say what there is to do, and stop")
     add("--report-only", action="store_true", help="report on the runs there are")
     add("--only", default="", metavar="TEXT", help="only runs whose name contains this")
+    reuse_help = "take over the finished runs of these outputs that this grid has, too"
+    add("--reuse", nargs="+", type=pathlib.Path, metavar="OUTPUT", help=reuse_help)
     add("--strategy", choices=("none", "mirrored", "multiworker"), default="none")
     add("--deterministic", action="store_true", help="TensorFlow's deterministic ops")
     add("--data-dir", help="folder of tensorflow-datasets")
     options = parser.parse_args(arguments)
     if options.dry_run and options.report_only:
         parser.error("--dry-run and --report-only exclude each other")
+    if options.reuse and options.strategy == "multiworker":
+        parser.error("--reuse and --strategy multiworker exclude each other")
     options.output = options.output or pathlib.Path("runs") / pathlib.Path(options.config).stem
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -108,6 +108,33 @@ def test_another_grid_in_the_same_folder(finished, tmp_path):
         reproduce.main([config(tmp_path, 2), "--output", str(output)])
 
 
+def test_what_another_grid_has_finished_is_taken_over(finished, tmp_path, monkeypatch, capsys):
+    _, output = finished
+    path = tmp_path / "other.py"
+    other = CONFIG.format(epochs=1).replace('Setting("Digits"', 'Setting("Others"')
+    path.write_text(other.replace('{"rho": 0.2}', '{"rho": 0.3}'))
+    arguments = [str(path), "--output", str(tmp_path / "out")]
+    grid = plan.Plan(plan.read(str(path)), tmp_path / "out")
+    (tmp_path / "out" / "others-sgd-seed0" / "backup").mkdir(parents=True)
+    with pytest.raises(SystemExit, match="--reuse must be a folder with runs"):
+        reproduce.main([*arguments, "--reuse", str(tmp_path / "nowhere")])
+    monkeypatch.setattr(reproduce, "train", lambda *_: None)
+    reproduce.main([*arguments, "--reuse", str(output)])
+    assert "Taken over: 2 runs\n" in capsys.readouterr().out
+    assert [run.name for run in grid.left()] == ["others-f-sam-seed0", "others-f-sam-seed1"]
+    for seed in (0, 1):
+        ours = tmp_path / "out" / f"others-sgd-seed{seed}"
+        theirs = output / f"digits-sgd-seed{seed}"
+        assert result(ours) == result(theirs)
+        assert runs.history(ours) == runs.history(theirs)
+        assert not (ours / "backup").exists()
+    reproduce.main([*arguments, "--reuse", str(output)])
+    assert "Taken over: 0 runs\n" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        reproduce.main([*arguments, "--reuse", str(output), "--strategy", "multiworker"])
+    assert "exclude each other" in capsys.readouterr().err
+
+
 def test_interrupted(tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
