@@ -10,13 +10,13 @@ from experiments import plan
 
 RUNS = {
     "digits_controls": 145,
-    "digits_fsam_batch_sizes": 180,
+    "digits_fsam_batch_sizes": 135,
     "digits_fsam_figure_2": 65,
     "digits_fsam_radius": 65,
     "digits_fsam_table_6": 180,
     "digits_fsam_tables_1_2": 145,
     "digits_zsharp_table1": 145,
-    "digits_zsharp_table2": 125,
+    "digits_zsharp_table2": 95,
     "fsam_batch_sizes": 54,
     "fsam_figure_2": 30,
     "fsam_radius": 66,
