@@ -29,7 +29,7 @@ BATCH_SIZES = {
     "vit_7_8_12_768": 32,
 }
 """Less than the papers' 128 or 256, for two cores to get through."""
-OURS = [("keras3", method) for method in ("AdamW", "SAM", "ASAM", "Friendly-SAM", "ZSharp")]
+OURS = [("keras3", method) for method in ("AdamW", "SAM", *tables.RULES)]
 PEERS = {
     "graph": [
         ("keras3_without_onednn", "SAM"),
@@ -97,6 +97,7 @@ def parse(arguments=None):
     )
     parser.add_argument("results", type=pathlib.Path, help="JSON file, to go on from or to make")
     parser.add_argument("--networks", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
+    parser.add_argument("--modes", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args(arguments)
 
@@ -112,7 +113,7 @@ def main(arguments=None):
                 f"{results['machine']}; this is: {machine.describe()}"
             )
     for network in options.networks:
-        for mode in PEERS:
+        for mode in options.modes:
             name = f"{network} {BATCH_SIZES[network]} {mode}"
             if name not in results["measured"]:
                 print(f"{name} ...", file=sys.stderr)

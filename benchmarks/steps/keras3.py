@@ -9,6 +9,9 @@ RULES = {
     "SAM": keras_zsharp.SAM,
     "ASAM": keras_zsharp.ASAM,
     "Friendly-SAM": keras_zsharp.FriendlySAM,
+    "F-ASAM": keras_zsharp.AdaptiveFriendlySAM,
+    "Fisher SAM": keras_zsharp.FisherSAM,
+    "GSAM": keras_zsharp.GSAM,
     "ZSharp": keras_zsharp.ZSharp,
 }
 VERSIONS = {"Keras": keras.__version__, "TensorFlow": tf.__version__}

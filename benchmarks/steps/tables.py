@@ -3,6 +3,8 @@
 import statistics
 
 OURS = "keras3 {}".format
+RULES = ("ASAM", "Friendly-SAM", "F-ASAM", "Fisher SAM", "GSAM", "ZSharp")
+"""Ours beside SAM."""
 
 
 def all_of(results):
@@ -88,9 +90,7 @@ def _copies(name):
 _OF_OURS = {
     "AdamW (ms)": _step(OURS("AdamW")),
     "SAM / AdamW": _ratio(OURS("SAM"), OURS("AdamW")),
-    "ASAM / SAM": _ratio(OURS("ASAM"), OURS("SAM")),
-    "Friendly-SAM / SAM": _ratio(OURS("Friendly-SAM"), OURS("SAM")),
-    "ZSharp / SAM": _ratio(OURS("ZSharp"), OURS("SAM")),
+    **{f"{rule} / SAM": _ratio(OURS(rule), OURS("SAM")) for rule in RULES},
     "AdamW compiles (s)": _seconds_to_compile(OURS("AdamW")),
     "SAM compiles (s)": _seconds_to_compile(OURS("SAM")),
     "ZSharp / SAM to compile": _compile_ratio(OURS("ZSharp"), OURS("SAM")),

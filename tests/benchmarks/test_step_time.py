@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+from keras_zsharp import perturbations
+
 BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 SECONDS = {"AdamW": [1.0, 2.0, 1.5], "SAM": [2.0, 3.0, 3.0], "ZSharp": [2.2, 3.0, 3.6]}
 """The medians of the ratios, round by round: SAM / AdamW 2, ZSharp / SAM 1.1."""
@@ -79,8 +81,17 @@ def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         step_time.main(command)
     step_time.main(command)
-    assert asked == [("resnet56", mode, 3) for mode in ("graph", "xla", "xla")]
-    assert capsys.readouterr().out.count("| `resnet56` | 64 |") == 4
+    step_time.main([*command, "--networks", "vgg16_bn", "--modes", "xla"])
+    assert asked[:3] == [("resnet56", mode, 3) for mode in ("graph", "xla", "xla")]
+    assert asked[3:] == [("vgg16_bn", "xla", 3)]
+    assert capsys.readouterr().out.count("| `resnet56` | 64 |") == 8
+
+
+def test_every_rule_is_measured(step_time):
+    from steps import keras3
+
+    assert set(keras3.RULES) == {"SAM", *step_time.tables.RULES}
+    assert set(keras3.RULES.values()) == set(perturbations.RULES.values())
 
 
 def test_machines_are_not_mixed(step_time, tmp_path):
@@ -114,9 +125,9 @@ def test_networks_of_different_sizes_are_refused(step_time, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["AdamW", "ZSharp"])
 def test_worker_takes_steps(step_time, method):
-    with step_time.Row("keras3", "resnet56", method, "graph", 2) as row:
+    with step_time.Row("keras3", "resnet20", method, "graph", 2) as row:
         row.step()
         row.step()
     assert len(row.result["seconds"]) == len(row.result["peaks"]) == 2
-    assert row.result["weights"] == 4 * 853_018
+    assert row.result["weights"] == 4 * 269_722
     assert 0 < min(row.result["seconds"]) < row.result["first"]
