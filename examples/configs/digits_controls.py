@@ -6,7 +6,7 @@
 
 All masks keep 5 % of the gradient, by the z-score, by the magnitude, or at random; of each
 variable for itself, or of all together. All perturbations have the same length, `norm="global"`, so
-that only their direction differs. The masks' radii are larger than SAM's, as their best ones are.
+that only their direction differs. Each mask's radii are around its best one.
 
 The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
 held-out training images, whose labels are as noisy as the others.
@@ -16,9 +16,17 @@ from experiments.grid import Grid, Method, Setting
 from experiments.recipes import DIGITS, DIGITS_SEEDS, RADII
 
 
+RADII_OF_SCORES = {
+    "zscore": (0.2, 0.5, 1.0, 2.0),
+    "magnitude": (0.2, 0.5, 1.0, 2.0),
+    "random": (0.5, 1.0, 2.0, 5.0),
+}
+
+
 def masked(score, scope):
     settings = {"norm": "global", "q_p": 0.95, "score": score, "percentile_scope": scope}
-    return Method(f"{score}, {scope}", "ZSharp", settings, {"rho": (0.2, 0.5, 1.0, 2.0)})
+    radii = {"rho": RADII_OF_SCORES[score]}
+    return Method(f"{score}, {scope}", "ZSharp", settings, radii)
 
 
 GRID = Grid(
@@ -31,7 +39,7 @@ GRID = Grid(
         *(
             masked(score, scope)
             for scope in ("variable", "global")
-            for score in ("zscore", "magnitude", "random")
+            for score in RADII_OF_SCORES
         ),
     ),
     reference="zscore, variable",
