@@ -15,7 +15,6 @@ held-out training images, whose labels are as noisy as the others.
 from experiments.grid import Grid, Method, Setting
 from experiments.recipes import DIGITS, DIGITS_SEEDS, RADII
 
-
 RADII_OF_SCORES = {
     "zscore": (0.2, 0.5, 1.0, 2.0),
     "magnitude": (0.2, 0.5, 1.0, 2.0),
@@ -36,11 +35,7 @@ GRID = Grid(
     methods=(
         Method("AdamW"),
         Method("SAM", "SAM", choose=RADII),
-        *(
-            masked(score, scope)
-            for scope in ("variable", "global")
-            for score in RADII_OF_SCORES
-        ),
+        *(masked(score, scope) for scope in ("variable", "global") for score in RADII_OF_SCORES),
     ),
     reference="zscore, variable",
     seeds=DIGITS_SEEDS,
