@@ -2,7 +2,9 @@
 
     python examples/reproduce.py digits_fsam_batch_sizes
 
-135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+135 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run.
+Result: docs/results/digits_fsam_batch_sizes. F-SAM ties with SAM at each size, 24 to 20 points
+above SGD.
 
 Batches of 64 to 256 out of 960 images, all else alike.
 

@@ -2,7 +2,9 @@
 
     python examples/reproduce.py digits_zsharp_table2
 
-95 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run. Result: not run.
+95 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run.
+Result: docs/results/digits_zsharp_table2. Each percentile at its best radius is as good as SAM, but
+for 0.9, half a point below 0.95; the less is filtered, the smaller the best radius.
 
 The same 597 clean images test every run. Each method's radius is chosen by the accuracy on 240
 held-out training images, whose labels are as noisy as the others.
