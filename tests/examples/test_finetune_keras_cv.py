@@ -15,6 +15,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_fine_tunes_a_backbone(folder, tmp_path, capsys):
     output = tmp_path / "finetuned.keras"
     arguments = ["--dataset", "cifar10", "--preset", "none", "--data-dir", str(folder)]

@@ -28,7 +28,7 @@ NETWORKS = {
     "resnet20": Network(269_722, xla=True),
     "resnet32": Network(464_154, slow=True),
     "resnet44": Network(658_586, slow=True),
-    "resnet56": Network(853_018),
+    "resnet56": Network(853_018, slow=True),
     "resnet110": Network(1_727_962, slow=True),
     "resnet18": Network(11_173_962, xla=True),
     "resnet50": Network(23_555_082, side=32, slow=True, xla=True),

@@ -104,12 +104,10 @@ def test_devices_skip_a_step_together(tmp_path, policy):
             np.testing.assert_array_equal(values[0], values[1], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "sync", "policy"),
-    [
-        ("friendly_sam", "replica", "float32"),
-        pytest.param("zsharp", "global", "mixed_float16", marks=pytest.mark.slow),
-    ],
+    [("friendly_sam", "replica", "float32"), ("zsharp", "global", "mixed_float16")],
 )
 def test_workers_stay_the_same(tmp_path, rule, sync, policy):
     first, second = trained_by_workers(tmp_path, rule, sync, STEPS, policy)

@@ -25,20 +25,10 @@ def run(folder, name, how, *step):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "how"),
-    [
-        ("friendly_sam", "backup"),
-        *(
-            pytest.param(name, "backup", marks=pytest.mark.slow)
-            for name in RULES
-            if name != "friendly_sam"
-        ),
-        *(
-            pytest.param(name, "checkpoint", marks=pytest.mark.slow)
-            for name in ("zsharp", "unbuilt")
-        ),
-    ],
+    [*((name, "backup") for name in RULES), ("zsharp", "checkpoint"), ("unbuilt", "checkpoint")],
 )
 def test_killed_run_ends_as_one_that_ran_through(tmp_path, name, how):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
