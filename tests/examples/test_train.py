@@ -102,6 +102,7 @@ def test_trains_on_the_papers_datasets(dataset, augment, tmp_path, capsys):
     assert result(tmp_path / "run")["test_loss"] > 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
     class Interrupt(keras.callbacks.CSVLogger):
         def on_train_batch_begin(self, batch, logs=None):

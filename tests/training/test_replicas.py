@@ -124,6 +124,7 @@ def test_plain_keras_cannot_train_on_several_workers(tmp_path):
     assert "PerReplica" in trained_by_workers(tmp_path, "", "", 1)
 
 
+@pytest.mark.slow
 def test_what_fails_in_plain_keras_is_refused():
     """If plain Keras no longer fails, neither need we: see `checks.check_devices`."""
     command = [sys.executable, "-m", "tests.training.refused"]
