@@ -14,10 +14,7 @@ held-out training images, whose labels are as noisy as the others.
 import dataclasses
 
 from experiments.grid import Grid, Method, Setting
-from experiments.recipes import DIGITS_SEEDS, DIGITS_SGD, PLAIN_SGD
-
-RADII = {"rho": (0.2, 0.5, 1.0)}
-ASCENTS = {"SAM": None, "SAM-full": "full", "SAM-db": "batch", "SAM-noise": "noise"}
+from experiments.recipes import ASCENTS, DIGITS_SEEDS, DIGITS_SGD, LARGER_RADII, PLAIN_SGD
 
 GRID = Grid(
     title="Digits: what of SAM's perturbation helps, as in Friendly-SAM's Figure 2",
@@ -25,7 +22,10 @@ GRID = Grid(
     settings=(Setting("Digits, 40% wrong labels", "digits", "small_cnn"),),
     methods=(
         Method("SGD", recipe=PLAIN_SGD),
-        *(Method(label, "SAM", choose=RADII, ascent=ascent) for label, ascent in ASCENTS.items()),
+        *(
+            Method(label, "SAM", choose=LARGER_RADII, ascent=ascent)
+            for label, ascent in ASCENTS.items()
+        ),
     ),
     reference="SAM",
     seeds=DIGITS_SEEDS,

@@ -11,14 +11,12 @@ held-out training images, whose labels are as noisy as the others.
 """
 
 from experiments.grid import Grid, Method, Setting
-from experiments.recipes import DIGITS, DIGITS_SEEDS
-
-RADII = {"rho": (0.2, 0.5, 1.0)}
+from experiments.recipes import DIGITS, DIGITS_SEEDS, LARGER_RADII
 
 
 def zsharp(q_p):
     settings = {"q_p": q_p, "norm": "per_variable"}
-    return Method(f"ZSharp, q_p={q_p}", "ZSharp", settings, RADII, line="ZSharp")
+    return Method(f"ZSharp, q_p={q_p}", "ZSharp", settings, LARGER_RADII, line="ZSharp")
 
 
 GRID = Grid(
@@ -27,7 +25,7 @@ GRID = Grid(
     settings=(Setting("Digits, 40% wrong labels", "digits", "small_cnn"),),
     methods=(
         Method("AdamW"),
-        Method("SAM", "SAM", choose=RADII),
+        Method("SAM", "SAM", choose=LARGER_RADII),
         *map(zsharp, (0.95, 0.9, 0.85, 0.8, 0.75)),
     ),
     reference="ZSharp, q_p=0.95",

@@ -11,10 +11,9 @@ The paper shows curves without numbers. Both CIFARs with SGD, of its four datase
 """
 
 from experiments.grid import Grid, Method, Setting
-from experiments.recipes import FRIENDLY, PLAIN_SGD
+from experiments.recipes import ASCENTS, FRIENDLY, PLAIN_SGD
 
 RADII = {"CIFAR-10": 0.1, "CIFAR-100": 0.2}
-ASCENTS = {"SAM": None, "SAM-full": "full", "SAM-db": "batch", "SAM-noise": "noise"}
 
 
 def setting(label, dataset):

@@ -47,7 +47,11 @@ DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, we
 
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
 RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
+LARGER_RADII = {"rho": (0.2, 0.5, 1.0)}
 ADAPTIVE_RADII = {"rho": (1.0, 2.0, 5.0, 10.0)}
+
+ASCENTS = {"SAM": None, "SAM-full": "full", "SAM-db": "batch", "SAM-noise": "noise"}
+"""SAM and its variants of the Friendly-SAM paper's Figure 2, with `Method.ascent`."""
 
 DIGITS_SGD_METHODS = (
     Method("SGD", recipe=PLAIN_SGD),
