@@ -3,9 +3,9 @@
     python examples/quickstart.py
 
 Every method trains the same network on scikit-learn's 8x8 digits, with 40 % of the training labels
-moved to a wrong class, and is tested on clean ones. Prints a table, and writes it as CSV together
-with a picture of the test accuracy over the epochs. After every run both are up to date, so that
-an interrupted comparison keeps what it has.
+moved to a wrong class, and is tested on clean ones. Prints a table and writes it as `quickstart.md`
+and `quickstart.csv`, beside `quickstart.png`, a picture of the test accuracy over the epochs. After
+every run all are up to date, so that an interrupted comparison keeps what it has.
 """
 
 import argparse
@@ -128,8 +128,9 @@ def markdown(rows):
 
 
 def write(runs, output):
-    """Writes `quickstart.csv` and `quickstart.png` into the folder `output`."""
+    """Writes `quickstart.md`, `quickstart.csv` and `quickstart.png` into the folder `output`."""
     rows = summary(runs)
+    (output / "quickstart.md").write_text(markdown(rows) + "\n", encoding="utf-8")
     with open(output / "quickstart.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=rows[0])
         writer.writeheader()
