@@ -1,4 +1,7 @@
-"""What this library needs of Keras that has no public name: what a new release may break."""
+"""What this library needs of Keras and TensorFlow that has no public name.
+
+A new release may break it, and nothing else.
+"""
 
 import contextlib
 
@@ -8,6 +11,7 @@ from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 
 __all__ = [
+    "BuiltFromABatch",
     "assign_in_place",
     "build",
     "build_as_iterated",
@@ -21,9 +25,21 @@ __all__ = [
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
+    "spans_workers",
     "stored",
     "unscale_loss",
 ]
+
+
+class BuiltFromABatch:
+    """Mixin of a `keras.Model` that has a say in what `fit` and its like build it from."""
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        super()._maybe_symbolic_build(*self._before_building(iterator, data_batch))
+
+    def _before_building(self, iterator, data_batch):
+        """What Keras is to take its shapes from: an epoch iterator or a batch, None for either."""
+        return iterator, data_batch
 
 
 @contextlib.contextmanager
@@ -49,6 +65,13 @@ def is_built(model):
 def is_distributed(model):
     """Whether `model` was made under a distribution strategy."""
     return model._distribute_strategy is not None
+
+
+def spans_workers(strategy):
+    """Whether a distribution strategy has several workers."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and (
+        strategy.extended._in_multi_worker_mode()
+    )
 
 
 def build(model, inputs):

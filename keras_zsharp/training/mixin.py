@@ -7,7 +7,7 @@ from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
-class SharpnessAwareTraining(TwoPassStep):
+class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     """Mixin that trains a `keras.Model` subclass sharpness-aware: every step takes two passes.
 
     1. Loss and gradients at w, the clean pass.
@@ -165,14 +165,14 @@ class SharpnessAwareTraining(TwoPassStep):
         logs.pop(self.sharpness_tracker.name, None)
         return multi_worker.as_vectors(self.distribute_strategy, logs)
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+    def _before_building(self, iterator, data_batch):
         strategy = self.distribute_strategy
-        if iterator is not None and multi_worker.is_used(strategy):
-            iterator, data_batch = None, multi_worker.first_batch(strategy, iterator)
-        elif iterator is not None and not self.built and not _keras.is_distributed(self):
+        if iterator is not None and _keras.spans_workers(strategy):
+            return None, multi_worker.first_batch(strategy, iterator)
+        if iterator is not None and not self.built and not _keras.is_distributed(self):
             # Keras would wait for the first step, too late for callbacks that restore weights.
             _keras.build_as_iterated(self, iterator)
-        super()._maybe_symbolic_build(iterator, data_batch)
+        return iterator, data_batch
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

@@ -8,12 +8,7 @@ A test tells when plain Keras needs neither any more: then this module can go.
 import keras
 import tensorflow as tf
 
-
-def is_used(strategy):
-    """Whether the strategy spans several workers."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and (
-        strategy.extended._in_multi_worker_mode()
-    )
+from keras_zsharp._keras import spans_workers
 
 
 def first_batch(strategy, iterator):
@@ -27,6 +22,6 @@ def first_batch(strategy, iterator):
 
 def as_vectors(strategy, logs):
     """Scalars as vectors of one element, whose mean over the workers Keras can take."""
-    if not is_used(strategy):
+    if not spans_workers(strategy):
         return logs
     return keras.tree.map_structure(lambda value: tf.reshape(value, [1]), logs)
