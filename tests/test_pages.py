@@ -1,4 +1,4 @@
-"""The README's programs run, and its commands are the ones that CI runs."""
+"""The pages' programs run, their links lead somewhere, and their commands are the ones CI runs."""
 
 import dataclasses
 import pathlib
@@ -12,30 +12,41 @@ import keras_zsharp
 from examples import train
 from tests.models.test_networks import NETWORKS
 
+pytestmark = pytest.mark.project
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+DOCS = ROOT / "docs"
+
+
+def read(page):
+    return page.read_text(encoding="utf-8")
+
+
+def programs(page):
+    return re.findall(r"```python\n(.*?)```", read(page), re.DOTALL)
 
 
 def test_programs_in_order(tmp_path, monkeypatch):
-    usage, resuming, mixin, measuring, *_ = PROGRAMS
+    """The first example, and those that go on from it."""
     monkeypatch.chdir(tmp_path)
     scope = {}
-    exec(usage.replace("epochs=20", "epochs=1, verbose=0"), scope)
+    exec(programs(ROOT / "README.md")[0].replace("epochs=20", "epochs=1, verbose=0"), scope)
     assert (tmp_path / "net.keras").exists()
     assert "sharpness" in scope["model"].history.history
+    resuming, mixin = programs(DOCS / "training.md")
     exec(resuming.replace("epochs=20", "epochs=1"), scope)
     assert not (tmp_path / "backup").exists()
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
     scope["data"] = dataclasses.replace(scope["data"], train=scope["data"].test.take(1))
+    [measuring] = programs(DOCS / "flatness.md")
     exec(measuring.replace("points=21", "points=2").replace("epochs=20", "epochs=5"), scope)
     assert (tmp_path / "landscape.png").exists()
     assert "hessian_eigenvalue" in (tmp_path / "log.csv").read_text()
 
 
 def test_analysis_example():
-    [analysis] = [program for program in PROGRAMS if "AscentFrom" in program]
+    [analysis] = programs(DOCS / "analysis.md")
     data = keras_zsharp.data.digits()
     net = keras_zsharp.models.small_cnn(data.input_shape, data.classes)
     scope = {"keras_zsharp": keras_zsharp, "data": data, "net": net}
@@ -47,31 +58,76 @@ def test_analysis_example():
 
 
 def test_papers_example():
-    [papers] = [program for program in PROGRAMS if "cifar10" in program]
+    [papers] = programs(DOCS / "papers.md")
     scope = {"keras_zsharp": keras_zsharp}
     with tfds.testing.mock_data(num_examples=4):
         exec(papers, scope)
     assert scope["net"](next(iter(scope["data"].train))[0]).shape == (4, 10)
 
 
+def test_every_program_is_run():
+    run = {"README.md": 2, "training.md": 2, "flatness.md": 1, "analysis.md": 1, "papers.md": 1}
+    assert {page.name: len(programs(page)) for page in PAGES if programs(page)} == run
+
+
 def test_training_command_names_what_there_is():
-    [command] = re.findall(r"examples/train.py (--.*)", README)
+    [command] = re.findall(r"examples/train.py (--.*)", read(ROOT / "README.md"))
     options = train.parse(command.split())
     assert (options.model, options.perturbation) == ("resnet56", "zsharp")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_table_of_networks(name):
-    assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in README
+    assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in read(DOCS / "papers.md")
 
 
-@pytest.mark.parametrize("name", ["input-pipeline", "selection", "step-time"])
-def test_tables_are_the_measured_ones(name):
-    assert (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8") in README
+def links(page):
+    """Files that a page leads to, and the anchors there."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+        if not target.startswith(("http:", "https:")):
+            path, _, anchor = target.partition("#")
+            yield (page.parent / path).resolve() if path else page, anchor
 
 
-def test_ci_runs_the_test_command():
+def anchors(page):
+    headings = re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for path, anchor in links(page):
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path), (path, anchor)
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, found = set(), [ROOT / "README.md"]
+    while found:
+        page = found.pop()
+        if page not in reached:
+            reached.add(page)
+            found += [path for path, _ in links(page) if path.suffix == ".md"]
+    assert set(PAGES) <= reached
+
+
+@pytest.mark.parametrize("table", sorted(DOCS.glob("results/*.md")), ids=lambda path: path.stem)
+def test_a_table_has_one_home(table):
+    """Other pages link to it: a table that is written twice is measured anew in one of them."""
+    rows = {line for line in read(table).splitlines() if re.match(r"\|.*\d", line)}
+    assert rows
+    for page in PAGES:
+        assert page == table or not rows & set(read(page).splitlines()), page
+
+
+def test_ci_runs_the_test_command_and_every_tier():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     [pattern] = re.findall(r"grep -m1 -- '(.*?)\$' README", script)
-    [command] = [line for line in README.splitlines() if line.endswith(pattern)]
+    [command] = [line for line in read(ROOT / "README.md").splitlines() if line.endswith(pattern)]
     assert '-e ".[test]"' in command
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    [others] = re.findall(r"-m 'not (.*)'\"", project)
+    tiers = others.split(" and not ")
+    assert tiers == re.findall(r'^    "(\w+): ', project, re.MULTILINE)
+    for tier in tiers:
+        assert re.search(rf"-m {tier}$", script, re.MULTILINE), tier

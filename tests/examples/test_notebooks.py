@@ -154,6 +154,7 @@ def test_runs(path, tmp_path, monkeypatch):
     assert not list((tmp_path / "runs").rglob("backup"))
 
 
+@pytest.mark.project
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_is_committed_as_written(path):
     book = read(path)
@@ -170,6 +171,7 @@ def test_is_committed_as_written(path):
     assert path.read_text(encoding="utf-8") == nbformat.writes(book) + "\n"
 
 
+@pytest.mark.project
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_installs_from_the_repository(path, tmp_path, monkeypatch):
     [source] = [cell.source for cell in read(path).cells if "install" in tags(cell)]
@@ -194,6 +196,7 @@ def test_installs_from_the_repository(path, tmp_path, monkeypatch):
     assert requirement.extras <= set(re.findall(r"^(\w+) = \[", project, re.MULTILINE))
 
 
+@pytest.mark.project
 def test_all_notebooks_are_known():
     assert [path.stem for path in NOTEBOOKS] == sorted(SMALL)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
