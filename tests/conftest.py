@@ -7,30 +7,50 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import pytest
 import tensorflow as tf
+from hypothesis import settings
 
-VARIANTS = ("zsharp_all_ranks", "zsharp_magnitude", "zsharp_one_quantile")
+from tests.tiers import TIERS
 
-# Two test processes share two cores.
+# Each test process has a core of its own.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
+
+# The same examples in every run; `HYPOTHESIS_PROFILE=ci` tries many more.
+always_the_same = {"deadline": None, "derandomize": True, "database": None}
+settings.register_profile("fast", max_examples=10, **always_the_same)
+settings.register_profile("ci", max_examples=150, **always_the_same)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
 @pytest.fixture(autouse=True)
 def _reproducible():
-    keras.utils.clear_session()
     keras.utils.set_random_seed(0)
+
+
+def _without_garbage():
+    """What is left of a collection is left out of the next: it is not looked through again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _free_memory():
+    """Once a module: with every test, it took three quarters of the suite's time."""
+    yield
+    keras.utils.clear_session(free_memory=False)
+    _without_garbage()
+
+
+def pytest_collection_finish():
+    _without_garbage()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Slow: whole models under XLA, which compile for seconds each, and variants of ZSharp."""
+    """Whole models under XLA compile for seconds each: they belong to the matrix."""
     for item in items:
-        compiled = item.path.parent.name in ("training", "models") and "xla" in item.name
-        if compiled or any(name in item.name for name in VARIANTS):
-            item.add_marker(pytest.mark.slow)
-
-
-def pytest_collection_finish():
-    """`clear_session` collects garbage: not among all that the libraries have made on import."""
-    gc.collect()
-    gc.freeze()
+        tiers = {mark.name for mark in item.iter_markers()} & set(TIERS)
+        if not tiers and item.path.parent.name == "training" and "xla" in item.name:
+            item.add_marker(pytest.mark.matrix)
+        elif len(tiers) > 1:
+            raise pytest.UsageError(f"{item.nodeid} must be in one tier, not in {sorted(tiers)}")

@@ -1,5 +1,6 @@
 """SAM-full, SAM-noise and SAM-db: the equations, and what the extra pass must leave alone."""
 
+import itertools
 import types
 
 import keras
@@ -12,9 +13,11 @@ from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
 from keras_zsharp.analysis import AscentFrom
 from keras_zsharp.perturbations.operators import projection
 from keras_zsharp.sharpness.objective import MeanLoss
-from tests.training.cases import CASES, MODES, SPARSE, Case, assert_same, tokens
+from tests.tiers import crossed
+from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SPARSE, Case, assert_same, tokens
 
-in_both_modes = pytest.mark.parametrize("mode", ["eager", "graph"])
+EVERY, EITHER = ("full", "noise", "batch"), ("full", "batch")
+in_both_modes = pytest.mark.parametrize("mode", OUTSIDE_XLA)
 
 
 class Curvatures(layers.Layer):
@@ -240,17 +243,14 @@ def test_projection_on_nothing_is_nothing():
     np.testing.assert_allclose(along, [1, 0, 0])
 
 
-@pytest.mark.parametrize("component", ["full", "batch"])
 @pytest.mark.parametrize(
-    ("name", "mode"),
-    [
-        ("sequential", "eager"),
-        ("sequential", "graph"),
-        ("spectral", "graph"),
-        ("custom_cell", "graph"),
-    ],
+    ("name", "mode", "component"),
+    crossed(
+        itertools.product(("sequential", "spectral", "custom_cell"), OUTSIDE_XLA, EITHER),
+        default=[("sequential", "graph", "full"), ("spectral", "eager", "batch")],
+    ),
 )
-def test_the_batch_itself_gives_sam(name, component, mode):
+def test_the_batch_itself_gives_sam(name, mode, component):
     """With the same dropout, and nothing left behind: statistics and seeds are SAM's, too."""
     case, models = CASES[name], []
     data = tf.data.Dataset.from_tensors((case.x, case.y))
@@ -268,7 +268,7 @@ def test_the_batch_itself_gives_sam(name, component, mode):
         np.testing.assert_allclose(ours, sam, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("component", ["full", "noise", "batch"])
+@pytest.mark.parametrize("component", crossed(EVERY, default=["noise"]))
 def test_other_passes_leave_no_state(component):
     """Logs, metrics, statistics, seeds: all are what SAM leaves, by the bit, without training."""
     case, state = CASES["sequential"], []
@@ -285,7 +285,7 @@ def test_other_passes_leave_no_state(component):
     assert_same(*state)
 
 
-@pytest.mark.parametrize("component", ["full", "noise", "batch"])
+@pytest.mark.parametrize("component", crossed(EVERY, default=["batch"]))
 def test_fit_of_a_network(component):
     """With a rule that keeps an average; eager and graph agree."""
     case, losses = CASES["subclassed"], []

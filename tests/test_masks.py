@@ -1,5 +1,7 @@
 """Masks by other scores, and with one quantile for all variables."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from keras_zsharp import ZSharp
 from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
+from tests.tiers import crossed
 
 # Sorted, searched, and of such sizes that rows are filled up.
 SHAPES = [(2, 3), (7, 9), (40, 50), (3, 3, 16, 16), (3, 3, 16, 32), (1, 1)]
@@ -37,12 +40,19 @@ def exact(name, gradient):
 
 
 SCORES = {"zscore": zscores, "magnitude": magnitudes}
-every_score = pytest.mark.parametrize("name", SCORES)
+QUANTILES = (0.0, 0.3, 0.95, 1.0)
 
 
-@pytest.mark.parametrize("mode", RUN)
-@pytest.mark.parametrize("q_p", [0.0, 0.3, 0.95, 1.0])
-@every_score
+@pytest.mark.parametrize(
+    ("name", "q_p", "mode"),
+    crossed(
+        itertools.product(SCORES, QUANTILES, RUN),
+        default=[
+            *((name, q_p, "eager") for name in SCORES for q_p in QUANTILES),
+            ("zscore", 0.95, "graph"),
+        ],
+    ),
+)
 def test_one_quantile_for_all(name, q_p, mode):
     given = gradients()
     masks = RUN[mode](lambda *g: top_masks(list(g), q_p, SCORES[name], common=True))(*given)
@@ -55,7 +65,7 @@ def test_one_quantile_for_all(name, q_p, mode):
     assert found.sum() == pytest.approx(size - 1 - int((size - 1) * q_p) if q_p else size, abs=1)
 
 
-@pytest.mark.parametrize("q_p", [0.0, 0.3, 0.95, 1.0])
+@pytest.mark.parametrize("q_p", QUANTILES)
 @pytest.mark.parametrize("name", ["magnitude"])
 def test_one_quantile_for_each(name, q_p):
     given = gradients()
@@ -90,7 +100,7 @@ def test_scores_keep_as_many_components(norm):
     assert (chosen[0] & chosen[2]).sum() < 0.2 * chosen[0].sum()
 
 
-@pytest.mark.parametrize("mode", RUN)
+@pytest.mark.parametrize("mode", crossed(RUN, default=["eager", "graph"]))
 def test_random_masks_are_drawn_anew_and_can_be_repeated(mode):
     given = gradients([(40, 50)])
     variables = [keras.Variable(np.zeros((40, 50)), name="kernel")]

@@ -1,13 +1,22 @@
 """Training goes on after a round trip through a file as if there had been none."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from keras_zsharp import (
+    SAM,
+    AdaptiveFriendlySAM,
+    SharpnessAwareModel,
+    SharpnessAwareTraining,
+    ZSharp,
+)
 from tests.perturbations.test_rules import RULES, every_rule, fresh
+from tests.tiers import crossed
 from tests.training.cases import CASES, assert_same
 
 CASE = CASES["sequential"]
@@ -60,7 +69,8 @@ MODELS = {
     "noisy": lambda: SharpnessAwareModel(noisy(), "friendly_sam"),
     "random": lambda: SharpnessAwareModel(network(), ZSharp(rho=0.5, score="random")),
 }
-every_model = pytest.mark.parametrize("name", MODELS)
+OF_ALL_KINDS = ["zsharp", "friendly_sam", "scheduled", "unbuilt", "mixin", "noisy"]
+every_model = pytest.mark.parametrize("name", crossed(MODELS, default=OF_ALL_KINDS))
 
 
 def compiled(name):
@@ -74,7 +84,7 @@ def compiled(name):
 
 
 def train(model, epochs):
-    history = model.fit(CASE.x, CASE.y, epochs=epochs, batch_size=4, shuffle=False, verbose=0)
+    history = model.fit(CASE.x, CASE.y, epochs=epochs, batch_size=6, shuffle=False, verbose=0)
     return history.history
 
 
@@ -100,7 +110,7 @@ def test_two_and_two_epochs_across_a_save_equal_four(name, tmp_path):
     assert_same_state(loaded, straight)
 
 
-@every_model
+@pytest.mark.parametrize("name", crossed(MODELS, default=["friendly_sam", "mixin", "noisy"]))
 def test_weights_file_carries_rule_and_optimizer(name, tmp_path):
     first = compiled(name)
     train(first, 2)
@@ -113,6 +123,44 @@ def test_weights_file_carries_rule_and_optimizer(name, tmp_path):
     train(first, 1)
     train(second, 1)
     assert_same_state(second, first)
+
+
+SETTINGS = {
+    "perturb_every": 3,
+    "micro_batches": 2,
+    "skip_nonfinite": True,
+    "perturbation_sync": "global",
+}
+"""Of the step, each other than the default."""
+
+
+def test_all_settings_are_tested_with_another_value():
+    parameters = inspect.signature(SharpnessAwareModel).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    del defaults["name"]
+    assert defaults.keys() == SETTINGS.keys()
+    assert all(defaults[name] != value for name, value in SETTINGS.items())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rule: SharpnessAwareModel(network(), rule, **SETTINGS),
+        pytest.param(
+            lambda rule: SharpNet(5, perturbation=rule, **SETTINGS),
+            marks=pytest.mark.xfail(strict=True, reason="a mixin's config lacks rule and settings"),
+        ),
+    ],
+    ids=["wrapper", "mixin"],
+)
+def test_settings_other_than_the_defaults_are_saved(make, tmp_path):
+    model = make(AdaptiveFriendlySAM(rho=0.3, lmbda=0.5, sigma=0.25, eta=0.75, name="mine"))
+    model(CASE.x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert {name: getattr(loaded, name) for name in SETTINGS} == SETTINGS
+    assert type(loaded.perturbation) is AdaptiveFriendlySAM
+    assert loaded.perturbation.get_config() == model.perturbation.get_config()
 
 
 def test_rho_set_while_training_is_saved(tmp_path):
@@ -173,18 +221,18 @@ def test_seeds_of_another_network_are_left_alone(tmp_path):
     assert_same(seeds, [v.numpy() for v in fewer.variables if "seed" in v.path])
 
 
-def test_seeds_are_saved_in_graphs_and_under_xla(tmp_path):
-    for jit_compile in (False, True):
-        results = []
-        for epochs in ((4,), (2, 2)):
-            keras.utils.set_random_seed(0)
-            model = SharpnessAwareModel(
-                keras.Sequential([layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]), "sam"
-            )
-            model.compile("adamw", CASE.loss, jit_compile=jit_compile)
-            for count in epochs:
-                train(model, count)
-                model.save(tmp_path / "model.keras")
-                model = keras.saving.load_model(tmp_path / "model.keras")
-            results.append(state(model))
-        assert_same(*results)
+@pytest.mark.parametrize("jit_compile", crossed([False, True], default=[False]))
+def test_seeds_are_saved_in_graphs_and_under_xla(jit_compile, tmp_path):
+    results = []
+    for epochs in ((4,), (2, 2)):
+        keras.utils.set_random_seed(0)
+        model = SharpnessAwareModel(
+            keras.Sequential([layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]), "sam"
+        )
+        model.compile("adamw", CASE.loss, jit_compile=jit_compile)
+        for count in epochs:
+            train(model, count)
+            model.save(tmp_path / "model.keras")
+            model = keras.saving.load_model(tmp_path / "model.keras")
+        results.append(state(model))
+    assert_same(*results)

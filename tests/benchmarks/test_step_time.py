@@ -1,23 +1,14 @@
 """The benchmark of the step: its tables, and when it refuses to go on."""
 
 import json
-import pathlib
 
 import pytest
 
 from keras_zsharp import perturbations
 
-BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
+pytestmark = pytest.mark.project
 SECONDS = {"AdamW": [1.0, 2.0, 1.5], "SAM": [2.0, 3.0, 3.0], "ZSharp": [2.2, 3.0, 3.6]}
 """The medians of the ratios, round by round: SAM / AdamW 2, ZSharp / SAM 1.1."""
-
-
-@pytest.fixture
-def step_time(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import step_time
-
-    return step_time
 
 
 def measured(**changes):
@@ -120,14 +111,3 @@ def test_networks_of_different_sizes_are_refused(step_time, monkeypatch):
     monkeypatch.setattr(step_time, "Row", Row)
     with pytest.raises(RuntimeError, match="resnet56 differ in bytes of weights"):
         step_time.measure("resnet56", "graph", 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["AdamW", "ZSharp"])
-def test_worker_takes_steps(step_time, method):
-    with step_time.Row("keras3", "resnet20", method, "graph", 2) as row:
-        row.step()
-        row.step()
-    assert len(row.result["seconds"]) == len(row.result["peaks"]) == 2
-    assert row.result["weights"] == 4 * 269_722
-    assert 0 < min(row.result["seconds"]) < row.result["first"]

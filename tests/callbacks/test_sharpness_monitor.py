@@ -10,6 +10,7 @@ import keras_zsharp
 from keras_zsharp import SharpnessAwareModel
 from keras_zsharp.callbacks import SharpnessMonitor
 from keras_zsharp.sharpness import ball_loss, hessian_spectrum, hessian_trace
+from tests.tiers import crossed
 from tests.training.cases import CASES, SPARSE, assert_same
 
 CASE = CASES["subclassed"]  # with dropout and a regularizer
@@ -43,14 +44,17 @@ def test_logs_hold_what_the_measures_say(tmp_path):
         np.testing.assert_allclose([float(row[key]) for row in rows], history[key], rtol=1e-6)
 
 
-@pytest.mark.parametrize("wrap", [lambda net: net, SharpnessAwareModel], ids=["plain", "zsharp"])
+WRAPS = {"plain": lambda net: net, "zsharp": SharpnessAwareModel}
+
+
+@pytest.mark.parametrize("wrap", crossed(WRAPS, default=["zsharp"]))
 def test_training_ends_with_the_same_bits(wrap):
     ends = []
     for callbacks in (
         [],
         [SharpnessMonitor(DATA, {"ball": {"steps": 1}, "trace": {"samples": 1}})],
     ):
-        trained = model(wrap)
+        trained = model(WRAPS[wrap])
         history = trained.fit(*DATA, batch_size=5, epochs=2, callbacks=callbacks, verbose=0).history
         ends.append([*trained.get_weights(), *(v.numpy() for v in trained.optimizer.variables)])
         ends[-1] += [history["loss"], history["mae"]]

@@ -1,4 +1,5 @@
 import functools
+import itertools
 import sys
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow_datasets as tfds
 from keras_zsharp import data
 from keras_zsharp.data.catalogue import DATASETS
 from tests.data.stored import plain_images, random_images, store
+from tests.tiers import crossed
 
 CLASSES = {
     "cifar10": 10,
@@ -60,7 +62,7 @@ def test_the_catalogue_is_whole():
     assert ("digits", *CLASSES) == data.NAMES
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", crossed(CLASSES, default=["cifar10", "cars196"]))
 def test_every_dataset_through_tensorflow_datasets_mocks(name, tmp_path):
     with tfds.testing.mock_data(num_examples=9):
         bundle = data.load(name, batch_size=4, label_noise=0.3, data_dir=tmp_path)
@@ -81,12 +83,16 @@ def test_every_dataset_through_tensorflow_datasets_mocks(name, tmp_path):
     assert not bundle.one_hot
 
 
-@pytest.mark.parametrize("function", [data.cifar10, data.cifar100, data.svhn, data.tiny_imagenet])
-def test_functions_by_name(function, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    crossed(["cifar10", "cifar100", "svhn", "tiny_imagenet"], default=["tiny_imagenet"]),
+)
+def test_functions_by_name(name, tmp_path):
+    function = getattr(data, name)
     with tfds.testing.mock_data(num_examples=5):
         bundle = function(batch_size=2, data_dir=tmp_path)
-        same = data.load(function.__name__, batch_size=2, data_dir=tmp_path)
-    assert bundle.classes == CLASSES[function.__name__]
+        same = data.load(name, batch_size=2, data_dir=tmp_path)
+    assert bundle.classes == CLASSES[name]
     for left, right in zip(arrays(bundle.train), arrays(same.train), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -121,7 +127,7 @@ def test_validation_is_held_out_before_the_noise(cifar):
     assert sum(moved) == 18
 
 
-@pytest.mark.parametrize("augment", [None, "standard", "cutout"])
+@pytest.mark.parametrize("augment", crossed([None, "standard", "cutout"], default=["cutout"]))
 def test_training_batches_follow_the_seed(cifar, augment):
     def epochs(seed):
         bundle = data.load("cifar10", batch_size=16, augment=augment, seed=seed, data_dir=cifar[0])
@@ -139,13 +145,16 @@ def epochs(bundle, count):
 
 @pytest.mark.parametrize(
     ("name", "augment"),
-    [
-        ("cifar", None),
-        ("cifar", "standard"),
-        ("cifar", "cutout"),
-        ("flowers", "standard"),
-        ("digits", "cutout"),
-    ],
+    crossed(
+        [
+            ("cifar", None),
+            ("cifar", "standard"),
+            ("cifar", "cutout"),
+            ("flowers", "standard"),
+            ("digits", "cutout"),
+        ],
+        default=[("cifar", "standard"), ("digits", "cutout")],
+    ),
 )
 def test_a_resumed_run_reads_what_it_would_have_read(name, augment, request):
     tfds_name = {"cifar": "cifar10", "flowers": "oxford_flowers102", "digits": "digits"}[name]
@@ -230,8 +239,13 @@ def test_large_images_are_cropped_at_random_and_in_the_middle(tmp_path):
     assert (shares > 0).all()  # `augment=None` mirrors nothing
 
 
-@pytest.mark.parametrize("augment", ["cutmix", "mixup"])
-@pytest.mark.parametrize("library", ["keras_cv", "keras"])
+@pytest.mark.parametrize(
+    ("library", "augment"),
+    crossed(
+        itertools.product(("keras_cv", "keras"), ("cutmix", "mixup")),
+        default=[("keras_cv", "cutmix"), ("keras", "mixup")],
+    ),
+)
 def test_mixed_labels_are_shares(cifar, augment, library, monkeypatch):
     if library == "keras":
         if augment == "cutmix" and not hasattr(keras.layers, "CutMix"):
@@ -250,7 +264,7 @@ def test_mixed_labels_are_shares(cifar, augment, library, monkeypatch):
     assert set(arrays(bundle.validation)[1].ravel()) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("library", ["keras_cv", "keras"])
+@pytest.mark.parametrize("library", crossed(["keras_cv", "keras"], default=["keras_cv"]))
 def test_rand_augment_changes_images_and_keeps_labels(cifar, library, monkeypatch):
     if library == "keras":
         monkeypatch.setitem(sys.modules, "keras_cv", None)

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import plan
 
+pytestmark = pytest.mark.project
 RUNS = {
     "digits_controls": 145,
     "digits_fsam_batch_sizes": 135,

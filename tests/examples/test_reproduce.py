@@ -18,6 +18,7 @@ def finished(tmp_path_factory):
     return arguments, folder / "out"
 
 
+@pytest.mark.slow
 def test_runs_and_report(finished):
     _, output = finished
     folders = {path.parent.name for path in output.glob("*/result.json")}
@@ -36,6 +37,7 @@ def test_runs_and_report(finished):
     assert "2 of 2" in text
 
 
+@pytest.mark.slow
 def test_nothing_is_repeated(finished, monkeypatch, capsys):
     arguments, output = finished
     monkeypatch.setattr(runs, "train", None)
@@ -68,12 +70,14 @@ def test_the_plan_of_what_was_never_run(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_another_grid_in_the_same_folder(finished, tmp_path):
     _, output = finished
     with pytest.raises(SystemExit, match="--output has a run with other settings"):
         reproduce.main([config(tmp_path, 2), "--output", str(output)])
 
 
+@pytest.mark.slow
 def test_what_another_grid_has_finished_is_taken_over(finished, tmp_path, monkeypatch, capsys):
     _, output = finished
     path = tmp_path / "other.py"

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import callbacks, grid, optimizers, parts, recipes, runs
 from keras_zsharp import analysis, data
+from tests.tiers import crossed
 
 
 def settings(**changes):
@@ -87,7 +88,9 @@ def test_an_epoch_told_twice_counts_once(tmp_path):
     assert [row["loss"] for row in runs.history(tmp_path)] == [3, 1, 0.5]
 
 
-@pytest.mark.parametrize("component", ["full", "noise", "batch"])
+@pytest.mark.parametrize(
+    "component", crossed(["full", "noise", "batch"], default=["noise"], tier="slow")
+)
 def test_rules_perturb_along_what_the_method_says(component):
     run = grid.Run(
         grid.Setting("Digits", "digits", "small_cnn"),

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from examples import train
 from experiments import parts
 from keras_zsharp import perturbations
+from tests.tiers import crossed
 from tests.training.cases import assert_same
 
 QUICK = ["--dataset", "digits", "--model", "small_cnn", "--verbose", "0"]
@@ -62,7 +63,7 @@ def test_every_rule_is_on_offer(name):
     assert type(parts.perturbation(config)) is perturbations.RULES[name]
 
 
-@pytest.mark.parametrize("perturbation", ["zsharp", "none"])
+@pytest.mark.parametrize("perturbation", crossed(["zsharp", "none"], ["none"], tier="slow"))
 def test_trains_on_digits(perturbation, tmp_path, capsys):
     folder = tmp_path / "new"
     noisy = ["--label-noise", "0.2", "--validation", "0.1"]
@@ -84,13 +85,10 @@ def test_trains_on_digits(perturbation, tmp_path, capsys):
     assert not (folder / "backup").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "augment"),
-    [
-        ("cifar10", "standard"),
-        pytest.param("cifar100", "cutout", marks=pytest.mark.slow),
-        pytest.param("tiny_imagenet", "mixup", marks=pytest.mark.slow),
-    ],
+    [("cifar10", "standard"), ("cifar100", "cutout"), ("tiny_imagenet", "mixup")],
 )
 def test_trains_on_the_papers_datasets(dataset, augment, tmp_path, capsys):
     arguments = ["--dataset", dataset, "--model", "resnet20", "--augment", augment]

@@ -45,6 +45,7 @@ RULES = [
 ]
 
 
+@pytest.mark.slow
 def test_rules_on_jax(tmp_path):
     pytest.importorskip("jax")
     random = np.random.default_rng(0)

@@ -22,8 +22,6 @@ from keras_zsharp import (
 from keras_zsharp.masks import zscore_masks
 from tests.perturbations.test_rules import length
 
-always_the_same = settings(max_examples=40, deadline=None, derandomize=True, database=None)
-
 radii = st.floats(0, 10)
 shapes = st.lists(st.lists(st.integers(1, 5), max_size=4).map(tuple), min_size=1, max_size=4)
 seeds = st.integers(0, 2**32 - 1)
@@ -63,7 +61,6 @@ def as_arrays(epsilons):
 
 
 @given(rules, shapes, seeds, st.integers(-30, 15), st.booleans())
-@always_the_same
 def test_finite_gradients_give_finite_perturbations(rule, shapes, seed, exponent, constant):
     gradients, variables = drawn(shapes, seed, 10.0**exponent)
     if constant:
@@ -76,7 +73,6 @@ def test_finite_gradients_give_finite_perturbations(rule, shapes, seed, exponent
 
 
 @given(rules, shapes, seeds, st.sampled_from(["float16", "bfloat16"]), st.integers(-6, 4))
-@always_the_same
 def test_half_precision_neither_overflows_nor_flushes_to_zero(rule, shapes, seed, dtype, exponent):
     gradients, variables = drawn(shapes, seed, 10.0**exponent, dtype)
     epsilons = rule(gradients, variables)
@@ -96,14 +92,12 @@ def test_half_precision_neither_overflows_nor_flushes_to_zero(rule, shapes, seed
     seeds,
     st.integers(-2, 15),
 )
-@always_the_same
 def test_the_length_is_rho(rule, shapes, seed, exponent):
     epsilons = rule(*drawn(shapes, seed, 10.0**exponent))
     assert length(epsilons) == pytest.approx(rule.rho, rel=1e-4, abs=1e-30)
 
 
 @given(shapes, seeds, st.floats(0, 1))
-@always_the_same
 def test_masks_keep_the_documented_count(shapes, seed, q_p):
     gradients, _ = drawn(shapes, seed)
     for mask, shape in zip(zscore_masks(gradients, q_p), shapes, strict=True):
@@ -122,7 +116,6 @@ def test_masks_keep_the_documented_count(shapes, seed, q_p):
     seeds,
     st.integers(1, 24),
 )
-@always_the_same
 def test_the_loss_scale_changes_nothing(rule, shapes, seed, exponent):
     gradients, variables = drawn(shapes, seed)
     plain = rule(gradients, variables)
@@ -165,7 +158,7 @@ def made_or_refused(make, argument, value):
 
 
 @given(st.sampled_from(ARGUMENTS), anything, seeds)
-@settings(always_the_same, max_examples=200)
+@settings(max_examples=5 * settings.default.max_examples)
 def test_an_argument_works_or_is_named(rule_and_argument, value, seed):
     rule, argument = rule_and_argument
     rule = made_or_refused(rule, argument, value)
@@ -180,7 +173,6 @@ def test_an_argument_works_or_is_named(rule_and_argument, value, seed):
     st.sampled_from(["perturb_every", "micro_batches", "skip_nonfinite", "perturbation_sync"]),
     anything,
 )
-@always_the_same
 def test_an_argument_of_the_model_works_or_is_named(argument, value):
     net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model = made_or_refused(functools.partial(SharpnessAwareModel, net, "sam"), argument, value)

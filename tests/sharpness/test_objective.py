@@ -16,6 +16,7 @@ from keras_zsharp.sharpness import (
     hessian_trace,
     loss_landscape,
 )
+from tests.tiers import crossed
 from tests.training.cases import CASES, assert_same, normal
 
 
@@ -36,7 +37,10 @@ def direction(size, length=1.0):
 
 @pytest.mark.parametrize(
     "name",
-    ["sequential", "regularized", "add_loss", "two_outputs", "list_inputs", "sample_weight"],
+    crossed(
+        ["sequential", "regularized", "add_loss", "two_outputs", "list_inputs", "sample_weight"],
+        default=["sequential", "add_loss", "two_outputs", "sample_weight"],
+    ),
 )
 def test_loss_is_what_evaluate_says_of_shifted_weights(name):
     """Regularizers and `add_loss` at w + e, dropout off, of uneven batches the mean."""
@@ -56,14 +60,10 @@ def test_loss_is_what_evaluate_says_of_shifted_weights(name):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "sequential",
-        "unused_head",
-        "two_outputs",
-        pytest.param("attention", marks=pytest.mark.slow),
-        pytest.param("embedding_lstm", marks=pytest.mark.slow),
-        pytest.param("custom_cell", marks=pytest.mark.slow),
-    ],
+    crossed(
+        ["sequential", "unused_head", "two_outputs", "attention", "embedding_lstm", "custom_cell"],
+        default=["sequential", "unused_head"],
+    ),
 )
 def test_derivatives_are_those_of_finite_differences(name):
     model, data = compiled(name)

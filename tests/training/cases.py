@@ -13,6 +13,7 @@ MODES = {
     "graph": {"jit_compile": False},
     "xla": {"jit_compile": True},
 }
+OUTSIDE_XLA = ("eager", "graph")
 in_every_mode = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 
 
@@ -160,6 +161,12 @@ def embedding_lstm():
     return keras.Model(inputs, layers.Dense(11)(x))
 
 
+def sparse_gradients():
+    """No regularizer makes the embedding's gradient dense, and no dropout."""
+    inputs = keras.Input((7,), dtype="int32")
+    return keras.Model(inputs, layers.Dense(1)(layers.LSTM(5)(layers.Embedding(11, 4)(inputs))))
+
+
 def attention():
     inputs = keras.Input((7,), dtype="int32")
     x = layers.Embedding(11, 8)(inputs)
@@ -232,12 +239,36 @@ def time_distributed():
     )
 
 
+def everything():
+    """A bit of all of the others, for what crosses them with the arguments of the step."""
+    words, sizes = keras.Input((7,), dtype="int32", name="words"), keras.Input((5,), name="sizes")
+    x = layers.Embedding(11, 4, mask_zero=True, embeddings_regularizer="l2")(words)
+    x = layers.LSTM(5, dropout=0.2, recurrent_dropout=0.2)(x)
+    frozen = layers.Dense(4, activation="tanh", kernel_regularizer="l2", trainable=False)(sizes)
+    x = layers.BatchNormalization()(layers.Concatenate()([x, frozen]))
+    x = layers.Dense(6, activation="tanh", activity_regularizer="l2")(AddLoss()(x))
+    x = layers.Dropout(0.3)(x)
+    heads = {"kind": 3, "size": 1, "idle": 1}
+    return keras.Model(
+        {"words": words, "sizes": sizes},
+        [layers.Dense(units, name=name)(x) for name, units in heads.items()],
+    )
+
+
 def dense():
     return keras.Sequential([layers.Dense(6, activation="tanh"), layers.Dense(3)])
 
 
 TWO = [CLASSES, normal(1)]
 CASES = {
+    "everything": Case(
+        everything,
+        {"words": tokens(11, 7), "sizes": normal(5)},
+        [*TWO, normal(1)],
+        [SPARSE, "mse", None],
+        [1.0, 0.3, None],
+        fit={"sample_weight": [np.linspace(0, 2, SAMPLES), None, None]},
+    ),
     "sequential": Case(sequential, normal(6, 6, 2), CLASSES, SPARSE),
     "unbuilt_sequential": Case(dense, normal(5), CLASSES, SPARSE),
     "regularized": Case(regularized, normal(5), normal(1)),
@@ -260,6 +291,7 @@ CASES = {
     "frozen_layer": Case(frozen_layer, normal(5), normal(1)),
     "shared_and_nested": Case(shared_and_nested, normal(5), normal(1)),
     "embedding_lstm": Case(embedding_lstm, tokens(11, 7), tokens(11, 7), SPARSE),
+    "sparse_gradients": Case(sparse_gradients, tokens(11, 7), normal(1)),
     "attention": Case(attention, tokens(11, 7), CLASSES, SPARSE),
     "token": Case(token, normal(6, 3), normal(1)),
     "custom_cell": Case(custom_cell, normal(6, 3), normal(1)),

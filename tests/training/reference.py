@@ -13,12 +13,12 @@ def norm(tensors):
     return np.sqrt(sum((t.astype("float64") ** 2).sum() for t in tensors if t is not None))
 
 
-def sam(gradients, rho):
+def sam(gradients, rho, step=None):
     scale = rho / (norm(gradients) + 1e-8)
     return [None if g is None else g * scale for g in gradients]
 
 
-def zsharp(gradients, rho, q_p=0.95):
+def zsharp(gradients, rho, step=None, q_p=0.95):
     def keep(g):
         if g is None or g.ndim < 2:
             return g
@@ -28,11 +28,15 @@ def zsharp(gradients, rho, q_p=0.95):
     return sam([keep(g) for g in gradients], rho)
 
 
+def sam_at_even_steps(gradients, rho, step):
+    return sam(gradients, 0.0 if step % 2 else rho)
+
+
 def train(model, rule, rho, batches):
     """Trains the compiled `model` on `batches`; the losses of the clean passes."""
     backward = as_compiled(model)
     losses = []
-    for x, y, sample_weight in batches:
+    for step, (x, y, sample_weight) in enumerate(batches):
         if not model.built:
             model(x)
         before = read(model.non_trainable_variables)
@@ -41,7 +45,7 @@ def train(model, rule, rho, batches):
         weights = read(model.trainable_variables)
 
         write(model.non_trainable_variables, before)
-        epsilons = rule(dense(gradients), rho)
+        epsilons = rule(dense(gradients), rho, step)
         write(
             model.trainable_variables,
             [w if e is None else w + e for w, e in zip(weights, epsilons, strict=True)],

@@ -50,13 +50,7 @@ arguments = st.sampled_from(list(OPTIONS)).flatmap(
 
 
 @given(arguments)
-@settings(
-    max_examples=25,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(suppress_health_check=list(HealthCheck))
 def test_what_plain_keras_takes_trains_and_what_it_refuses_is_refused(arguments):
     plain = outcome(lambda net: net, arguments)
     ours = outcome(lambda net: SharpnessAwareModel(net, "sam"), arguments)

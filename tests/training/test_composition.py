@@ -1,5 +1,7 @@
 """What else Keras users train with goes through the step as in plain Keras."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
 from keras_zsharp.perturbations.operators import is_overwritten
+from tests.tiers import crossed
 from tests.training import reference
 from tests.training.cases import (
     CASES,
@@ -16,7 +19,7 @@ from tests.training.cases import (
     normal,
     skip_in_the_lowest_version,
 )
-from tests.training.test_keras_behaves import build
+from tests.training.running import build
 
 STEPS = 5
 OPTIMIZERS = {
@@ -42,15 +45,20 @@ def expected_losses(net, arguments, case, mode):
     return reference.train(net, reference.sam, 0.1, [(case.x, case.y, None)] * STEPS)
 
 
-@pytest.mark.parametrize("mode", ["graph", "xla"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    crossed(
+        itertools.product(OPTIMIZERS, MODES),
+        default=[("gradient_accumulation_steps", "graph"), ("ema", "eager"), ("clipnorm", "eager")],
+    ),
+)
 def test_options_of_the_optimizer(name, mode):
     """Clipping, accumulation and averages act on the second gradients and on what follows."""
-    case, mode = CASES["regularized"], MODES[mode]
-    arguments = {"learning_rate": 0.05, **OPTIMIZERS[name]}
-    expected = expected_losses(build(case), arguments, case, mode)
-    np.testing.assert_allclose(losses(build(case), arguments, case, mode), expected, rtol=2e-4)
-    plain = expected_losses(build(case), {"learning_rate": 0.05}, case, mode)
+    case, arguments = CASES["regularized"], {"learning_rate": 0.05, **OPTIMIZERS[name]}
+    found = losses(build("regularized"), arguments, case, MODES[mode])
+    expected = expected_losses(build("regularized"), arguments, case, MODES["eager"])
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    plain = expected_losses(build("regularized"), {"learning_rate": 0.05}, case, MODES["eager"])
     assert not np.allclose(plain, expected, rtol=1e-3)
 
 
@@ -61,7 +69,7 @@ def with_lora():
     return keras.Model(inputs, layers.Dense(1, lora_rank=1)(x))
 
 
-@pytest.mark.parametrize("rule", [SAM, ZSharp, FriendlySAM])
+@pytest.mark.parametrize("rule", crossed([SAM, ZSharp, FriendlySAM], default=[FriendlySAM]))
 def test_lora_trains_its_factors_alone(rule):
     keras.utils.set_random_seed(0)
     net = with_lora()
@@ -76,10 +84,11 @@ def test_lora_trains_its_factors_alone(rule):
 
 
 def test_lora_agrees_with_the_reference():
-    case = type(CASES["regularized"])(with_lora, normal(5), normal(1))
-    arguments = {"learning_rate": 0.05}
-    expected = expected_losses(build(case), arguments, case, MODES["graph"])
-    got = losses(build(case), arguments, case, MODES["graph"])
+    case, arguments = CASES["regularized"], {"learning_rate": 0.05}
+    keras.utils.set_random_seed(0)
+    expected = expected_losses(with_lora(), arguments, case, MODES["eager"])
+    keras.utils.set_random_seed(0)
+    got = losses(with_lora(), arguments, case, MODES["graph"])
     np.testing.assert_allclose(got, expected, rtol=2e-4)
 
 
@@ -101,7 +110,7 @@ def scales(net):
     return [v.numpy() for v in net.trainable_variables if is_overwritten(v)]
 
 
-@pytest.mark.parametrize("rule", [SAM, ZSharp, FriendlySAM])
+@pytest.mark.parametrize("rule", crossed([SAM, ZSharp, FriendlySAM], default=[SAM]))
 def test_float8_layers_train_and_their_scales_are_those_of_the_clean_pass(rule):
     # Not eagerly: that fails in plain Keras, too.
     plain = quantized("float8")
@@ -115,7 +124,7 @@ def test_float8_layers_train_and_their_scales_are_those_of_the_clean_pass(rule):
     assert max(np.max(s) for s in scales(far)) < 10
 
 
-@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("mode", crossed(["int8", "int4"], default=["int8"]))
 def test_layers_quantized_to_integers_train_what_is_left(mode):
     """As in plain Keras: biases and LoRA's factors."""
     if mode == "int4":
@@ -177,8 +186,12 @@ def test_keras_applications(rule):
     assert history["loss"][-1] < history["loss"][0]
 
 
-@pytest.mark.slow
-def test_keras_hub_text_classifier():
+TEXTS = ["the quick brown fox", "a lazy dog", "the fox and the dog"] * (SAMPLES // 3)
+WORDS = sorted({word for text in TEXTS for word in text.split()})
+LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def bert(**options):
     hub = pytest.importorskip("keras_hub")
     backbone = hub.models.BertBackbone(
         vocabulary_size=50,
@@ -188,7 +201,31 @@ def test_keras_hub_text_classifier():
         intermediate_dim=16,
         max_sequence_length=8,
     )
-    net = hub.models.BertTextClassifier(backbone, num_classes=3)
+    return hub.models.BertTextClassifier(backbone, num_classes=3, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="the wrapper leaves out what a task does in `fit` itself")
+def test_keras_hub_text_classifier_with_its_preprocessor():
+    hub = pytest.importorskip("keras_hub")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = hub.models.BertTokenizer(vocabulary=[*special, *WORDS])
+    preprocessor = hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
+    net = bert(preprocessor=preprocessor)
+    net.compile(keras.optimizers.AdamW(1e-2), LOGITS)
+    labels = np.arange(SAMPLES) % 3
+    expected = net.evaluate(TEXTS, labels, verbose=0)
+    model = SharpnessAwareModel(net, "zsharp")
+    model.compile(keras.optimizers.AdamW(1e-2), LOGITS)
+    assert model.evaluate(TEXTS, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
+    history = model.fit(TEXTS, labels, epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert model.predict(TEXTS, verbose=0).shape == (SAMPLES, 3)
+
+
+@pytest.mark.slow
+def test_keras_hub_text_classifier_of_tokens():
+    net = bert()
     tokens = np.random.default_rng(0).integers(1, 50, (SAMPLES, 8))
     x = {
         "token_ids": tokens,
@@ -199,7 +236,6 @@ def test_keras_hub_text_classifier():
     inner = keras.Model(net.inputs, net.outputs)
     assert outputs.shape == (SAMPLES, 3)
     model = SharpnessAwareModel(inner, "zsharp")
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(1e-2), loss)
+    model.compile(keras.optimizers.AdamW(1e-2), LOGITS)
     history = model.fit(x, np.arange(SAMPLES) % 3, epochs=4, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]

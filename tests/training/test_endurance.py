@@ -9,7 +9,8 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SharpnessAwareModel
-from tests.perturbations.test_rules import RULES, fresh
+from tests.perturbations.test_rules import every_rule, fresh
+from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 
 X, Y = normal(5), normal(1)
@@ -24,10 +25,8 @@ def standing_still(rule, **mode):
     return model
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "zsharp" else pytest.param(name, marks=pytest.mark.slow) for name in RULES],
-)
+@pytest.mark.slow
+@every_rule
 def test_two_thousand_steps_at_rate_zero_leave_the_weights(name):
     model = standing_still(fresh(name))
     before = [v.numpy() for v in model.trainable_variables]
@@ -83,7 +82,7 @@ def step_under(interrupt, model):
         sys.setprofile(None)
 
 
-@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam"])
+@pytest.mark.parametrize("rule", crossed(["zsharp", "friendly_sam"], default=["friendly_sam"]))
 def test_interrupt_at_any_call_leaves_the_weights(rule):
     """The weights never leave w: at learning rate 0 they are the same bits whenever it comes."""
     model = standing_still(rule, run_eagerly=True)

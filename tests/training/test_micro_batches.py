@@ -10,12 +10,13 @@ from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
 from keras_zsharp.training import micro_batches
-from tests.training.cases import CASES, MODES, SAMPLES, in_every_mode, normal
-from tests.training.test_keras_behaves import build
+from tests.tiers import crossed
+from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mode
+from tests.training.running import build
 from tests.training.test_nothing_leaks import Recorded
 
-BOUNDS = [0, 2, 4, 7, 9, 12]
-"""Of twelve examples in five parts."""
+BOUNDS = [0, 5, 11]
+"""Of eleven examples in two parts."""
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 12, 13])
@@ -50,8 +51,8 @@ def test_one_part_is_the_batch():
     assert part is batch
 
 
-def sgd(model, case, learning_rate=1.0, **mode):
-    optimizer = keras.optimizers.SGD(learning_rate)
+def sgd(model, name, learning_rate=1.0, **mode):
+    case, optimizer = CASES[name], keras.optimizers.SGD(learning_rate)
     model.compile(optimizer, case.loss, case.loss_weights, **mode)
     return model
 
@@ -60,60 +61,62 @@ def part_of(tree, begin, end):
     return keras.tree.map_structure(lambda x: x[begin:end], tree)
 
 
-WITHOUT_STATE = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_head", "token"]
+def eleven(case):
+    return [part_of(tree, 0, BOUNDS[-1]) for tree in (case.x, case.y)]
+
+
+def parts_alone(name, rho):
+    """Means over the steps on each part alone: changes of the weights, loss and sharpness."""
+    case, net, total = CASES[name], build(name), 0.0
+    start = [w.numpy() for w in net.trainable_weights]
+    for begin, end in itertools.pairwise(BOUNDS):
+        for weight, value in zip(net.trainable_weights, start, strict=True):
+            weight.assign(value)
+        single = sgd(SharpnessAwareModel(net, SAM(rho)), name, run_eagerly=True)
+        batch = (part_of(tree, begin, end) for tree in (case.x, case.y))
+        logs = single.train_on_batch(*batch, return_dict=True)
+        changes = [w.numpy() - s for w, s in zip(net.trainable_weights, start, strict=True)]
+        found = np.array([*changes, logs["loss"], logs["sharpness"]], dtype=object)
+        total += (end - begin) / BOUNDS[-1] * found
+    return total
+
+
+STATELESS = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_head", "token"]
 
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [
-        *((name, "graph") for name in (*WITHOUT_STATE, "embedding_lstm")),
-        ("regularized", "eager"),
-        ("regularized", "xla"),
-        ("two_outputs", "xla"),
-    ],
+    crossed(
+        [
+            *((name, mode) for name in ("everything", "sparse_gradients") for mode in OUTSIDE_XLA),
+            *((name, mode) for name in STATELESS for mode in MODES),
+        ],
+        default=[("everything", "eager"), ("sparse_gradients", "graph"), ("two_outputs", "graph")],
+    ),
 )
-def test_step_is_the_mean_of_the_steps_of_the_parts(name, mode):
-    case = CASES[name]
-    if name == "embedding_lstm":
-        # No dropout, and no regularizer: its gradient would make the embedding's dense.
-        inputs = keras.Input((7,), dtype="int32")
-        x = layers.LSTM(5)(layers.Embedding(11, 4)(inputs))
-        net = keras.Model(inputs, layers.Dense(1)(x))
-        case = type(case)(lambda: net, case.x, normal(1))
-    model = SharpnessAwareModel(build(case), SAM(rho=0.5), micro_batches=5)
-    sgd(model, case, **MODES[mode])
-    start = model.model.get_weights()
-    logs = model.train_on_batch(case.x, case.y, return_dict=True)
-    found = [w - s for w, s in zip(model.model.get_weights(), start, strict=True)]
-
-    expected, loss, sharpness = [np.zeros_like(s) for s in start], 0.0, 0.0
-    for begin, end in itertools.pairwise(BOUNDS):
-        model.model.set_weights(start)
-        single = sgd(SharpnessAwareModel(model.model, SAM(rho=0.5)), case, run_eagerly=True)
-        part = single.train_on_batch(
-            *(part_of(tree, begin, end) for tree in (case.x, case.y)), return_dict=True
-        )
-        share = (end - begin) / SAMPLES
-        loss, sharpness = loss + share * part["loss"], sharpness + share * part["sharpness"]
-        for total, w, s in zip(expected, model.model.get_weights(), start, strict=True):
-            total += share * (w - s)
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+@pytest.mark.parametrize("rho", crossed([0.5, 0.0], default=[0.5]))
+def test_step_is_the_mean_of_the_steps_of_the_parts(name, mode, rho):
+    """Each with a draw of dropout of its own; without a radius, as in plain Keras."""
+    model = sgd(SharpnessAwareModel(build(name), SAM(rho), micro_batches=2), name, **MODES[mode])
+    start = [w.numpy() for w in model.trainable_weights]
+    logs = model.train_on_batch(*eleven(CASES[name]), return_dict=True)
+    *expected, loss, sharpness = parts_alone(name, rho)
+    for weight, before, change in zip(model.trainable_weights, start, expected, strict=True):
+        np.testing.assert_allclose(weight.numpy() - before, change, rtol=1e-3, atol=1e-5)
     assert logs["loss"] == pytest.approx(loss, rel=1e-4)
     assert logs["sharpness"] == pytest.approx(sharpness, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", WITHOUT_STATE)
+@pytest.mark.parametrize("name", crossed(STATELESS, default=["regularized"]))
 def test_without_radius_the_parts_step_as_the_whole_batch(name):
-    case = CASES[name]
-    model = SharpnessAwareModel(build(case), SAM(rho=0.0), micro_batches=5)
-    plain = build(case)
+    batch, plain = eleven(CASES[name]), build(name)
+    models = [SharpnessAwareModel(build(name), SAM(0.0), micro_batches=2), plain]
     logs = [
-        sgd(m, case, run_eagerly=True).train_on_batch(case.x, case.y, return_dict=True)["loss"]
-        for m in (model, plain)
+        sgd(model, name, run_eagerly=True).train_on_batch(*batch, return_dict=True)["loss"]
+        for model in models
     ]
     assert logs[0] == pytest.approx(logs[1], rel=1e-4)
-    for ours, theirs in zip(model.model.get_weights(), plain.get_weights(), strict=True):
+    for ours, theirs in zip(*(model.trainable_weights for model in models), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
@@ -121,9 +124,9 @@ def test_without_radius_the_parts_step_as_the_whole_batch(name):
 def test_state_goes_from_part_to_part(mode):
     """As over smaller batches of plain Keras: BatchNormalization, dropout, outputs' losses."""
     case = CASES["sequential"]
-    model = SharpnessAwareModel(build(case), SAM(rho=0.5), micro_batches=3)
-    sgd(model, case, 0.0, **mode)
-    parts = sgd(build(case), case, 0.0, **mode)
+    model = SharpnessAwareModel(build("sequential"), SAM(rho=0.5), micro_batches=3)
+    sgd(model, "sequential", 0.0, **mode)
+    parts = sgd(build("sequential"), "sequential", 0.0, **mode)
     ours = model.fit(case.x, case.y, batch_size=6, shuffle=False, verbose=0).history
     theirs = parts.fit(case.x, case.y, batch_size=2, shuffle=False, verbose=0).history
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
@@ -131,7 +134,7 @@ def test_state_goes_from_part_to_part(mode):
         np.testing.assert_allclose(w, v, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
 def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode):
     masks = []
     net = keras.Sequential([keras.Input((32,)), Recorded(masks), layers.Dense(1)])
@@ -150,17 +153,19 @@ def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [
-        *((name, "graph") for name in ("custom_cell", "spectral", "time_distributed", "attention")),
-        ("spectral", "eager"),
-    ],
+    crossed(
+        itertools.product(
+            ("custom_cell", "spectral", "time_distributed", "attention"), OUTSIDE_XLA
+        ),
+        default=[("custom_cell", "graph"), ("spectral", "eager")],
+    ),
 )
 def test_layers_that_assign_in_their_call(name, mode):
     """At learning rate 0 and rho 0 the passes of a part agree, and parts are small batches."""
     case = CASES[name]
-    model = SharpnessAwareModel(build(case), SAM(rho=0.0), micro_batches=2)
-    sgd(model, case, 0.0, **MODES[mode])
-    parts = sgd(build(case), case, 0.0, **MODES[mode])
+    model = SharpnessAwareModel(build(name), SAM(rho=0.0), micro_batches=2)
+    sgd(model, name, 0.0, **MODES[mode])
+    parts = sgd(build(name), name, 0.0, **MODES[mode])
     ours = model.fit(case.x, case.y, batch_size=6, epochs=2, shuffle=False, verbose=0).history
     theirs = parts.fit(case.x, case.y, batch_size=3, epochs=2, shuffle=False, verbose=0).history
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
@@ -175,8 +180,9 @@ def test_average_is_that_of_the_whole_batch():
     schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 10, 1.1)
     averages = []
     for parts in (1, 5):
-        model = SharpnessAwareModel(build(case), FriendlySAM(schedule), micro_batches=parts)
-        sgd(model, case, 0.0)
+        rule = FriendlySAM(schedule)
+        model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=parts)
+        sgd(model, "dict_inputs", 0.0, run_eagerly=True)
         model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
         averages.append([a.numpy() for a in model.perturbation.averages])
         assert model.perturbation.rho == pytest.approx(0.4)
@@ -184,15 +190,15 @@ def test_average_is_that_of_the_whole_batch():
         np.testing.assert_allclose(five, one, rtol=1e-4, atol=1e-7)
 
 
-@in_every_mode
+@pytest.mark.parametrize("mode", crossed(MODES, default=["eager"]))
 def test_metrics_see_all_predictions_and_the_last_batch_may_be_small(mode):
     case = CASES["two_outputs"]
-    model = SharpnessAwareModel(build(case), SAM(rho=0.5), micro_batches=4)
+    model = SharpnessAwareModel(build("two_outputs"), SAM(rho=0.5), micro_batches=4)
     model.compile(
         keras.optimizers.SGD(0.0),
         case.loss,
         metrics={"kind": ["accuracy"], "size": ["mae"]},
-        **mode,
+        **MODES[mode],
     )
     logs = model.fit(case.x, case.y, batch_size=5, shuffle=False, verbose=0).history
     expected = model.evaluate(case.x, case.y, return_dict=True, verbose=0)

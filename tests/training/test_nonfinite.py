@@ -1,16 +1,19 @@
 """Batches that overflow are skipped as a whole, or taken as plain Keras takes them."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
-from tests.training.cases import CASES, MODES, SPARSE, assert_same, in_every_mode
+from tests.tiers import crossed
+from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SPARSE, assert_same, in_every_mode
 
 GOOD = np.random.default_rng(0).normal(size=(3, 8, 4)).astype("float32")
 LABELS = np.arange(8) % 3
-ARGUMENTS = [{}, {"perturb_every": 2, "micro_batches": 2}]
+ARGUMENTS = {"whole": {}, "parts": {"perturb_every": 2, "micro_batches": 2}}
 
 
 def network():
@@ -46,15 +49,19 @@ def with_one(bad):
     return x
 
 
-@in_every_mode
-@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("bad", "arguments", "mode"),
+    crossed(
+        itertools.product(("nan", "inf"), ARGUMENTS, MODES),
+        default=[("nan", "parts", "graph"), ("inf", "parts", "eager"), ("inf", "whole", "graph")],
+    ),
+)
 def test_a_bad_batch_changes_nothing(bad, arguments, mode):
-    model = compiled(mode=mode, skip_nonfinite=True, **arguments)
+    model = compiled(mode=MODES[mode], skip_nonfinite=True, **ARGUMENTS[arguments])
     for x in GOOD[:2]:
         model.train_on_batch(x, LABELS)
     before = state(model)
-    logs = model.train_on_batch(with_one(bad), LABELS, return_dict=True)
+    logs = model.train_on_batch(with_one(float(bad)), LABELS, return_dict=True)
     assert np.isnan(logs["loss"])
     assert np.isfinite(logs["sharpness"])
     assert_same_state(state(model), before)
@@ -65,7 +72,9 @@ def test_a_bad_batch_changes_nothing(bad, arguments, mode):
     assert any((v != before[name]).any() for name, v in after.items())
 
 
-@pytest.mark.parametrize("rule", ["sam", "zsharp", "asam", "friendly_sam", ZSharp])
+@pytest.mark.parametrize(
+    "rule", crossed(["sam", "zsharp", "asam", "friendly_sam", ZSharp], default=["friendly_sam"])
+)
 def test_training_goes_on_as_if_there_had_been_no_bad_batch(rule):
     results = []
     for batches in (GOOD, [GOOD[0], with_one(np.inf), GOOD[1], GOOD[2]]):
@@ -103,6 +112,37 @@ def test_overflow_in_the_second_pass_alone(skip, mode):
     assert (model.perturbation.averages[0].numpy() == 0) == skip
 
 
+class Root(layers.Layer):
+    """sqrt(w) of a scalar weight w = 0, where the gradient is infinite, and finite beyond."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(1, 1), initializer="zeros")
+
+    def call(self, inputs):
+        return inputs * ops.sqrt(self.w)
+
+
+class Away(SAM):
+    """Perturbs by rho, whatever the gradients are."""
+
+    def call(self, gradients, variables, rho):
+        return [ops.full_like(g, rho) for g in gradients]
+
+
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+def test_infinite_gradients_in_the_first_pass_alone(mode):
+    """The optimizer of a scaled loss is told, though what it is given is finite."""
+    inputs = keras.Input((1,))
+    net = keras.Model(inputs, Root()(inputs))
+    model = SharpnessAwareModel(net, Away(rho=1.0))
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
+    model.compile(optimizer, lambda y, y_pred: y_pred, **MODES[mode])
+    logs = model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)), return_dict=True)
+    assert np.isfinite(list(logs.values())).all()
+    assert net.get_weights()[0] == 0
+    assert optimizer.dynamic_scale == 4.0
+
+
 def test_sharpness_is_the_mean_of_the_steps_that_were_taken():
     x = np.concatenate([GOOD[0], with_one(np.nan)])
     y = np.concatenate([LABELS, LABELS])
@@ -115,15 +155,17 @@ def test_sharpness_is_the_mean_of_the_steps_that_were_taken():
     assert seen[0]["sharpness"] == pytest.approx(seen[1]["sharpness"], rel=1e-5)
 
 
-@in_every_mode
-@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+@pytest.mark.parametrize(
+    ("arguments", "mode"),
+    crossed(itertools.product(ARGUMENTS, MODES), default=[("whole", "graph"), ("parts", "eager")]),
+)
 def test_loss_scale_that_is_too_large(arguments, mode):
     """It halves, and nothing else changes, until the gradients fit into float16."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
         inner = keras.optimizers.AdamW()
         optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**24)
-        model = compiled(optimizer=optimizer, mode=mode, **arguments)
+        model = compiled(optimizer=optimizer, mode=MODES[mode], **ARGUMENTS[arguments])
     finally:
         keras.config.set_dtype_policy("float32")
     model.train_on_batch(np.full((8, 4), 1e5), LABELS)
@@ -146,12 +188,10 @@ def test_loss_scale_that_is_too_large(arguments, mode):
     assert inner.iterations.numpy() > 1
 
 
-@pytest.mark.parametrize("mode", ["eager", "graph"])
+@pytest.mark.parametrize("mode", crossed(OUTSIDE_XLA, default=["eager"]))
 def test_loss_scaling_of_sparse_gradients(mode):
-    case = CASES["embedding_lstm"]
-    inputs = keras.Input((7,), dtype="int32")
-    x = layers.LSTM(5)(layers.Embedding(11, 4)(inputs))
-    model = SharpnessAwareModel(keras.Model(inputs, layers.Dense(1)(x)), "sam")
+    case = CASES["sparse_gradients"]
+    model = SharpnessAwareModel(case.build(), "sam")
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
     model.compile(optimizer, "mse", **MODES[mode])
     y = np.ones((len(case.x), 1), "float32")
@@ -197,9 +237,15 @@ def test_without_skipping_loss_scaling_does_what_it_does_in_plain_keras():
     assert any(np.isnan(w).any() for w in results[0])
 
 
-@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("policy", "mode"),
+    crossed(
+        itertools.product(("mixed_float16", "mixed_bfloat16"), OUTSIDE_XLA),
+        default=[("mixed_float16", "graph"), ("mixed_bfloat16", "eager")],
+    ),
+)
 def test_mixed_precision_without_a_perturbation_is_plain_keras(policy, mode):
+    mode = MODES[mode]
     results = []
     for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0)), lambda net: net):
         keras.utils.set_random_seed(0)

@@ -1,5 +1,7 @@
 """Nothing leaks out of the step: not into the weights, the statistics or the next step."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
-from tests.training.cases import MODES, assert_same, in_every_mode
+from tests.tiers import crossed
+from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, in_every_mode
 
 
 class FailsWhenShifted(layers.Layer):
@@ -37,16 +40,28 @@ class FailsWhenShifted(layers.Layer):
         return guard(inputs) * tf.identity(self.w)
 
 
-@pytest.mark.parametrize("where", ["forward", "backward"])
-@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
-@pytest.mark.parametrize("arguments", [{}, {"perturb_every": 2, "micro_batches": 2}], ids=str)
-def test_exception_in_second_pass_changes_nothing(mode, where, arguments):
+PARTS = {"perturb_every": 2, "micro_batches": 2}
+
+
+@pytest.mark.parametrize(
+    ("where", "mode", "in_parts"),
+    crossed(
+        itertools.product(("forward", "backward"), OUTSIDE_XLA, (False, True)),
+        default=[
+            ("forward", "graph", True),
+            ("backward", "graph", False),
+            ("forward", "eager", False),
+            ("backward", "eager", True),
+        ],
+    ),
+)
+def test_exception_in_second_pass_changes_nothing(where, mode, in_parts):
     inputs = keras.Input((4,))
     failing = FailsWhenShifted(where)
     x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Dense(4)(inputs)))
     net = keras.Model(inputs, layers.Dense(1)(failing(x)))
-    model = SharpnessAwareModel(net, FriendlySAM(rho=0.5), **arguments)
-    model.compile("adamw", "mse", **mode)
+    model = SharpnessAwareModel(net, FriendlySAM(rho=0.5), **(PARTS if in_parts else {}))
+    model.compile("adamw", "mse", **MODES[mode])
     x, y = np.random.normal(size=(8, 4)).astype("float32"), np.ones((8, 1), "float32")
     failing.limit.assign(100.0)
     for _ in range(2):
@@ -98,13 +113,13 @@ class Recorded(layers.Layer):
         return inputs * mask
 
 
-@pytest.mark.parametrize("mode", [MODES["eager"], MODES["graph"]], ids=["eager", "graph"])
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
 def test_both_passes_see_the_same_dropout(mode):
     masks = []
     net = keras.Sequential([keras.Input((32,)), Recorded(masks), layers.Dense(1)])
     masks.clear()
     model = SharpnessAwareModel(net, SAM(rho=0.5))
-    model.compile("sgd", "mse", **mode)
+    model.compile("sgd", "mse", **MODES[mode])
     x, y = np.ones((4, 32), "float32"), np.ones((4, 1), "float32")
     for _ in range(3):
         model.train_on_batch(x, y)

@@ -1,5 +1,6 @@
 """Perturbed steps and plain ones take turns."""
 
+import itertools
 import re
 
 import keras
@@ -7,44 +8,33 @@ import numpy as np
 import pytest
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
+from tests.tiers import crossed
 from tests.training import reference
 from tests.training.cases import CASES, MODES, in_every_mode
-from tests.training.test_keras_behaves import build, compiled, expected_losses, fit
+from tests.training.running import build, compiled, expected_losses, fit
 from tests.training.test_step import quadratic
 
-
-def at_even_steps(gradients, rho, steps=None):
-    steps.append(1)
-    return reference.sam(gradients, rho if len(steps) % 2 else 0.0)
-
-
 # A branch of the graph is where state, missing gradients and unknown shapes could get lost.
-WITH_STATE = (
-    "sequential",
-    "add_loss",
-    "dict_outputs",
-    "unused_head",
-    "shared_and_nested",
-    "embedding_lstm",
-    "token",
-    "custom_cell",
-    "spectral",
-)
+OF_EVERYTHING = ("sequential", "add_loss", "two_outputs", "unused_head", "embedding_lstm")
+OTHERS = ("dict_outputs", "shared_and_nested", "attention", "token", "custom_cell", "spectral")
 
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [
-        *((name, "graph") for name in WITH_STATE),
-        *((name, "xla") for name in ("sequential", "attention", "two_outputs")),
-        *((name, "eager") for name in ("sequential", "unused_head")),
-    ],
+    crossed(
+        itertools.product(("everything", *OF_EVERYTHING, *OTHERS), MODES),
+        default=[
+            ("everything", "graph"),
+            ("custom_cell", "graph"),
+            ("spectral", "graph"),
+            ("sequential", "eager"),
+        ],
+    ),
 )
 def test_agrees_with_a_reference_that_perturbs_at_even_steps(name, mode):
-    case, steps = CASES[name], []
-    expected = expected_losses(case, lambda g, rho: at_even_steps(g, rho, steps), **MODES[mode])
-    model = SharpnessAwareModel(build(case), SAM(rho=0.1), perturb_every=2)
-    history = fit(compiled(model, case, **MODES[mode]), case).history
+    model = SharpnessAwareModel(build(name), SAM(rho=0.1), perturb_every=2)
+    history = fit(compiled(model, name, **MODES[mode]), name)
+    expected = expected_losses(name, reference.sam_at_even_steps, mode)
     np.testing.assert_allclose(history["loss"], expected, rtol=2e-4)
     first, second, third = history["sharpness"]
     assert first != 0

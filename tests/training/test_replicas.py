@@ -66,13 +66,14 @@ def test_common_perturbation_is_that_of_one_device(tmp_path, rule, sync):
             np.testing.assert_allclose(replica, values[0] if values.ndim else values, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "sync", "policy"),
     [
         ("friendly_sam", "replica", "float32"),
-        pytest.param("friendly_sam", "global", "float32", marks=pytest.mark.slow),
-        pytest.param("zsharp", "replica", "mixed_float16", marks=pytest.mark.slow),
-        pytest.param("asam", "replica", "mixed_bfloat16", marks=pytest.mark.slow),
+        ("friendly_sam", "global", "float32"),
+        ("zsharp", "replica", "mixed_float16"),
+        ("asam", "replica", "mixed_bfloat16"),
     ],
 )
 def test_devices_stay_the_same(tmp_path, rule, sync, policy):

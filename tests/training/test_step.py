@@ -1,6 +1,7 @@
 """The step is what it says."""
 
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from keras_zsharp import (
     SharpnessAwareTraining,
     ZSharp,
 )
+from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, assert_same, in_every_mode
 
 
@@ -53,6 +55,21 @@ def test_closed_form_on_a_quadratic(mode):
     np.testing.assert_allclose(model.model.trainable_weights[0], w - 0.1 * a * shifted, rtol=1e-6)
     assert logs["loss"] == pytest.approx((a * w**2).sum() / 2)
     assert logs["sharpness"] == pytest.approx((a * (shifted**2 - w**2)).sum() / 2, rel=1e-5)
+
+
+@in_every_mode
+def test_regularizers_count_at_the_shifted_weights(mode):
+    """Of the loss `w²` that is nothing else: w' = w - lr 2 (w + rho w / ‖w‖)."""
+    start = np.float32([[3], [4]])
+    dense = layers.Dense(1, use_bias=False, kernel_regularizer=keras.regularizers.L2(1.0))
+    net = keras.Sequential([keras.Input((2,)), dense])
+    net.set_weights([start])
+    model = SharpnessAwareModel(net, SAM(rho=5.0))
+    model.compile(keras.optimizers.SGD(0.1), lambda y, y_pred: 0.0 * y_pred, **mode)
+    logs = model.train_on_batch(np.ones((2, 2)), np.ones((2, 1)), return_dict=True)
+    np.testing.assert_allclose(net.get_weights()[0], start - 0.1 * 2 * 2 * start, rtol=1e-5)
+    assert logs["loss"] == pytest.approx(25)
+    assert logs["sharpness"] == pytest.approx(75, rel=1e-5)
 
 
 @in_every_mode
@@ -96,13 +113,15 @@ def trained(name, mode):
     return net.get_weights()
 
 
-@pytest.mark.parametrize("mode", MODES)
+SAME = {"q_p=0": "sam", "q_p=0 per variable": "sam", "sigma=0": "sam", "q_p=1": "rho=0"}
+
+
 @pytest.mark.parametrize(
-    ("name", "same"),
-    [("q_p=0", "sam"), ("q_p=0 per variable", "sam"), ("sigma=0", "sam"), ("q_p=1", "rho=0")],
+    ("name", "mode"),
+    crossed(itertools.product(SAME, MODES), default=[(name, "eager") for name in SAME]),
 )
-def test_limits(name, same, mode):
-    weights, others = trained(name, mode), trained(same, mode)
+def test_limits(name, mode):
+    weights, others = trained(name, mode), trained(SAME[name], mode)
     if mode == "eager":
         assert_same(weights, others)
     else:
@@ -222,7 +241,9 @@ def test_steps_per_execution_and_partial_batches():
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sequential", "unbuilt_sequential", "subclassed"])
+@pytest.mark.parametrize(
+    "name", crossed(["sequential", "unbuilt_sequential", "subclassed"], default=["subclassed"])
+)
 def test_step_is_traced_once(name):
     """Whatever variables it finds missing: TensorFlow would trace it again."""
     case, traces = CASES[name], []
