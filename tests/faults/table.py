@@ -1,0 +1,427 @@
+"""Faults that others have made, or that a change could make: a line each, and the test for it."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What is wrong in a copy of the library, and a test of the default tier that notices.
+
+    Attributes:
+        what: The fault in words.
+        file: The module, relative to the root.
+        old: Text that stands in it once.
+        new: What stands there instead.
+        test: The test that fails, as pytest names it.
+    """
+
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+STEP = "keras_zsharp/training/tensorflow.py"
+GRADIENTS = "keras_zsharp/training/gradients.py"
+SCOPE = "keras_zsharp/training/scope.py"
+FINITE = "keras_zsharp/training/finite.py"
+PARTS = "keras_zsharp/training/micro_batches.py"
+MASKS = "keras_zsharp/masks.py"
+RULES = "keras_zsharp/perturbations/"
+
+FAULTS = [
+    # The two passes.
+    Fault(
+        "the second gradient is taken at w",
+        STEP,
+        "return weight if epsilon is None else weight + tf.cast(epsilon, weight.dtype)",
+        "return weight",
+        "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
+    ),
+    Fault(
+        "the optimizer is given the gradients at w",
+        GRADIENTS,
+        "result = shifted_gradients\n",
+        "result = gradients\n",
+        "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
+    ),
+    Fault(
+        "the perturbation is subtracted",
+        STEP,
+        "weight + tf.cast(epsilon, weight.dtype)",
+        "weight - tf.cast(epsilon, weight.dtype)",
+        "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
+    ),
+    Fault(
+        "BatchNormalization is updated by both passes",
+        STEP,
+        "check_second_pass(variables, gradients, shifted_gradients)\n",
+        "check_second_pass(variables, gradients, shifted_gradients)\n"
+        "            again = PassScope(variables, weights, clean)\n"
+        "            self._run_pass(again, variables, batch)\n"
+        "            clean.state_mapping.update(again.state_mapping)\n",
+        "tests/training/test_nothing_leaks.py::test_batch_normalization_sees_one_clean_pass[graph]",
+    ),
+    Fault(
+        "BatchNormalization is updated by the second pass",
+        STEP,
+        "check_second_pass(variables, gradients, shifted_gradients)\n",
+        "clean.state_mapping.update({k: shifted.state_mapping[k] for k in clean._updates})\n",
+        "tests/training/test_nothing_leaks.py::test_batch_normalization_sees_one_clean_pass[graph]",
+    ),
+    Fault(
+        "the second pass draws other dropout",
+        STEP,
+        "PassScope(variables, map(_shift, weights, epsilons), after)",
+        "PassScope(variables, map(_shift, weights, epsilons), clean)",
+        "tests/training/test_nothing_leaks.py::test_both_passes_see_the_same_dropout[graph]",
+    ),
+    Fault(
+        "seeds that a loop moves are not put back for the second pass",
+        STEP,
+        "clean.rewind()\n",
+        "pass\n",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[custom_cell-graph]",
+    ),
+    Fault(
+        "what a layer assigns to its own weight passes no gradient on",
+        SCOPE,
+        "lambda upstream: (upstream, None)",
+        "lambda upstream: (None, upstream)",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[spectral-graph]",
+    ),
+    Fault(
+        "regularizers are left out of the gradients",
+        STEP,
+        "scaled_loss = self.optimizer.scale_loss(loss)",
+        "scaled_loss = self.optimizer.scale_loss(loss - sum(self.losses))",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-eager]",
+    ),
+    Fault(
+        "regularizers are taken at w in the second pass",
+        STEP,
+        "                scaled_loss = self.optimizer.scale_loss(loss)\n",
+        "                with tape.stop_recording():\n"
+        "                    at_w = [_keras.stored(v).value() for v in variables]\n"
+        "                for v, w, value in zip(variables, weights, at_w):\n"
+        "                    if v.regularizer is not None:\n"
+        "                        unshifted = w - tf.stop_gradient(w - value)\n"
+        "                        loss += v.regularizer(unshifted) - v.regularizer(w)\n"
+        "                scaled_loss = self.optimizer.scale_loss(loss)\n",
+        "tests/training/test_step.py::test_regularizers_count_at_the_shifted_weights[graph]",
+    ),
+    Fault(
+        "losses that layers add are not collected",
+        SCOPE,
+        "collect_losses=True",
+        "collect_losses=False",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-eager]",
+    ),
+    Fault(
+        "sample weights are forgotten",
+        STEP,
+        "loss = _keras.compute_loss(self, x, y, y_pred, sample_weight)",
+        "loss = _keras.compute_loss(self, x, y, y_pred, None)",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[class_weight-graph]",
+    ),
+    # What the logs show.
+    Fault(
+        "the logged loss is that at w + e",
+        STEP,
+        "loss = _keras.unscale_loss(outcome.loss)",
+        "loss = _keras.unscale_loss(outcome.shifted_loss)",
+        "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
+    ),
+    Fault(
+        "sharpness has the wrong sign",
+        STEP,
+        "sharpness = _keras.unscale_loss(outcome.shifted_loss) - loss",
+        "sharpness = loss - _keras.unscale_loss(outcome.shifted_loss)",
+        "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
+    ),
+    Fault(
+        "metrics see the predictions at w + e",
+        STEP,
+        "            shifted_loss, shifted_gradients, _ = self._run",
+        "            nonlocal y_pred\n"
+        "            shifted_loss, shifted_gradients, y_pred = self._run",
+        "tests/training/test_step.py::test_metrics_are_those_of_the_clean_pass",
+    ),
+    Fault(
+        "the last, smaller batch counts as much as the others",
+        STEP,
+        "update_state(loss, sample_weight=size)",
+        "update_state(loss)",
+        "tests/training/test_micro_batches.py::test_metrics_see_all_predictions_and_the_last_batch_may_be_small[eager]",
+    ),
+    Fault(
+        "validation logs a sharpness",
+        "keras_zsharp/training/mixin.py",
+        "        logs.pop(self.sharpness_tracker.name, None)\n",
+        "",
+        "tests/training/test_step.py::test_history_holds_the_clean_loss_and_the_sharpness",
+    ),
+    # Scales of the loss, and steps that are skipped.
+    Fault(
+        "the loss scale is forgotten in both passes",
+        STEP,
+        "scaled_loss = self.optimizer.scale_loss(loss)",
+        "scaled_loss = loss",
+        "tests/training/test_step.py::test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale",
+    ),
+    Fault(
+        "the rule sees the loss scale",
+        GRADIENTS,
+        "return each(lambda g: g / tf.cast(scale, g.dtype), gradients)",
+        "return gradients",
+        "tests/training/test_step.py::test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale",
+    ),
+    Fault(
+        "a replica's share of the loss is forgotten",
+        GRADIENTS,
+        "scale /= replicas.num_replicas_in_sync",
+        "pass",
+        "tests/training/test_gradients.py::test_gradients_are_those_of_the_whole_loss[replica-1.0]",
+    ),
+    Fault(
+        "a skipped step still moves the rule's averages",
+        STEP,
+        "assign_if(outcome.finite, variable, value)",
+        "assign_if(None, variable, value)",
+        "tests/training/test_nonfinite.py::test_a_bad_batch_changes_nothing[nan-parts-graph]",
+    ),
+    Fault(
+        "a skipped step still moves BatchNormalization",
+        STEP,
+        "clean.commit(outcome.finite)",
+        "clean.commit()",
+        "tests/training/test_nonfinite.py::test_a_bad_batch_changes_nothing[inf-whole-graph]",
+    ),
+    Fault(
+        "an overflow in the second pass alone goes unseen",
+        STEP,
+        "finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)",
+        "finite = outcome.finite",
+        "tests/training/test_nonfinite.py::test_overflow_in_the_second_pass_alone[True-graph]",
+    ),
+    Fault(
+        "the loss scale does not halve where a step is skipped",
+        STEP,
+        "gradients = poisoned(gradients, finite)",
+        "pass",
+        "tests/training/test_nonfinite.py::test_infinite_gradients_in_the_first_pass_alone[graph]",
+    ),
+    Fault(
+        "sharpness counts skipped steps",
+        STEP,
+        "counts &= outcome.finite",
+        "pass",
+        "tests/training/test_nonfinite.py::test_sharpness_is_the_mean_of_the_steps_that_were_taken",
+    ),
+    # Intervals and parts of a batch.
+    Fault(
+        "plain steps come before perturbed ones",
+        STEP,
+        "self.optimizer.iterations % self.perturb_every == 0",
+        "(self.optimizer.iterations + 1) % self.perturb_every == 0",
+        "tests/training/test_perturb_every.py::test_rule_stands_still_on_plain_steps[graph]",
+    ),
+    Fault(
+        "parts of different sizes weigh the same",
+        PARTS,
+        "shares = [size / sum(sizes) for size in sizes]",
+        "shares = [1 / len(sizes) for _ in sizes]",
+        "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_parts[0.5-everything-eager]",
+    ),
+    Fault(
+        "a part of a batch does not go on from the state of the one before",
+        STEP,
+        "self._both_passes(part, variables, perturbing, after=clean)",
+        "self._both_passes(part, variables, perturbing, after=None)",
+        "tests/training/test_micro_batches.py::test_state_goes_from_part_to_part[graph]",
+    ),
+    Fault(
+        "the rule keeps what the first part of a batch makes of its averages",
+        PARTS,
+        'weighted(values) if variable.aggregation == "mean" else values[0]',
+        "values[0]",
+        "tests/training/test_micro_batches.py::test_average_is_that_of_the_whole_batch",
+    ),
+    # The masks.
+    Fault(
+        "ties at the quantile are kept: >= for >",
+        MASKS,
+        "masks = self.scores > thresholds[:, None]",
+        "masks = self.scores >= thresholds[:, None]",
+        "tests/test_selection.py::test_ties_at_the_cut_are_dropped",
+    ),
+    Fault(
+        "the quantile's rank is off by one",
+        MASKS,
+        "np.floor((sizes - 1) * q_p)",
+        "np.floor(sizes * q_p)",
+        "tests/test_selection.py::test_mask_keeps_the_documented_count[20-0.75]",
+    ),
+    Fault(
+        "a rank is computed from what float32 makes of q_p",
+        MASKS,
+        "wide = ops.round(wide * 1e6) / 1e6",
+        "pass",
+        "tests/test_selection.py::test_rank_of_a_tensor_is_that_of_the_number[float32]",
+    ),
+    Fault(
+        "what fills short rows up counts in their quantiles",
+        MASKS,
+        "return ops.where(_is_filling(values, self.sizes), lowest, values)",
+        "return values",
+        "tests/test_selection.py::test_masks_of_many_gradients_are_those_of_each[eager]",
+    ),
+    Fault(
+        "the search stops one place too early",
+        "keras_zsharp/search.py",
+        "enough = above >= self.k",
+        "enough = above > self.k",
+        "tests/test_selection.py::test_search_equals_sorting[normal-eager-1025]",
+    ),
+    Fault(
+        "scores are not taken from the mean",
+        MASKS,
+        "return ops.abs(rows - mean[:, None])",
+        "return ops.abs(rows)",
+        "tests/test_selection.py::test_mask_is_the_quantile_of_absolute_z_scores[0.9]",
+    ),
+    Fault(
+        "a mask hides NaN",
+        RULES + "zsharp.py",
+        "lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients",
+        "lambda g: ops.where(next(masks), g, 0) if self._is_filtered(g) else g, gradients",
+        "tests/perturbations/test_rules.py::test_poison_is_not_hidden[nan-zsharp]",
+    ),
+    # The rules.
+    Fault(
+        "ZSharp perturbs nothing where nothing stands out",
+        RULES + "zsharp.py",
+        "return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)",
+        "return to_radius(filtered, rho)",
+        "tests/perturbations/test_rules.py::test_zsharp_falls_back_to_sam_where_nothing_stands_out",
+    ),
+    Fault(
+        "ZSharp filters variables of rank 1",
+        RULES + "zsharp.py",
+        "return len(gradient.shape) >= self.min_rank",
+        "return len(gradient.shape) >= self.min_rank - 1",
+        "tests/perturbations/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
+    ),
+    Fault(
+        "Friendly-SAM's average is fed the gradient that is already shifted",
+        RULES + "friendly_sam.py",
+        "(1 - self.lmbda) * ops.cast(gradient, average.dtype)",
+        "(1 - self.lmbda) * (ops.cast(gradient, average.dtype) - self.sigma * average)",
+        "tests/test_conformance.py::test_perturbations_of_steps[cnn-fsam-0.9-1.0]",
+    ),
+    Fault(
+        "Friendly-SAM subtracts the average of before the step",
+        RULES + "friendly_sam.py",
+        "return gradient - self.sigma * ops.cast(updated, gradient.dtype)",
+        "before = (updated - (1 - self.lmbda) * gradient) / self.lmbda\n"
+        "            return gradient - self.sigma * before",
+        "tests/test_conformance.py::test_perturbations_of_steps[cnn-fsam-0.9-0.5]",
+    ),
+    Fault(
+        "ASAM normalizes biases, too",
+        RULES + "operators.py",
+        'in ("bias", "beta")',
+        "in ()",
+        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "ASAM multiplies by T once",
+        RULES + "operators.py",
+        "return each(ops.multiply, scaled, operators)",
+        "return scaled",
+        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "GSAM adds what it should take off",
+        RULES + "gsam.py",
+        "p - scale(g - a, self.alpha)",
+        "p + scale(g - a, self.alpha)",
+        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "squares of half precision overflow",
+        RULES + "operators.py",
+        'in ("float16", "bfloat16")\n',
+        "in ()\n",
+        "tests/perturbations/test_rules.py::test_half_precision_gradients[sam]",
+    ),
+    Fault(
+        "scales of float8 count as weights",
+        RULES + "operators.py",
+        'return getattr(variable, "overwrite_with_gradient", False)',
+        "return False",
+        "tests/perturbations/test_rules.py::test_variables_overwritten_with_their_gradient_are_no_weights",
+    ),
+    Fault(
+        "a schedule of rho stands still",
+        RULES + "base.py",
+        "self._count.assign(self._count + 1)",
+        "pass",
+        "tests/perturbations/test_rules.py::test_schedule_counts_perturbations",
+    ),
+    # What is saved.
+    *(
+        Fault(
+            f"`{name}` is missing in the wrapper's config",
+            "keras_zsharp/model.py",
+            f'            "{name}": self.{name},\n',
+            "",
+            "tests/test_saving.py::test_settings_other_than_the_defaults_are_saved[wrapper]",
+        )
+        for name in ("perturb_every", "micro_batches", "skip_nonfinite", "perturbation_sync")
+    ),
+    Fault(
+        "a setting is missing in a rule's config",
+        RULES + "zsharp.py",
+        'names = ("norm", "min_rank", "score", "percentile_scope")',
+        'names = ("norm", "min_rank", "score")',
+        "tests/perturbations/test_rules.py::test_every_argument_is_in_the_config[ZSharp]",
+    ),
+    Fault(
+        "the state of seeds is not saved",
+        "keras_zsharp/training/mixin.py",
+        "        seeds.save(self, store)\n",
+        "",
+        "tests/test_saving.py::test_two_and_two_epochs_across_a_save_equal_four[noisy]",
+    ),
+    # Around the step.
+    Fault(
+        "wrong labels may be the right ones",
+        "keras_zsharp/data/noise.py",
+        "random.integers(1, classes, size=len(moved))",
+        "random.integers(0, classes, size=len(moved))",
+        "tests/data/test_digits.py::test_noise_moves_training_labels_only",
+    ),
+    Fault(
+        "every epoch has the same order",
+        "keras_zsharp/data/epochs.py",
+        "number, self._next = self._next, self._next + 1",
+        "number = self._next",
+        "tests/data/test_loading.py::test_a_resumed_run_reads_what_it_would_have_read[digits-cutout]",
+    ),
+    Fault(
+        "a batch's size does not count in the measured loss",
+        "keras_zsharp/sharpness/objective.py",
+        "values = [size * tf.cast(value, tf.float64) for value in values]\n",
+        "values, size = [tf.cast(value, tf.float64) for value in values], 1\n",
+        "tests/sharpness/test_objective.py::test_loss_is_what_evaluate_says_of_shifted_weights[sequential]",
+    ),
+    Fault(
+        "SAM-noise perturbs along the full gradient",
+        "keras_zsharp/analysis/ascent_from.py",
+        'return along if self.component == "full" else each(tf.subtract, gradients, along)',
+        "return along",
+        "tests/test_analysis.py::test_projection_of_the_batch_on_the_full_gradient[noise-eager]",
+    ),
+]
