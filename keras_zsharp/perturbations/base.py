@@ -5,7 +5,8 @@ from keras import ops
 
 from keras_zsharp.arguments import radius
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
-from keras_zsharp.perturbations.operators import each, is_overwritten, widened
+from keras_zsharp.perturbations.operators import each, widened
+from keras_zsharp.perturbations.variables import is_overwritten
 
 
 class Perturbation(keras.layers.Layer):

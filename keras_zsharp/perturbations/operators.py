@@ -6,6 +6,8 @@ None (a variable that the loss does not depend on) the result has None, and norm
 
 from keras import backend, ops
 
+from keras_zsharp.perturbations.variables import is_bias
+
 DELTA = 1e-8
 """The papers' constant for numerical stability."""
 
@@ -16,11 +18,6 @@ def each(function, tensors, *others):
         None if tensor is None else function(tensor, *rest)
         for tensor, *rest in zip(tensors, *others, strict=True)
     ]
-
-
-def is_overwritten(variable):
-    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
-    return getattr(variable, "overwrite_with_gradient", False)
 
 
 def widened(tensor):
@@ -76,8 +73,8 @@ def to_radius(tensors, rho):
 
 
 def adaptive_operator(variable, eta, dtype):
-    """ASAM's `T_w = |w| + eta`, and 1 for biases: variables named `bias` or `beta`."""
-    if getattr(variable, "name", None) in ("bias", "beta"):
+    """ASAM's `T_w = |w| + eta`, and 1 for biases."""
+    if is_bias(variable):
         return ops.ones((), dtype)
     return ops.abs(ops.cast(variable, dtype)) + eta
 

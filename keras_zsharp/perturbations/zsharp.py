@@ -6,6 +6,7 @@ from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
+from keras_zsharp.perturbations.variables import is_bias
 
 
 def _quantile(q_p):
@@ -40,8 +41,10 @@ class ZSharp(Perturbation):
             which can be set while training, or a `LearningRateSchedule`, whose values are clipped
             and count to six decimals.
         norm: `"global"` or `"per_variable"`.
-        min_rank: Variables of lower rank (biases, normalisation gains) are not filtered, as the
-            papers speak of fully-connected and convolutional layers. 0 filters every variable.
+        min_rank: Variables of lower rank (normalisation gains) are not filtered, as the papers
+            speak of fully-connected and convolutional layers. Biases, variables named `bias` or
+            `beta`, count as vectors, also where a layer shapes them otherwise (attention's have a
+            row for every head). 0 filters every variable.
         score: What has to stand out: `"zscore"`, `"magnitude"` for `|g|`, or `"random"` for a
             uniform random number.
         percentile_scope: Of which scores the quantile is taken: `"variable"`, or `"global"` for
@@ -82,23 +85,24 @@ class ZSharp(Perturbation):
     def call(self, gradients, variables, rho):
         q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)
         rho = ops.where(q_p < 1, rho, ops.zeros_like(rho))
-        filtered = self._filtered(gradients, q_p)
+        chosen = [self._is_filtered(v) for v in variables]
+        filtered = self._filtered(gradients, chosen, q_p)
         if self.norm == "per_variable":
-            return self._per_variable(gradients, filtered, q_p, rho)
+            return self._per_variable(gradients, filtered, chosen, q_p, rho)
         norm = global_norm(filtered)
         return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)
 
-    def _is_filtered(self, gradient):
-        return len(gradient.shape) >= self.min_rank
+    def _is_filtered(self, variable):
+        # A bias is a vector, though attention shares its own out among heads.
+        rank = len(variable.shape)
+        return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank
 
-    def _filtered(self, gradients, q_p):
-        """f: the gradients without the components that the masks drop."""
-        chosen = [g for g in gradients if g is not None and self._is_filtered(g)]
-        masks = iter(top_masks(chosen, q_p, self._score(), self.percentile_scope == "global"))
+    def _filtered(self, gradients, chosen, q_p):
+        """f: the gradients, those that are chosen without the components that their masks drop."""
+        given = [g for g, c in zip(gradients, chosen, strict=True) if c and g is not None]
+        masks = iter(top_masks(given, q_p, self._score(), self.percentile_scope == "global"))
         # A product rather than a choice: Inf and NaN must not disappear behind the mask.
-        return each(
-            lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients
-        )
+        return each(lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients, chosen)
 
     def _score(self):
         if self.score == "magnitude":
@@ -110,17 +114,17 @@ class ZSharp(Perturbation):
         # Within one variable, the standard deviation cancels.
         return zscores if self.percentile_scope == "global" else deviations
 
-    def _per_variable(self, gradients, filtered, q_p, rho):
+    def _per_variable(self, gradients, filtered, chosen, q_p, rho):
         whole = radius_factor(rho, global_norm(gradients))
 
-        def perturb(gradient, filtered):
-            if not self._is_filtered(gradient):
+        def perturb(gradient, filtered, chosen):
+            if not chosen:
                 return scale(gradient, whole)
             norm = global_norm([filtered])
             own = scale(filtered, radius_factor(rho, norm))
             return ops.where((norm > 0) & (q_p > 0), own, scale(gradient, whole))
 
-        return each(perturb, gradients, filtered)
+        return each(perturb, gradients, filtered, chosen)
 
     def get_config(self):
         names = ("norm", "min_rank", "score", "percentile_scope")

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_zsharp._keras import read_around_scope
-from keras_zsharp.perturbations.operators import is_overwritten
+from keras_zsharp.perturbations.variables import is_overwritten
 
 _AROUND = (
     "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "

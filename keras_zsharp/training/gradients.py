@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from keras_zsharp.perturbations import Perturbation
-from keras_zsharp.perturbations.operators import each, is_overwritten
+from keras_zsharp.perturbations.operators import each
+from keras_zsharp.perturbations.variables import is_overwritten
 
 
 def ascent(gradients, variables, scale, sync):

@@ -294,8 +294,8 @@ FAULTS = [
     Fault(
         "a mask hides NaN",
         RULES + "zsharp.py",
-        "lambda g: g * ops.cast(next(masks), g.dtype) if self._is_filtered(g) else g, gradients",
-        "lambda g: ops.where(next(masks), g, 0) if self._is_filtered(g) else g, gradients",
+        "lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients",
+        "lambda g, c: ops.where(next(masks), g, 0) if c else g, gradients",
         "tests/perturbations/test_rules.py::test_poison_is_not_hidden[nan-zsharp]",
     ),
     # The rules.
@@ -309,8 +309,8 @@ FAULTS = [
     Fault(
         "ZSharp filters variables of rank 1",
         RULES + "zsharp.py",
-        "return len(gradient.shape) >= self.min_rank",
-        "return len(gradient.shape) >= self.min_rank - 1",
+        "return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank",
+        "return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank - 1",
         "tests/perturbations/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
     ),
     Fault(
@@ -329,8 +329,8 @@ FAULTS = [
         "tests/test_conformance.py::test_perturbations_of_steps[cnn-fsam-0.9-0.5]",
     ),
     Fault(
-        "ASAM normalizes biases, too",
-        RULES + "operators.py",
+        "biases are treated as kernels",
+        RULES + "variables.py",
         'in ("bias", "beta")',
         "in ()",
         "tests/perturbations/test_rules.py::test_hand_computed_goldens",
@@ -358,7 +358,7 @@ FAULTS = [
     ),
     Fault(
         "scales of float8 count as weights",
-        RULES + "operators.py",
+        RULES + "variables.py",
         'return getattr(variable, "overwrite_with_gradient", False)',
         "return False",
         "tests/perturbations/test_rules.py::test_variables_overwritten_with_their_gradient_are_no_weights",

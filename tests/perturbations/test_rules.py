@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from keras_zsharp import (
     ASAM,
@@ -136,6 +137,36 @@ def test_adaptive_length_is_rho(name):
     operators = [1 if v.name in ("bias", "beta") else np.abs(v.numpy()) + 0.02 for v in variables]
     relative = [None if e is None else e / T for e, T in zip(epsilons, operators, strict=True)]
     assert length(relative) == pytest.approx(0.1, rel=1e-5)
+
+
+LAYERS = {
+    "attention": (layers.MultiHeadAttention(2, 4), [(2, 3, 5), (2, 3, 5)]),
+    "gru": (layers.GRU(3), [(2, 4, 5)]),
+    "dense": (layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de"), [(2, 4, 5)]),
+    "normalization": (layers.BatchNormalization(), [(2, 4, 5)]),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_biases_of_any_rank_are_no_kernels(name):
+    """Neither for ZSharp, unless it filters all, nor for ASAM."""
+    layer, shapes = LAYERS[name]
+    layer.build(*shapes)
+    variables = layer.trainable_variables
+    biases = [v.name in ("bias", "beta") for v in variables]
+    assert any(biases)
+    random = np.random.default_rng(0)
+    gradients = [random.normal(size=v.shape).astype("float32") for v in variables]
+    zsharp = ZSharp(rho=0.1, q_p=0.6, norm="per_variable")(gradients, variables)
+    everything = ZSharp(rho=0.1, q_p=0.6, min_rank=0)(gradients, variables)
+    asam = ASAM(rho=0.1)(gradients, variables)
+    ratio = asam[biases.index(True)] / gradients[biases.index(True)]
+    for is_bias, g, *epsilons in zip(biases, gradients, zsharp, everything, asam, strict=True):
+        whole, filtered, adaptive = (np.asarray(e) for e in epsilons)
+        assert (whole != 0).all() == (is_bias or g.ndim < 2)
+        assert (filtered == 0).any()
+        if is_bias:
+            np.testing.assert_allclose(adaptive, g * np.mean(ratio), rtol=1e-4)
 
 
 def test_asam_where_every_weight_counts_one_is_sam():

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
-from keras_zsharp.perturbations.operators import is_overwritten
+from keras_zsharp.perturbations.variables import is_overwritten
 from tests.tiers import crossed
 from tests.training import reference
 from tests.training.cases import (

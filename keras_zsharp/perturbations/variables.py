@@ -1,0 +1,14 @@
+"""What kind of variable a rule has before it."""
+
+
+def is_overwritten(variable):
+    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
+    return getattr(variable, "overwrite_with_gradient", False)
+
+
+def is_bias(variable):
+    """Whether it is added to what a layer computes: Keras names it `bias` or `beta`.
+
+    Of whatever rank: attention's biases have a row for every head, a GRU's two rows.
+    """
+    return getattr(variable, "name", None) in ("bias", "beta")
