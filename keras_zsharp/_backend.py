@@ -25,6 +25,15 @@ def count_true(x):
     return tf.reduce_sum(tf.cast(x, "int8"), axis=-1)
 
 
+def is_traced(x):
+    """Whether a tensor is one of a graph, without a value yet."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    return not hasattr(x, "numpy")
+
+
 def _bitcast(x, dtype):
     if keras.backend.backend() == "jax":
         import jax

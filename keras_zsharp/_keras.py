@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
+from keras.src.utils.python_utils import default as leaves_arguments_to_keras
 
 __all__ = [
     "BuiltFromABatch",
@@ -22,9 +23,11 @@ __all__ = [
     "forward",
     "is_built",
     "is_distributed",
+    "leaves_arguments_to_keras",
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
+    "replace_layer",
     "spans_workers",
     "stored",
     "unscale_loss",
@@ -55,6 +58,11 @@ def outside_of_graph():
     else:
         with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
             yield
+
+
+def replace_layer(model, old, new):
+    """Has `model` track the layer `new` in the place of `old`, also once it is built."""
+    model._tracker.replace_tracked_value("layers", old, new)
 
 
 def is_built(model):

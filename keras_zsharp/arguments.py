@@ -1,6 +1,9 @@
 """Checks of arguments."""
 
 import math
+import operator
+
+import numpy as np
 
 LARGEST = 1e9
 """Products of such numbers with gradients and weights still fit into float32."""
@@ -15,7 +18,7 @@ def number(name, value, bound="", holds=lambda value: True):
         bound: The bound in words, such as `">= 0"`.
         holds: Whether a float is within the bound.
     """
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__float__") or np.ndim(value):
         raise TypeError(
             f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
         )
@@ -42,13 +45,31 @@ def positive_int(name, value):
 
 
 def count(name, value, least=0):
-    """`value`, after checking that it is an int >= `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}")
+    """`value` as an int, after checking that it is one >= `least`."""
+    value = integer(name, value)
+    if value < least:
+        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value}")
     return value
 
 
+def integer(name, value):
+    """`value` as an int, after checking that it is one, maybe of NumPy."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"`{name}` must be an int. Received: {name}={value!r} of type {type(value)}"
+        ) from None
+
+
 def one_of(name, value, *choices):
+    """`value`, after checking that it is one of the strings `choices`."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"`{name}` must be a string. Received: {name}={value!r} of type {type(value)}"
+        )
     if value not in choices:
         *others, last = map(repr, choices)
         raise ValueError(

@@ -17,22 +17,16 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
             `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`, `"fisher_sam"`,
             `"gsam"`. It is there as `.perturbation`.
-        perturb_every: int >= 1. Perturb at every so many steps only, with plain steps between.
-        micro_batches: int >= 1. Split the batch into so many parts, each with a perturbation of
-            its own (m-sharpness).
-        skip_nonfinite: Whether to skip steps whose loss or gradients are not finite; None: where
-            the loss is scaled.
-        perturbation_sync: On several devices, `"replica"`: each its own perturbation, or
-            `"global"`: one for all. See `SharpnessAwareTraining` for what the four change.
+        perturb_every, micro_batches, skip_nonfinite, perturbation_sync: How the step is taken, see
+            `keras_zsharp.training.StepOptions`.
         name: Name of the wrapper.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
         TypeError: `model` is no Keras model, or `perturbation` no rule.
         ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
-            method of its own; `perturbation` is no rule's name, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None;
-            `perturbation_sync` is neither `"replica"` nor `"global"`.
+            method of its own; `perturbation` is no rule's name, or belongs to another model.
+        TypeError, ValueError: What `StepOptions` raises.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -48,30 +42,11 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
     ['loss', 'sharpness']
     """
 
-    def __init__(
-        self,
-        model,
-        perturbation="zsharp",
-        *,
-        perturb_every=1,
-        micro_batches=1,
-        skip_nonfinite=None,
-        perturbation_sync="replica",
-        name=None,
-        **kwargs,
-    ):
+    def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
         _check(model)
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
-        super().__init__(
-            perturbation=perturbation,
-            perturb_every=perturb_every,
-            micro_batches=micro_batches,
-            skip_nonfinite=skip_nonfinite,
-            perturbation_sync=perturbation_sync,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(perturbation=perturbation, name=name, **kwargs)
         self.model = model
         self.built = model.built
 
@@ -89,23 +64,13 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         return self.model.export(*args, **kwargs)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "model": keras.saving.serialize_keras_object(self.model),
-            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
-            "perturb_every": self.perturb_every,
-            "micro_batches": self.micro_batches,
-            "skip_nonfinite": self.skip_nonfinite,
-            "perturbation_sync": self.perturbation_sync,
-        }
+        model = keras.saving.serialize_keras_object(self.model)
+        return {**super().get_config(), "model": model}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("model", "perturbation")
-        }
-        return cls(**{**config, **parts})
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
+        return super().from_config({**config, "model": model}, custom_objects)
 
 
 def _check(model):

@@ -1,20 +1,12 @@
 """Training goes on after a round trip through a file as if there had been none."""
 
-import inspect
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import (
-    SAM,
-    AdaptiveFriendlySAM,
-    SharpnessAwareModel,
-    SharpnessAwareTraining,
-    ZSharp,
-)
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
 from tests.perturbations.test_rules import RULES, every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import CASES, assert_same
@@ -123,44 +115,6 @@ def test_weights_file_carries_rule_and_optimizer(name, tmp_path):
     train(first, 1)
     train(second, 1)
     assert_same_state(second, first)
-
-
-SETTINGS = {
-    "perturb_every": 3,
-    "micro_batches": 2,
-    "skip_nonfinite": True,
-    "perturbation_sync": "global",
-}
-"""Of the step, each other than the default."""
-
-
-def test_all_settings_are_tested_with_another_value():
-    parameters = inspect.signature(SharpnessAwareModel).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    del defaults["name"]
-    assert defaults.keys() == SETTINGS.keys()
-    assert all(defaults[name] != value for name, value in SETTINGS.items())
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda rule: SharpnessAwareModel(network(), rule, **SETTINGS),
-        pytest.param(
-            lambda rule: SharpNet(5, perturbation=rule, **SETTINGS),
-            marks=pytest.mark.xfail(strict=True, reason="a mixin's config lacks rule and settings"),
-        ),
-    ],
-    ids=["wrapper", "mixin"],
-)
-def test_settings_other_than_the_defaults_are_saved(make, tmp_path):
-    model = make(AdaptiveFriendlySAM(rho=0.3, lmbda=0.5, sigma=0.25, eta=0.75, name="mine"))
-    model(CASE.x)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert {name: getattr(loaded, name) for name in SETTINGS} == SETTINGS
-    assert type(loaded.perturbation) is AdaptiveFriendlySAM
-    assert loaded.perturbation.get_config() == model.perturbation.get_config()
 
 
 def test_rho_set_while_training_is_saved(tmp_path):

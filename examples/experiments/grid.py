@@ -1,5 +1,6 @@
 """The vocabulary of the files in `configs`: what an experiment consists of."""
 
+import collections
 import dataclasses
 import itertools
 import re
@@ -156,6 +157,13 @@ class Grid:
             labels = [o.label for o in objects]
             if len(set(labels)) < len(labels) or not labels:
                 raise ValueError(f"`{name}` must have different labels. Received: {labels}")
+        names = collections.Counter(run.name for run in self.runs)
+        twice = [name for name, times in names.items() if times > 1]
+        if twice:
+            raise ValueError(
+                "Labels and choices must make different names of folders, in which case and "
+                f"punctuation do not count. Received: labels that make {twice[0]!r} twice"
+            )
         _one_of("reference", self.reference, [m.label for m in self.methods])
         for setting in self.settings:
             _one_of("dataset", setting.dataset, data.NAMES)

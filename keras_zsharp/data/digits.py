@@ -1,5 +1,6 @@
 import numpy as np
 
+from keras_zsharp.arguments import count, positive_int
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.splits import InMemory
@@ -38,17 +39,19 @@ def digits(
 
     Raises:
         ImportError: scikit-learn is missing.
-        ValueError: An argument is outside of its bounds.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its bounds.
 
     >>> bundle = digits(label_noise=0.4)
     >>> bundle.sizes, bundle.noisy_labels
     ({'train': 1200, 'test': 597}, 480)
     """
     options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
-    if not 1 <= train_size < SIZE:
+    train_size = positive_int("train_size", train_size)
+    if train_size >= SIZE:
         raise ValueError(f"`train_size` must be in [1, {SIZE - 1}]. Received: {train_size=}")
+    split_seed = options.seed if split_seed is None else count("split_seed", split_seed)
     images, labels = _load()
-    order = np.random.default_rng(seed if split_seed is None else split_seed).permutation(SIZE)
+    order = np.random.default_rng(split_seed).permutation(SIZE)
     train, test = (
         InMemory(images[part], labels[part]) for part in (order[:train_size], order[train_size:])
     )

@@ -3,6 +3,7 @@ import importlib.util
 
 import numpy as np
 
+from keras_zsharp.arguments import one_of
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.digits import digits
@@ -56,7 +57,7 @@ def load(
             at all, the shares of its CutMix and MixUp repeat every epoch (for other images).
         label_noise: Share of the training labels moved to another class, in [0, 1], after
             `validation` is held out. Labels for validation and testing stay.
-        seed: Seed of the noise, the order and the augmentation: an integer.
+        seed: Seed of the noise, the order and the augmentation: int >= 0.
         validation: Share of the training examples to hold out, in (0, 1), or None: the last ones in
             the stored order, the same for every seed (but for the digits, which the seed orders).
         data_dir: Folder of tensorflow-datasets, by default its own, `~/tensorflow_datasets`. Data
@@ -70,10 +71,9 @@ def load(
         ImportError: tensorflow-datasets is missing.
         OSError: `data_dir` cannot be written, and the dataset is not in there.
         RuntimeError: The dataset is neither in `data_dir` nor could it be prepared.
-        ValueError: An argument is outside of its bounds.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its bounds.
     """
-    if name not in NAMES:
-        raise ValueError(f"`name` must be one of {NAMES}. Received: name={name!r}")
+    one_of("name", name, *NAMES)
     options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
     if name == "digits":
         return digits(**dataclasses.asdict(options))

@@ -1,5 +1,11 @@
 import numpy as np
 
+from keras_zsharp.arguments import count, number
+
+
+def is_share(value):
+    return 0 <= value <= 1
+
 
 def symmetric_label_noise(labels, rate, classes, seed=0):
     """Moves a share of labels, each to one of the other classes with equal probability.
@@ -17,17 +23,26 @@ def symmetric_label_noise(labels, rate, classes, seed=0):
         A copy of `labels` with the noise.
 
     Raises:
-        ValueError: `rate` is outside of [0, 1], or `classes` below 2.
+        TypeError, ValueError: `labels` are no integers of shape (n,) in 0 to `classes - 1`; `rate`
+            is outside of [0, 1], or `classes` below 2; `seed` is no int >= 0.
 
     >>> labels = np.zeros(10, int)
     >>> int((symmetric_label_noise(labels, 0.4, classes=3) != labels).sum())
     4
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"`rate` must be in [0, 1]. Received: rate={rate}")
-    if classes < 2:
-        raise ValueError(f"`classes` must be >= 2. Received: classes={classes}")
+    rate = number("rate", rate, "in [0, 1]", is_share)
+    classes, seed = count("classes", classes, least=2), count("seed", seed)
     labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(
+            "`labels` must be integers of shape (n,). "
+            f"Received: labels of dtype {labels.dtype} and shape {labels.shape}"
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"`labels` must be in 0 to {classes - 1}. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
     shifts = label_shifts(len(labels), rate, classes, seed)
     return ((labels + shifts) % classes).astype(labels.dtype)
 

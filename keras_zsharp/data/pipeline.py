@@ -5,10 +5,11 @@ import math
 
 import tensorflow as tf
 
+from keras_zsharp.arguments import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.epochs import Epochs
-from keras_zsharp.data.noise import label_shifts
+from keras_zsharp.data.noise import is_share, label_shifts
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
 AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
@@ -16,7 +17,7 @@ AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The arguments that every dataset takes; a `ValueError` for those outside of their bounds."""
+    """The arguments that every dataset takes, checked."""
 
     batch_size: int
     augment: str | None
@@ -25,16 +26,19 @@ class Options:
     validation: float | None
 
     def __post_init__(self):
-        batch_size, augment = self.batch_size, self.augment
-        label_noise, validation = self.label_noise, self.validation
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be >= 1. Received: {batch_size=}")
-        if augment not in AUGMENTATIONS:
-            raise ValueError(f"`augment` must be one of {AUGMENTATIONS}. Received: {augment=}")
-        if not 0 <= label_noise <= 1:
-            raise ValueError(f"`label_noise` must be in [0, 1]. Received: {label_noise=}")
-        if validation is not None and not 0 < validation < 1:
-            raise ValueError(f"`validation` must be None or in (0, 1). Received: {validation=}")
+        checked = {
+            "batch_size": positive_int("batch_size", self.batch_size),
+            "label_noise": number("label_noise", self.label_noise, "in [0, 1]", is_share),
+            "seed": count("seed", self.seed),
+        }
+        if self.validation is not None:
+            checked["validation"] = number(
+                "validation", self.validation, "None or in (0, 1)", lambda share: 0 < share < 1
+            )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if self.augment is not None:
+            one_of("augment", self.augment, *AUGMENTATIONS[1:])
 
     @property
     def one_hot(self):

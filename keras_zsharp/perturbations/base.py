@@ -82,6 +82,10 @@ class Perturbation(keras.layers.Layer):
             )
         self._owner = weakref.ref(model)
 
+    def leave(self):
+        """Sets the rule free for another model."""
+        self._owner = None
+
     def build(self, variables):
         """Creates the rule's state for `variables` (anything with shape and dtype), if any."""
 

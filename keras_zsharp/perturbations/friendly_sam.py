@@ -1,3 +1,5 @@
+import weakref
+
 import keras
 from keras import ops
 
@@ -32,6 +34,7 @@ class FriendlySAM(Perturbation):
         self.lmbda = number("lmbda", lmbda, "in [0, 1)", lambda lmbda: 0 <= lmbda < 1)
         self.sigma = number("sigma", sigma)
         self.averages = []
+        self._averaged = ()
 
     def build(self, variables):
         if not self.averages:
@@ -43,6 +46,24 @@ class FriendlySAM(Perturbation):
                 f"`variables` must be those that this {type(self).__name__} averages, of shapes "
                 f"{expected}. Received: shapes {received}"
             )
+        self._bind(variables)
+
+    def _bind(self, variables):
+        """Checks that every average goes on with its variable, and not with another of its shape.
+
+        A file does not know variables: what it has is bound to those that come first.
+        """
+        known = self._averaged or (None,) * len(variables)
+        others = [v.path for k, v in zip(known, variables, strict=True) if k and k() is not v]
+        if others:
+            raise ValueError(
+                f"`variables` must be those that this {type(self).__name__} averages. Make a new "
+                "rule where layers have been frozen or unfrozen: "
+                f"model.perturbation = {type(self).__name__}(...). Received: others, {others}"
+            )
+        self._averaged = tuple(
+            weakref.ref(v) if isinstance(v, keras.Variable) else None for v in variables
+        )
 
     def _average_of(self, variable):
         return self.add_weight(

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_zsharp._backend import is_traced
+
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -8,8 +10,8 @@ class Hyperparameter:
     """A number of a rule that may be set at any time, also while training, or follow a schedule.
 
     As a class attribute, `rho = Hyperparameter(check)`; the constructor assigns `self.rho`. It
-    reads as a float, with a schedule as that of the next perturbation. A step computes with
-    `tensor`: the number is a variable, so that no graph has to be traced anew.
+    reads as a float, with a schedule as that of the next perturbation; in a graph, as a tensor. A
+    step computes with `tensor`: the number is a variable, so that no graph has to be traced anew.
 
     Args:
         check: Function from what the user assigned to a float; raises if it is out of bounds.
@@ -26,8 +28,11 @@ class Hyperparameter:
     def __get__(self, rule, owner=None):
         if rule is None:
             return self
+        tensor = self.tensor(rule)
+        if is_traced(tensor):
+            return tensor
         # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
-        return float(str(ops.convert_to_numpy(self.tensor(rule))[()]))
+        return float(str(ops.convert_to_numpy(tensor)[()]))
 
     def __set__(self, rule, value):
         stored = getattr(rule, self._stored, None)
@@ -50,7 +55,8 @@ class Hyperparameter:
         stored = getattr(rule, self._stored)
         if isinstance(stored, Schedule):
             return ops.cast(stored(rule.count()), "float32")
-        return ops.convert_to_tensor(stored)
+        # `convert_to_tensor` takes a variable for a tensor.
+        return ops.cast(stored, stored.dtype)
 
     def to_config(self, rule):
         """A float, or a serialized schedule."""

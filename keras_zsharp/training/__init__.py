@@ -1,5 +1,6 @@
 """The two-pass training step."""
 
 from keras_zsharp.training.mixin import SharpnessAwareTraining
+from keras_zsharp.training.options import StepOptions
 
-__all__ = ["SharpnessAwareTraining"]
+__all__ = ["SharpnessAwareTraining", "StepOptions"]

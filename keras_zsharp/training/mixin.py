@@ -1,8 +1,10 @@
+import dataclasses
+import inspect
+
 import keras
 
 from keras_zsharp import _keras, perturbations
-from keras_zsharp.arguments import one_of, positive_int
-from keras_zsharp.training import multi_worker, seeds
+from keras_zsharp.training import multi_worker, options, seeds
 from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
@@ -33,49 +35,20 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     an error where it can be noticed; one that was traced before the model was built, or that only
     assigns state, may go unnoticed. `keras.RematScope` is not supported.
 
-    Two arguments change what is computed. Both are honest about it:
-
-    - `perturb_every=k` perturbs only where `optimizer.iterations` (counted from 0, saved with the
-      optimizer) is a multiple of k, and takes plain steps of the optimizer between: a step costs
-      `1 + 1/k` passes on average instead of 2, and the weights are drawn to flat regions less.
-      On plain steps the rule is not called: its averages and schedules stand still. `sharpness`
-      is the mean over the perturbed steps, 0 where an epoch has none. Under XLA **on a CPU** (not
-      Keras' default there) convolutions in the branch that is taken run many times slower.
-    - `micro_batches=m` splits the batch into m parts of consecutive examples. Each has a
-      perturbation of its own, and the optimizer gets the mean of their second gradients, weighted
-      by their sizes: the m-sharpness of the SAM paper, as m devices would compute it. Smaller
-      parts have noisier gradients, and their sharpness is larger. BatchNormalization normalizes
-      every part by itself and moves its statistics m times; the rule's state is the mean of what
-      the parts make of it. The loss must be a mean over the batch, Keras' default. The step takes
-      as many passes over each example as before, but a graph holds m copies of them and takes as
-      much longer to compile.
-
-    Loss and gradients of a batch may be infinite or NaN: in float16, that is how too large a loss
-    scale shows. `skip_nonfinite=True` skips such a step as a whole, whichever pass it happens in:
-    weights, optimizer (its `iterations` too), rule and BatchNormalization statistics stay as they
-    are, and a `LossScaleOptimizer` halves its scale. The logged `loss` is what it is, maybe NaN;
-    `sharpness` is the mean over the other steps. `False` does what plain Keras does: a
-    `LossScaleOptimizer` keeps the weights, all else takes what comes.
+    Rule and settings are saved with the model. Either may be set at any time, also by a callback,
+    and holds from the next step on: `model.perturbation = "sam"`, `model.perturb_every = 2`.
 
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
-        perturb_every: int >= 1, the steps from one perturbation to the next.
-        micro_batches: int >= 1, the parts of a batch. In a batch with fewer examples, parts may
-            share an example, which counts once.
-        skip_nonfinite: Whether to skip steps whose loss or gradients are not finite. None: where
-            the optimizer is a `LossScaleOptimizer`, as `compile` makes it for `mixed_float16`.
-        perturbation_sync: On several devices, under `tf.distribute.MirroredStrategy` or
-            `MultiWorkerMirroredStrategy`: `"replica"` gives each its own perturbation, from its
-            part of the batch, as in the SAM paper (m-sharpness); `"global"` averages the gradients
-            first, so that all have the one that a single device would have.
+        perturb_every, micro_batches, skip_nonfinite, perturbation_sync: How the step is taken, see
+            `keras_zsharp.training.StepOptions`.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
-        TypeError, ValueError: `perturbation` is no rule, or belongs to another model;
-            `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite` is no bool or None;
-            `perturbation_sync` is neither `"replica"` nor `"global"`. Before training on several
-            devices: `gradient_accumulation_steps`, `steps_per_execution > 1` or, on CPUs,
-            `jit_compile=True`, which fail there in plain Keras too.
+        TypeError, ValueError: `perturbation` is no rule, or belongs to another model; what
+            `StepOptions` raises. Before training on several devices: `gradient_accumulation_steps`,
+            `steps_per_execution > 1` or, on CPUs, `jit_compile=True`, which fail there in plain
+            Keras too.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
@@ -102,16 +75,12 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
                 f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
             )
 
-    def __init__(
-        self,
-        *args,
-        perturbation="zsharp",
-        perturb_every=1,
-        micro_batches=1,
-        skip_nonfinite=None,
-        perturbation_sync="replica",
-        **kwargs,
-    ):
+    perturb_every = options.Option()
+    micro_batches = options.Option()
+    skip_nonfinite = options.Option()
+    perturbation_sync = options.Option()
+
+    def __init__(self, *args, perturbation="zsharp", **kwargs):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
@@ -122,19 +91,31 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
                 "`keras.Model(inputs, outputs)` and wrap it in `SharpnessAwareModel`."
             )
+        step_options = options.taken_from(kwargs)
         super().__init__(**kwargs)
-        self.perturb_every = positive_int("perturb_every", perturb_every)
-        self.micro_batches = positive_int("micro_batches", micro_batches)
-        if not isinstance(skip_nonfinite, bool | None):
-            raise ValueError(
-                "`skip_nonfinite` must be None, True or False. "
-                f"Received: skip_nonfinite={skip_nonfinite!r}"
-            )
-        self.skip_nonfinite = skip_nonfinite
-        self.perturbation_sync = one_of("perturbation_sync", perturbation_sync, "replica", "global")
-        self.perturbation = perturbations.get(perturbation)
-        self.perturbation.belong_to(self)
+        self.step_options = step_options
+        self.perturbation = perturbation
         self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+
+    def __setattr__(self, name, value):
+        if name not in ("perturbation", "step_options"):
+            super().__setattr__(name, value)
+            return
+        old = self.__dict__.get(name)
+        if name == "perturbation":
+            value = self._in_place_of(old, perturbations.get(value))
+        super().__setattr__(name, value)
+        if value != old and self.train_function is not None:
+            # A graph has what it was traced with.
+            self.make_train_function(force=True)
+
+    def _in_place_of(self, old, rule):
+        """The rule, now this model's; the old one is free for another."""
+        rule.belong_to(self)
+        if old is not None and rule is not old:
+            _keras.replace_layer(self, old, rule)
+            old.leave()
+        return rule
 
     def ascent_gradients(self, gradients, variables):
         """What the rule is given, in each step that perturbs: the gradients at w.
@@ -173,6 +154,35 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
             # Keras would wait for the first step, too late for callbacks that restore weights.
             _keras.build_as_iterated(self, iterator)
         return iterator, data_batch
+
+    @_keras.leaves_arguments_to_keras
+    def get_config(self):
+        """Adds rule and settings to what there is; to be called by overriding methods."""
+        return {
+            **super().get_config(),
+            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
+            **dataclasses.asdict(self.step_options),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the model, and sets what its constructor need not know of."""
+        others = dict(config)
+        settings = {n: others.pop(n) for n in ("perturbation", *options.NAMES) if n in others}
+        if "perturbation" not in settings:
+            raise ValueError(
+                f"`config` must have the rule and settings of a `{cls.__name__}`. Call "
+                "`super().get_config()` where the class overrides `get_config`. "
+                f"Received: config={config}"
+            )
+        with keras.saving.CustomObjectScope(custom_objects or {}):
+            settings["perturbation"] = perturbations.get(settings["perturbation"])
+        if "perturbation" in inspect.signature(cls.__init__).parameters:
+            others["perturbation"] = settings["perturbation"]
+        model = super().from_config(others, custom_objects)
+        for name, value in settings.items():
+            setattr(model, name, value)
+        return model
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,7 @@ def test_symmetric_noise_is_uniform_over_the_other_classes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": 0}, r"`batch_size` must be >= 1. Received: batch_size=0"),
+        ({"batch_size": 0}, r"`batch_size` must be an int >= 1. Received: batch_size=0"),
         ({"train_size": 1797}, r"`train_size` must be in \[1, 1796\]. Received: train_size=1797"),
         ({"label_noise": 1.5}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=1.5"),
         ({"label_noise": np.nan}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=nan"),
@@ -76,3 +78,29 @@ def test_symmetric_noise_is_uniform_over_the_other_classes():
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         digits(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([-1, 5, 7], ValueError, "`labels` must be in 0 to 9. Received: labels from -1 to 7"),
+        ([0, 10], ValueError, "`labels` must be in 0 to 9. Received: labels from 0 to 10"),
+        (np.eye(10, dtype=int), TypeError, "of dtype int64 and shape (10, 10)"),
+        ([0.0, 1.0], TypeError, "of dtype float64 and shape (2,)"),
+        (["cat"], TypeError, "of dtype <U3 and shape (1,)"),
+        (3, TypeError, "of dtype int64 and shape ()"),
+    ],
+)
+def test_what_is_no_label_is_not_moved(labels, error, message):
+    for rate in (0.0, 0.5):
+        with pytest.raises(error, match=re.escape(message)):
+            symmetric_label_noise(labels, rate, classes=10)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"rate": True}, {"rate": "0.4"}, {"classes": 2.0}, {"seed": None}]
+)
+def test_wrong_types_of_label_noise(arguments):
+    [name] = arguments
+    with pytest.raises(TypeError, match=f"^`{name}` must be"):
+        symmetric_label_noise([0, 1], **{"rate": 0.5, "classes": 2, **arguments})

@@ -3,6 +3,7 @@
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
@@ -16,9 +17,9 @@ def no_network(*_, **__):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cifar"}, r"`name` must be one of \('digits', 'cifar10', .*name='cifar'"),
-        ({"batch_size": 0}, r"`batch_size` must be >= 1. Received: batch_size=0"),
-        ({"augment": "flip"}, r"`augment` must be one of \(None, .*Received: augment='flip'"),
+        ({"name": "cifar"}, r"`name` must be 'digits', 'cifar10', .*name='cifar'"),
+        ({"batch_size": 0}, r"`batch_size` must be an int >= 1. Received: batch_size=0"),
+        ({"augment": "flip"}, r"`augment` must be 'standard', .*Received: augment='flip'"),
         ({"label_noise": 1.1}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=1.1"),
         ({"validation": 1.0}, r"`validation` must be None or in \(0, 1\). Received: validation=1"),
         ({"validation": 1e-6}, r"`validation` must leave at least one of the 1200 training"),
@@ -28,6 +29,34 @@ def no_network(*_, **__):
 def test_arguments_outside_of_their_bounds(arguments, message):
     with pytest.raises(ValueError, match=message):
         data.load(**{"name": "digits"} | arguments)
+
+
+OF_ALL = [None, True, 2.5, "4", [1], np.array([1.0, 2.0]), 1j]
+WRONG_TYPES = {
+    "batch_size": OF_ALL,
+    "seed": OF_ALL,
+    "train_size": OF_ALL,
+    "label_noise": [None, True, "0.4", [0.4], np.array([0.4]), 1j],
+    "validation": [True, "0.4", [0.4], 1j],
+    "split_seed": OF_ALL[1:],
+    "augment": [True, 1, ["cutout"]],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_arguments_of_wrong_types(name):
+    for value in WRONG_TYPES[name]:
+        with pytest.raises(TypeError, match=rf"^`{name}` must be .* Received: {name}="):
+            data.digits(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["batch_size", "seed", "train_size", "split_seed"])
+def test_ints_of_numpy_are_ints(name):
+    assert data.digits(**{name: np.int64(64)}).sizes == data.digits(**{name: 64}).sizes
+    with pytest.raises(
+        ValueError, match=rf"^`{name}` must be an int >= [01]\. Received: {name}=-1"
+    ):
+        data.digits(**{name: -1})
 
 
 def test_without_network(tmp_path, monkeypatch):

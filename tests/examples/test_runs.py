@@ -28,6 +28,21 @@ def test_weight_decay_is_part_of_the_gradient():
     assert again.decay == 0.1
 
 
+@pytest.mark.parametrize(
+    ("settings", "methods"),
+    [(["A"], ["S 1", "S/1"]), (["A", "a"], ["SAM"]), (["A-B", "A"], ["SAM", "B SAM"])],
+)
+def test_labels_that_make_one_folder_are_refused(settings, methods):
+    with pytest.raises(ValueError, match=r"make different names of folders.* make 'a-.*-seed0' tw"):
+        grid.Grid(
+            "Two runs in a folder",
+            recipes.DIGITS,
+            tuple(grid.Setting(label, "digits", "small_cnn") for label in settings),
+            tuple(grid.Method(label) for label in methods),
+            methods[0],
+        )
+
+
 def test_schedules():
     for schedule, rates in (("cosine", (0.05, 0.025, 0.0)), ("steps", (0.05, 0.0375, 0.028125))):
         optimizer = optimizers.build(settings(schedule=schedule, epochs=20), 5)

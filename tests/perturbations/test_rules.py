@@ -432,8 +432,9 @@ BAD = {
     ),
     "percentile_scope": (
         lambda: ZSharp(percentile_scope=None),
-        ValueError,
-        "`percentile_scope` must be 'variable' or 'global'. Received: percentile_scope=None",
+        TypeError,
+        "`percentile_scope` must be a string. Received: percentile_scope=None of type "
+        "<class 'NoneType'>",
     ),
     "eta_of_fisher": (
         lambda: FisherSAM(eta=-1),
@@ -443,8 +444,18 @@ BAD = {
     "alpha": (lambda: GSAM(alpha=-1), ValueError, "`alpha` must be >= 0. Received: alpha=-1.0"),
     "min_rank": (
         lambda: ZSharp(min_rank=1.5),
+        TypeError,
+        "`min_rank` must be an int. Received: min_rank=1.5 of type <class 'float'>",
+    ),
+    "min_rank_negative": (
+        lambda: ZSharp(min_rank=-1),
         ValueError,
-        "`min_rank` must be an int >= 0. Received: min_rank=1.5",
+        "`min_rank` must be an int >= 0. Received: min_rank=-1",
+    ),
+    "rho_of_two": (
+        lambda: SAM(rho=np.ones(2)),
+        TypeError,
+        "`rho` must be a number. Received: rho=array([1., 1.]) of type <class 'numpy.ndarray'>",
     ),
     "eta": (lambda: ASAM(eta=0), ValueError, "`eta` must be > 0. Received: eta=0.0"),
     "eta_of_both": (
@@ -493,6 +504,23 @@ def test_bad_input(make, error, message):
     with pytest.raises(error) as raised:
         make()
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.array(0.5)])
+def test_numbers_of_numpy_are_numbers(number):
+    assert ZSharp(rho=number, q_p=number).rho == 0.5
+    assert ZSharp(min_rank=np.int64(3)).get_config()["min_rank"] == 3
+    assert ZSharp(min_rank=np.array(3)).min_rank == 3
+
+
+def test_rho_and_q_p_read_as_tensors_in_a_graph():
+    """Whatever they are when the graph runs."""
+    half = keras.optimizers.schedules.PolynomialDecay(0.25, 10, 1.25)
+    rules = [ZSharp(rho=0.5, q_p=0.75), SAM(rho=half)]
+    read = tf.function(lambda: [rules[0].rho, rules[0].q_p, rules[1].rho])
+    np.testing.assert_allclose(read(), [0.5, 0.75, 0.25])
+    rules[0].rho = 0.125
+    np.testing.assert_allclose(read(), [0.125, 0.75, 0.25])
 
 
 def test_rho_assigned_badly_stays():

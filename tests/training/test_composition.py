@@ -14,6 +14,7 @@ from tests.training import reference
 from tests.training.cases import (
     CASES,
     MODES,
+    OUTSIDE_XLA,
     SAMPLES,
     assert_same,
     normal,
@@ -164,6 +165,30 @@ def test_layer_frozen_half_way(rule):
     model.fit(*data, epochs=2, verbose=0)
     assert_same(model.model.layers[0].get_weights(), frozen)
     assert (model.model.layers[1].get_weights()[0] != head[0]).any()
+
+
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+def test_an_average_stays_with_its_variable(mode, tmp_path):
+    """Not with another layer's of the same shape; across a file, it is told by its place."""
+    keras.utils.set_random_seed(0)
+    first, second = layers.Dense(5), layers.Dense(5)
+    net = keras.Sequential([keras.Input((5,)), first, second])
+    model = SharpnessAwareModel(net, "friendly_sam")
+    second.trainable = False
+    model.compile("sgd", "mse", **MODES[mode])
+    model.train_on_batch(normal(5), normal(5))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.train_on_batch(normal(5), normal(5))
+    first.trainable, second.trainable = False, True
+    model.compile("sgd", "mse", **MODES[mode])
+    before = net.get_weights()
+    with pytest.raises(ValueError, match=r"must be those that this FriendlySAM averages\. Make a"):
+        model.train_on_batch(normal(5), normal(5))
+    assert_same(net.get_weights(), before)
+    model.perturbation = "friendly_sam"
+    model.train_on_batch(normal(5), normal(5))
+    assert (second.kernel.numpy() != before[2]).any()
 
 
 def test_rule_with_averages_asks_for_a_new_one_after_freezing():

@@ -12,9 +12,6 @@ import sys
 import numpy as np
 import pytest
 
-from keras_zsharp import SharpnessAwareModel
-from tests.training.cases import CASES
-
 ROOT = pathlib.Path(__file__).parents[2]
 TIME_LIMIT = 300
 STEPS = 50
@@ -139,12 +136,3 @@ def test_what_fails_in_plain_keras_is_refused():
             rf"where it fails in plain Keras too. Received: {outcome['option']}=.* and 2 devices",
             outcome["ours"],
         )
-
-
-@pytest.mark.parametrize("value", ["all", None, True])
-def test_bad_argument(value):
-    message = (
-        f"`perturbation_sync` must be 'replica' or 'global'. Received: perturbation_sync={value!r}"
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        SharpnessAwareModel(CASES["regularized"].build(), "sam", perturbation_sync=value)

@@ -1,0 +1,212 @@
+"""The rule and the settings of the step: checked, in force from the next step on, and saved."""
+
+import dataclasses
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining
+from keras_zsharp.training import StepOptions
+from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
+from tests.training.running import build
+
+X, Y = normal(5), normal(1)
+SETTINGS = {
+    "perturbation": lambda: FriendlySAM(rho=1.0, sigma=0.5),
+    "perturb_every": lambda: 3,
+    "micro_batches": lambda: 2,
+    "skip_nonfinite": lambda: True,
+    "perturbation_sync": lambda: "global",
+}
+"""Each other than the default."""
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class Net(SharpnessAwareTraining, keras.Model):
+    """Leaves it to Keras to find out what its constructor was given."""
+
+    def __init__(self, units=3, perturbation="sam", **kwargs):
+        super().__init__(perturbation=perturbation, **kwargs)
+        self.hidden, self.head = layers.Dense(units, activation="tanh"), layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(self.hidden(inputs))
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class OfOneRule(Net):
+    """Its constructor has no argument for what is set later."""
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(units, perturbation="asam", **kwargs)
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class WithConfig(Net):
+    def get_config(self):
+        return {**super().get_config(), "units": self.hidden.units}
+
+
+def wrapped(**arguments):
+    return SharpnessAwareModel(build("regularized"), **arguments)
+
+
+MAKE = {"wrapper": wrapped, "mixin": Net, "of one rule": OfOneRule, "with config": WithConfig}
+
+
+def compiled(model, mode="graph"):
+    model.compile(keras.optimizers.SGD(0.1), "mse", **MODES[mode])
+    return model
+
+
+def test_every_option_is_here():
+    defaults = {field.name: field.default for field in dataclasses.fields(StepOptions)}
+    assert SETTINGS.keys() - {"perturbation"} == defaults.keys()
+    assert all(SETTINGS[name]() != default for name, default in defaults.items())
+
+
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_in_force_from_the_next_step(name, mode):
+    """As in a model that is made with the setting, and goes on from where the first one was."""
+    first, x = compiled(wrapped(perturbation=SAM(rho=0.5)), mode), X.copy()
+    first.train_on_batch(X, Y)
+    if name == "skip_nonfinite":
+        x[0] = np.nan
+    setting = {"perturbation": SAM(rho=0.5), name: SETTINGS[name]()}
+    second = compiled(wrapped(**setting), mode)
+    second.model.set_weights(first.model.get_weights())
+    second.optimizer.iterations.assign(1)
+    setattr(first, name, SETTINGS[name]())
+    for model in (first, second):
+        model.reset_metrics()
+    before = first.model.get_weights()
+    logs = [model.train_on_batch(x, Y, return_dict=True) for model in (first, second)]
+    np.testing.assert_array_equal(*([*log.values()] for log in logs))
+    assert_same(first.model.get_weights(), second.model.get_weights())
+    if name == "skip_nonfinite":
+        assert_same(first.model.get_weights(), before)
+
+
+def test_in_force_in_the_middle_of_fit():
+    model, seen = compiled(wrapped(perturbation=SAM(rho=0.5))), []
+
+    class Change(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(logs["sharpness"])
+            if epoch == 0:
+                self.model.perturbation = SAM(rho=0.0)
+            if epoch == 1:
+                self.model.perturbation.rho = 0.5
+                self.model.perturb_every = 4
+
+    model.fit(X, Y, batch_size=12, epochs=5, verbose=0, callbacks=[Change()])
+    assert [value > 0 for value in seen] == [True, False, False, False, True]
+
+
+def test_the_same_again_traces_nothing():
+    model, traces = wrapped(perturbation="sam"), []
+    model.compile("sgd", lambda y, y_pred: traces.append(1) or keras.ops.square(y - y_pred))
+    model.train_on_batch(X, Y)
+    del traces[:]
+    model.perturbation, model.perturb_every = model.perturbation, 1
+    model.train_on_batch(X, Y)
+    assert not traces
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_saved_as_they_are_set(make, tmp_path):
+    model = compiled(MAKE[make]())
+    model.fit(X, Y, verbose=0)
+    for name, value in SETTINGS.items():
+        setattr(model, name, value())
+    model.perturbation.rho = 0.25
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    assert loaded.step_options == model.step_options == StepOptions(3, 2, True, "global")
+    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    assert_same(*([v.numpy() for v in m.variables] for m in (loaded, model)))
+    assert_same(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_a_clone_has_them(make):
+    model = MAKE[make]()
+    model(X)
+    model.perturbation, model.micro_batches = ASAM(rho=0.75), 3
+    clone = type(model).from_config(model.get_config())
+    assert clone.step_options == model.step_options
+    assert clone.perturbation.get_config() == model.perturbation.get_config()
+
+
+def test_a_config_without_them_is_refused():
+    with pytest.raises(ValueError, match=r"^`config` must have the rule and settings of a `Net`"):
+        Net.from_config({"units": 3})
+
+
+@pytest.mark.parametrize("value", [layers.Dense(1), SAM, "flat", 3, None])
+def test_what_is_no_rule_is_refused_and_leaves_nothing(value):
+    model = compiled(wrapped(perturbation="sam"))
+    model.train_on_batch(X, Y)
+    rule, variables = model.perturbation, [id(v) for v in model.variables]
+    with pytest.raises((TypeError, ValueError), match=r"^`perturbation` must be"):
+        model.perturbation = value
+    assert model.perturbation is rule
+    assert [id(v) for v in model.variables] == variables
+    model.train_on_batch(X, Y)
+
+
+def test_a_rule_has_one_model_at_a_time():
+    first, second = wrapped(perturbation="sam"), wrapped(perturbation="asam")
+    rule = first.perturbation
+    with pytest.raises(ValueError, match=r"^`perturbation` must not belong to another model"):
+        second.perturbation = rule
+    assert isinstance(second.perturbation, ASAM)
+    first.perturbation = "zsharp"
+    second.perturbation = rule
+    assert [v for v in first.variables if v.path.startswith(f"{rule.name}/")] == []
+
+
+INT, STRING = "an int", "a string"
+MISTAKES = [
+    *(
+        (name, value, TypeError, INT)
+        for name in ("perturb_every", "micro_batches")
+        for value in (1.0, True, np.True_, "2", None, np.float32(2), [1], np.ones(1))
+    ),
+    *(
+        (name, value, ValueError, "an int >= 1")
+        for name in ("perturb_every", "micro_batches")
+        for value in (0, -1, np.int64(0))
+    ),
+    *(("skip_nonfinite", value, TypeError, "None, True or False") for value in (0, "yes", 1.0)),
+    *(("perturbation_sync", value, TypeError, STRING) for value in (None, True, 2)),
+    ("perturbation_sync", "all", ValueError, "'replica' or 'global'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "bound"), MISTAKES)
+def test_mistakes_are_refused_when_made_and_when_set(name, value, error, bound):
+    received = re.escape(f"Received: {name}={value!r}")
+    message = rf"^`{name}` must be {re.escape(bound)}\. {received}( of type .*)?$"
+    if isinstance(value, np.integer):
+        message = rf"^`{name}` must be {re.escape(bound)}\. Received: {name}={value}$"
+    with pytest.raises(error, match=message):
+        wrapped(**{name: value})
+    model = wrapped()
+    with pytest.raises(error, match=message):
+        setattr(model, name, value)
+    assert model.step_options == StepOptions()
+
+
+def test_ints_of_numpy_are_ints():
+    model = wrapped(perturb_every=np.int64(2), micro_batches=np.array(3))
+    assert (type(model.perturb_every), model.perturb_every) == (int, 2)
+    assert (type(model.micro_batches), model.micro_batches) == (int, 3)
+    model.perturb_every = np.uint8(4)
+    assert model.get_config()["perturb_every"] == 4
