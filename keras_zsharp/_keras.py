@@ -4,12 +4,13 @@ A new release may break it, and nothing else.
 """
 
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
-from keras.src.utils.python_utils import default as leaves_arguments_to_keras
+from keras.src.utils import python_utils
 
 __all__ = [
     "BuiltFromABatch",
@@ -23,7 +24,9 @@ __all__ = [
     "forward",
     "is_built",
     "is_distributed",
-    "leaves_arguments_to_keras",
+    "knows_the_arguments",
+    "leave_arguments_to_keras",
+    "leave_inputs_alone",
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
@@ -58,6 +61,28 @@ def outside_of_graph():
     else:
         with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
             yield
+
+
+def knows_the_arguments(get_config):
+    """Whether it is Keras' own `get_config`, which has the arguments that the constructor had."""
+    return python_utils.is_default(get_config)
+
+
+def leave_arguments_to_keras(cls):
+    """Has Keras take the `get_config` that `cls` inherits for its own, and add the arguments."""
+    inherited = cls.get_config
+
+    @functools.wraps(inherited)
+    def get_config(self):
+        return inherited(self)
+
+    cls.get_config = python_utils.default(get_config)
+
+
+def leave_inputs_alone(model):
+    """Has Keras neither cast nor convert what `model` is called with."""
+    model._convert_input_args = False
+    model._allow_non_tensor_positional_args = True
 
 
 def replace_layer(model, old, new):

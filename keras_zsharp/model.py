@@ -1,5 +1,6 @@
 import keras
 
+from keras_zsharp import _keras
 from keras_zsharp.training import SharpnessAwareTraining
 
 
@@ -47,6 +48,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
+        # The model inside does with them what it does alone.
+        _keras.leave_inputs_alone(self)
         self.model = model
         self.built = model.built
 

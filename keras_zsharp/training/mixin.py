@@ -74,6 +74,9 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
                 "`SharpnessAwareTraining` must come before `keras.Model` in the bases of "
                 f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
             )
+        own = cls.get_config is SharpnessAwareTraining.get_config
+        if own and _keras.knows_the_arguments(super().get_config):
+            _keras.leave_arguments_to_keras(cls)
 
     perturb_every = options.Option()
     micro_batches = options.Option()
@@ -155,7 +158,6 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
             _keras.build_as_iterated(self, iterator)
         return iterator, data_batch
 
-    @_keras.leaves_arguments_to_keras
     def get_config(self):
         """Adds rule and settings to what there is; to be called by overriding methods."""
         return {

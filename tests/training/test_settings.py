@@ -50,11 +50,42 @@ class WithConfig(Net):
         return {**super().get_config(), "units": self.hidden.units}
 
 
+class WithOwnConfig(keras.Model):
+    """Is given what Keras could not save, and takes care of it itself."""
+
+    def __init__(self, activation=keras.ops.tanh, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden, self.head = layers.Dense(3, activation=activation), layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(self.hidden(inputs))
+
+    def get_config(self):
+        return super().get_config()
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class Inheriting(SharpnessAwareTraining, WithOwnConfig):
+    pass
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class OfInheriting(Inheriting):
+    pass
+
+
 def wrapped(**arguments):
     return SharpnessAwareModel(build("regularized"), **arguments)
 
 
-MAKE = {"wrapper": wrapped, "mixin": Net, "of one rule": OfOneRule, "with config": WithConfig}
+MAKE = {
+    "wrapper": wrapped,
+    "mixin": Net,
+    "of one rule": OfOneRule,
+    "with config": WithConfig,
+    "inheriting": lambda: Inheriting(activation=lambda x: keras.ops.tanh(x)),
+    "of inheriting": lambda: OfInheriting(activation=lambda x: keras.ops.tanh(x)),
+}
 
 
 def compiled(model, mode="graph"):
