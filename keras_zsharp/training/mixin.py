@@ -4,7 +4,7 @@ import inspect
 import keras
 
 from keras_zsharp import _keras, perturbations
-from keras_zsharp.training import multi_worker, options, seeds
+from keras_zsharp.training import multi_worker, options, own_steps, seeds
 from keras_zsharp.training.checks import check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
@@ -22,9 +22,10 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     loss, metrics, BatchNormalization statistics; besides them `sharpness`, the mean of
     `L(w + e) - L(w)`. Both passes see the same dropout and augmentation noise.
 
-    List the mixin before `keras.Model`, and hand `perturbation` on to `super().__init__`. Do not
-    construct the class functionally (`Net(inputs, outputs)`): wrap such a model in
-    `SharpnessAwareModel` instead.
+    List the mixin before `keras.Model`, and hand `perturbation` on to `super().__init__`. A class
+    may override `compute_loss` and `compute_metrics`, and `train_step` if that calls
+    `super().train_step(data)` for the step itself. Do not construct it functionally
+    (`Net(inputs, outputs)`): wrap such a model in `SharpnessAwareModel` instead.
 
     Side effects outside of Keras variables, such as a `tf.Variable` that a layer updates by hand,
     happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
@@ -68,12 +69,9 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        bases = cls.__mro__
-        if keras.Model in bases and bases.index(keras.Model) < bases.index(SharpnessAwareTraining):
-            raise TypeError(
-                "`SharpnessAwareTraining` must come before `keras.Model` in the bases of "
-                f"`{cls.__name__}`: class {cls.__name__}(SharpnessAwareTraining, keras.Model)"
-            )
+        own_steps.check_bases(cls, SharpnessAwareTraining)
+        if "train_step" in vars(cls):
+            cls.train_step = own_steps.must_come_to_ours(cls, cls.train_step)
         own = cls.get_config is SharpnessAwareTraining.get_config
         if own and _keras.knows_the_arguments(super().get_config):
             _keras.leave_arguments_to_keras(cls)
@@ -141,6 +139,7 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         return super().make_train_function(force)
 
     def train_step(self, data):
+        own_steps.came_to_ours(self)
         return multi_worker.as_vectors(self.distribute_strategy, super().train_step(data))
 
     def test_step(self, data):

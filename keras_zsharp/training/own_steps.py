@@ -1,0 +1,50 @@
+"""A model class may have a `train_step` of its own only if it comes to the two-pass step."""
+
+import functools
+
+import keras
+
+
+def check_bases(cls, mixin):
+    """The mixin must stand before `keras.Model`, and before nothing whose step it would hide."""
+    bases = cls.__mro__
+    after = bases[bases.index(mixin) :]
+    if keras.Model in bases and keras.Model not in after:
+        raise TypeError(
+            f"`{mixin.__name__}` must come before `keras.Model` in the bases of `{cls.__name__}`: "
+            f"class {cls.__name__}({mixin.__name__}, keras.Model)"
+        )
+    hidden = [
+        base.__name__
+        for base in after
+        if "train_step" in vars(base) and not base.__module__.startswith(("keras.", __package__))
+    ]
+    if hidden:
+        raise TypeError(
+            f"`{cls.__name__}` must not hide the `train_step` of `{hidden[0]}`, which would not be "
+            f"called. Override `compute_loss` in `{hidden[0]}` instead, with the loss that its "
+            f"step computes, and `compute_metrics`. Received: bases {hidden}"
+        )
+
+
+def must_come_to_ours(cls, train_step):
+    """The own step of `cls`, which raises an error where it trains without the two-pass step."""
+
+    @functools.wraps(train_step)
+    def checked(self, data):
+        self.__dict__["_came_to_ours"] = False
+        logs = train_step(self, data)
+        if not self.__dict__["_came_to_ours"]:
+            raise TypeError(
+                f"`{cls.__name__}.train_step` must call `super().train_step(data)`, which takes "
+                "the two-pass step: without it the model trains as if it were not sharpness-aware. "
+                "A loss of your own belongs into `compute_loss`."
+            )
+        return logs
+
+    return checked
+
+
+def came_to_ours(model):
+    """To be called by the two-pass step."""
+    model.__dict__["_came_to_ours"] = True

@@ -1,0 +1,136 @@
+"""A class with a step of its own trains with the two-pass step, or not at all."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining
+from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
+
+X, Y = normal(5), normal(1)
+
+
+class Net(SharpnessAwareTraining, keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.head = layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+
+class Logging(Net):
+    def train_step(self, data):
+        return {**super().train_step(data), "rho": self.perturbation.rho}
+
+
+class Twice(Logging):
+    def train_step(self, data):
+        super().train_step(data)
+        return self._again(data)
+
+    def _again(self, data):
+        return super().train_step(data)
+
+
+def plain_step(self, data):
+    x, y = data
+    with tf.GradientTape() as tape:
+        loss = self.compute_loss(x, y, self(x, training=True))
+    self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+    return {"loss": loss}
+
+
+class Plain(Net):
+    train_step = plain_step
+
+
+class PlainInside(Net):
+    """Its `super()` is Keras' step, not ours."""
+
+    def train_step(self, data):
+        return keras.Model.train_step(self, data)
+
+
+class PlainAgain(Logging):
+    def train_step(self, data):
+        return plain_step(self, data)
+
+
+def compiled(model, mode):
+    keras.utils.set_random_seed(0)
+    model.compile(keras.optimizers.SGD(0.1), "mse", **MODES[mode])
+    return model
+
+
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
+    """With what it adds to the logs."""
+    ends = []
+    for cls, steps in ((Net, 1), (Logging, 1), (Twice, 2)):
+        model = compiled(cls(perturbation=SAM(rho=0.5)), mode)
+        logs = model.fit(X, Y, batch_size=12, verbose=0).history
+        assert logs["sharpness"][0] > 0
+        assert logs.get("rho", [0.5]) == [0.5]
+        assert int(model.optimizer.iterations) == steps
+        ends.append(model.head.get_weights())
+    assert_same(ends[0], ends[1])
+    assert (ends[1][0] != ends[2][0]).any()
+
+
+@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+@pytest.mark.parametrize("cls", [Plain, PlainInside, PlainAgain])
+def test_a_step_that_does_not_is_refused(cls, mode):
+    model = compiled(cls(perturbation=SAM(rho=5.0)), mode)
+    with pytest.raises(TypeError, match=r"train_step` must call `super\(\)\.train_step\(data\)`"):
+        model.fit(X, Y, verbose=0)
+
+
+class VAE(keras.Model):
+    train_step = plain_step
+
+
+class OfVAE(VAE):
+    pass
+
+
+@pytest.mark.parametrize("base", [VAE, OfVAE])
+def test_a_step_that_would_be_hidden_is_refused(base):
+    message = (
+        "`Sharp` must not hide the `train_step` of `VAE`, which would not be called. Override "
+        "`compute_loss` in `VAE` instead"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        type("Sharp", (SharpnessAwareTraining, base), {})
+
+
+def test_what_the_advice_says_works():
+    """An autoencoder whose loss is its own, and that of its latent values."""
+
+    class Autoencoder(SharpnessAwareTraining, keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.encoder, self.decoder = layers.Dense(2), layers.Dense(5)
+
+        def call(self, inputs):
+            latent = self.encoder(inputs)
+            return {"decoded": self.decoder(latent), "latent": latent}
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            error = keras.ops.mean(keras.ops.square(x - y_pred["decoded"]))
+            return error + 0.1 * keras.ops.mean(keras.ops.square(y_pred["latent"]))
+
+    model = Autoencoder(perturbation="sam")
+    model.compile("adamw")
+    history = model.fit(X, epochs=5, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert np.all(np.array(history["sharpness"]) > 0)
+
+
+def test_the_wrapper_is_one_of_them():
+    assert issubclass(SharpnessAwareModel, SharpnessAwareTraining)
+    assert SharpnessAwareModel.train_step is SharpnessAwareTraining.train_step
