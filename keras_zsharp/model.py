@@ -78,7 +78,9 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
 
 def _check(model):
     if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
+        packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+        why = ", a model of Keras 2: build it with `import keras`" if "tf_keras" in packages else ""
+        raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}{why}")
     if isinstance(model, SharpnessAwareTraining):
         raise ValueError(
             "`model` must not be sharpness-aware already: one step, one perturbation. "

@@ -132,20 +132,58 @@ def test_unknown_rule():
     )
 
 
-@pytest.mark.parametrize("mode", [{"run_eagerly": True}, {}], ids=["eager", "graph"])
-def test_no_trainable_weights(mode):
-    net = dense()
+def without_weights():
+    return keras.Sequential([keras.Input((5,)), layers.Rescaling(0.5)])
+
+
+def frozen():
+    net = keras.Sequential([keras.Input((5,)), layers.BatchNormalization(), layers.Dense(1)])
     net.trainable = False
-    model = SharpnessAwareModel(net, "sam", name="frozen")
-    model.compile("sgd", "mse", **mode)
-    before = net.get_weights()
-    refuse(
-        ValueError,
-        "`frozen` has no trainable weights: there is nothing to perturb or to train. "
-        "Unfreeze a layer before calling `compile()`.",
-        lambda: model.fit(X, Y, verbose=0),
-    )
-    np.testing.assert_array_equal(net.get_weights()[0], before[0])
+    return net
+
+
+def with_statistics():
+    parts = [layers.BatchNormalization(center=False, scale=False), layers.Dropout(0.5)]
+    return keras.Sequential([keras.Input((5,)), *parts])
+
+
+@pytest.mark.parametrize("mode", [{"run_eagerly": True}, {}], ids=["eager", "graph"])
+@pytest.mark.parametrize("options", [{}, {"micro_batches": 2, "perturb_every": 2}], ids=str)
+@pytest.mark.parametrize("make", [frozen, without_weights, with_statistics])
+def test_no_trainable_weights(make, options, mode):
+    """As in plain Keras: a warning, and statistics that move."""
+    ends = []
+    for wrap in (lambda net: net, lambda net: SharpnessAwareModel(net, "zsharp", **options)):
+        keras.utils.set_random_seed(0)
+        net = make()
+        model = wrap(net)
+        model.compile("sgd", "mse", **mode)
+        with pytest.warns(UserWarning, match="does not have any trainable weights"):
+            logs = model.fit(X, Y, epochs=2, verbose=0).history
+        assert logs.pop("sharpness", [0, 0]) == [0, 0]
+        ends.append([*logs.values(), *net.get_weights()])
+    for plain, ours in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "scaled"])
+def test_a_loss_that_depends_on_no_weight(optimizer):
+    """What plain Keras says, also where the loss is scaled."""
+    for wrap in (lambda net: net, lambda net: SharpnessAwareModel(net, "zsharp")):
+        model, inner = wrap(dense()), keras.optimizers.SGD()
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(inner) if optimizer == "scaled" else inner,
+            lambda y, y_pred: keras.ops.square(y),
+        )
+        with pytest.raises(ValueError, match="No gradients provided for any variable"):
+            model.train_on_batch(X, Y)
+
+
+def test_a_model_of_keras_2():
+    tf_keras = type("Model", (), {"__module__": "tf_keras.src.engine.training"})
+    net = type("Sequential", (tf_keras,), {"__module__": "mine"})()
+    with pytest.raises(TypeError, match=r"a model of Keras 2: build it with `import keras`$"):
+        SharpnessAwareModel(net)
 
 
 def test_fit_before_compile():

@@ -112,10 +112,24 @@ class Perturbation(keras.layers.Layer):
             for g, v in zip(gradients, variables, strict=True)
         ]
         rho = type(self).rho.tensor(self)
-        epsilons = self.call(each(widened, gradients), variables, rho)
+        epsilons = self._checked(self.call(each(widened, gradients), variables, rho), gradients)
         if self._count is not None:
             self._count.assign(self._count + 1)
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
+
+    def _checked(self, epsilons, gradients):
+        """What `call` returned, if it is a perturbation."""
+        epsilons = list(epsilons)
+        received, expected = (
+            [None if t is None else tuple(t.shape) for t in tensors]
+            for tensors in (epsilons, gradients)
+        )
+        if received != expected:
+            raise ValueError(
+                f"`call` of {type(self).__name__} must return a list with a tensor of its shape "
+                f"for each gradient, and None for None: {expected}. Received: {received}"
+            )
+        return epsilons
 
     def descent(self, gradients, shifted_gradients):
         """What the optimizer is given: the gradients at w + e(w), unless a rule overrides this.

@@ -95,7 +95,8 @@ class ZSharp(Perturbation):
     def _is_filtered(self, variable):
         # A bias is a vector, though attention shares its own out among heads.
         rank = len(variable.shape)
-        return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank
+        rank = min(rank, 1) if is_bias(variable) else rank
+        return rank >= self.min_rank and 0 not in variable.shape
 
     def _filtered(self, gradients, chosen, q_p):
         """f: the gradients, those that are chosen without the components that their masks drop."""

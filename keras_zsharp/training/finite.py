@@ -22,7 +22,7 @@ def on_all_replicas(finite):
 def poisoned(gradients, finite):
     """The gradients; one is NaN unless `finite`, so that an optimizer that looks for it sees it."""
     sizes = {i: g.shape.num_elements() or 0 for i, g in enumerate(gradients) if g is not None}
-    smallest = min(sizes, key=sizes.get)
+    smallest = min((i for i in sizes if sizes[i]), key=sizes.get, default=None)
     nothing = tf.where(finite, 0.0, float("nan"))
 
     def poison(gradient):

@@ -23,6 +23,8 @@ class TwoPassStep:
     def train_step(self, data):
         batch = keras.utils.unpack_x_y_sample_weight(data)
         variables, rule_variables = self._prepare(batch), self.perturbation.variables
+        if not variables:
+            return super().train_step(data)
         perturbing = self.optimizer.iterations % self.perturb_every == 0
 
         clean, outcomes, sizes = None, [], []
@@ -136,14 +138,9 @@ class TwoPassStep:
             if not _keras.is_built(self):
                 _keras.build(self, batch[0])
             variables = self.trainable_variables
-            if not variables:
-                raise ValueError(
-                    f"`{self.name}` has no trainable weights: there is nothing to perturb or to "
-                    "train. Unfreeze a layer before calling `compile()`."
-                )
             check_parts(self.micro_batches, variables)
             self.perturbation.build(variables)
-            if not self.optimizer.built:
+            if variables and not self.optimizer.built:
                 self.optimizer.build(variables)
         return variables
 

@@ -310,8 +310,8 @@ FAULTS = [
     Fault(
         "ZSharp filters variables of rank 1",
         RULES + "zsharp.py",
-        "return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank",
-        "return (min(rank, 1) if is_bias(variable) else rank) >= self.min_rank - 1",
+        "return rank >= self.min_rank and",
+        "return rank >= self.min_rank - 1 and",
         "tests/perturbations/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
     ),
     Fault(

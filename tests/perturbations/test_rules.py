@@ -348,6 +348,37 @@ def test_a_rule_of_ones_own():
         perturbations.Perturbation(rho=0.1)(gradients, variables)
 
 
+@every_rule
+def test_a_weight_of_no_elements(name):
+    gradients, variables = inputs()
+    nothing, empty = np.zeros((0, 3), "float32"), keras.Variable(np.zeros((0, 3)), name="kernel")
+    alone = fresh(name)(gradients, variables)
+    *epsilons, found = fresh(name)([*gradients, nothing], [*variables, empty])
+    assert found.shape == (0, 3)
+    for ours, theirs in zip(epsilons, alone, strict=True):
+        assert (ours is None) == (theirs is None)
+        assert ours is None or np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda gradients: gradients[:-2],
+        lambda gradients: [None for _ in gradients],
+        lambda gradients: [0.0 if g is None else g for g in gradients[:-1]],
+        lambda gradients: [keras.ops.sum(g) for g in gradients[:-1]] + [None],
+        lambda gradients: [*gradients[:-1], gradients[0]],
+    ],
+)
+def test_what_is_no_perturbation_is_refused(wrong):
+    class Wrong(perturbations.Perturbation):
+        def call(self, gradients, variables, rho):
+            return wrong(gradients)
+
+    with pytest.raises(ValueError, match=r"^`call` of Wrong must return a list .* Received: \["):
+        Wrong(rho=0.1)(*inputs())
+
+
 def test_schedule_counts_perturbations():
     rule = SAM(rho=keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0]))
     lengths = [length(rule([np.float32([3, 4])], [keras.Variable([0.0, 0.0])])) for _ in range(3)]
