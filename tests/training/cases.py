@@ -267,7 +267,7 @@ CASES = {
         [*TWO, normal(1)],
         [SPARSE, "mse", None],
         [1.0, 0.3, None],
-        fit={"sample_weight": [np.linspace(0, 2, SAMPLES), None, None]},
+        fit={"sample_weight": [np.linspace(0, 2, SAMPLES), *[np.ones(SAMPLES)] * 2]},
     ),
     "sequential": Case(sequential, normal(6, 6, 2), CLASSES, SPARSE),
     "unbuilt_sequential": Case(dense, normal(5), CLASSES, SPARSE),
