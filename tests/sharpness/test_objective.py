@@ -251,7 +251,7 @@ MISTAKES = {
     ),
     "`rho` must be >= 0. Received: rho=-1.0": lambda: ball_loss(dense(), (X, Y), rho=-1),
     "`steps` must be an int >= 0. Received: steps=-1": lambda: ball_loss(dense(), (X, Y), steps=-1),
-    "`random` must be an int >= 0. Received: random=0.5": lambda: ball_loss(
+    "`random` must be an int. Received: random=0.5 of type": lambda: ball_loss(
         dense(), (X, Y), random=0.5
     ),
     "`k` must be an int >= 1. Received: k=0": lambda: hessian_spectrum(dense(), (X, Y), k=0),
