@@ -36,26 +36,76 @@ def size_of(x):
 def split(batch, count):
     """Consecutive parts of `batch` whose sizes differ by at most one.
 
+    What has the length of the batch along its first axis is cut, and all else belongs to every
+    part. That length is that of the targets or, without any, of the inputs.
+
     Args:
-        batch: Nested structure of tensors, or None, with the examples along the first axis.
+        batch: Tuple of inputs, targets and sample weights: nested structures of tensors, or None.
         count: int, the number of parts. Where a batch has fewer examples than that, some parts
             hold an example that counts in another.
 
     Returns:
         List of `count` pairs: how many of the part's examples count, and the part.
+
+    Raises:
+        TypeError: There is a sparse tensor, and `count` is above 1.
+        ValueError: Targets, or inputs without targets, are of several lengths.
     """
-    size = size_of(batch)
     if count == 1:
-        return [(size, batch)]
+        return [(size_of(batch), batch)]
+    telling = _telling(batch)
+    length, size = telling.shape[0], size_of(telling)
     bounds = [size * i // count for i in range(count + 1)]
 
     def part(begin, end):
-        return keras.tree.map_structure(lambda x: None if x is None else x[begin:end], batch)
+        return keras.tree.map_structure(
+            lambda x: _checked(x, size)[begin:end] if _is_cut(x, length) else x, batch
+        )
 
     return [
         (end - begin, part(begin, tf.maximum(end, begin + 1)))
         for begin, end in itertools.pairwise(bounds)
     ]
+
+
+def _telling(batch):
+    """A tensor that has the batch's length."""
+    leaves = [(path, x) for path, x in keras.tree.flatten_with_path(batch) if x is not None]
+    sparse = [_name(path) for path, x in leaves if isinstance(x, tf.SparseTensor)]
+    if sparse:
+        raise TypeError(
+            "`micro_batches` must be 1 for sparse tensors, which cannot be cut. "
+            f"Received: a tf.SparseTensor in {', '.join(sparse)}"
+        )
+    leaves = [(path, x) for path, x in leaves if len(x.shape)]
+    telling = [(path, x) for path, x in leaves if path[0] == 1] or leaves
+    lengths = {_name(path): x.shape[0] for path, x in telling}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            "`micro_batches` must be 1 where it is not clear what the examples of a batch are: "
+            f"targets, or inputs without targets, must have one length. Received: {lengths}"
+        )
+    _, first = telling[0]
+    return first
+
+
+def _name(path):
+    """What the user calls it: `x['words']`."""
+    first, *rest = path
+    return ("x", "y", "sample_weight")[first] + "".join(f"[{key!r}]" for key in rest)
+
+
+def _is_cut(x, length):
+    """Whether `x` has the batch's length, or one that the graph does not know."""
+    return x is not None and len(x.shape) > 0 and x.shape[0] in (None, length)
+
+
+def _checked(x, size):
+    if x.shape[0] is not None:
+        return x
+    message = "With `micro_batches` > 1, inputs must have the length of the batch or a known one."
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], size, message)]):
+        return tf.identity(x)
 
 
 def mean(outcomes, sizes, rule_variables):

@@ -105,6 +105,8 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         old = self.__dict__.get(name)
         if name == "perturbation":
             value = self._in_place_of(old, perturbations.get(value))
+        elif not isinstance(value, options.StepOptions):
+            raise TypeError(f"`step_options` must be `StepOptions`. Received: {value!r}")
         super().__setattr__(name, value)
         if value != old and self.train_function is not None:
             # A graph has what it was traced with.

@@ -16,7 +16,8 @@ class StepOptions:
       On plain steps the rule is not called: its averages and schedules stand still. `sharpness`
       is the mean over the perturbed steps, 0 where an epoch has none. Under XLA **on a CPU** (not
       Keras' default there) convolutions in the branch that is taken run many times slower.
-    - `micro_batches=m` splits the batch into m parts of consecutive examples. Each has a
+    - `micro_batches=m` splits the batch into m parts of consecutive examples; an input that has not
+      the length of the targets, such as a memory bank, goes to every part. Each has a
       perturbation of its own, and the optimizer gets the mean of their second gradients, weighted
       by their sizes: the m-sharpness of the SAM paper, as m devices would compute it. Smaller
       parts have noisier gradients, and their sharpness is larger. BatchNormalization normalizes

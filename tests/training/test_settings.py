@@ -235,6 +235,15 @@ def test_mistakes_are_refused_when_made_and_when_set(name, value, error, bound):
     assert model.step_options == StepOptions()
 
 
+def test_step_options_can_be_set_together():
+    model = wrapped()
+    model.step_options = StepOptions(perturb_every=2, micro_batches=3)
+    assert (model.perturb_every, model.micro_batches) == (2, 3)
+    with pytest.raises(TypeError, match=r"^`step_options` must be `StepOptions`\. Received: {"):
+        model.step_options = {"perturb_every": 2}
+    assert (model.perturb_every, model.micro_batches) == (2, 3)
+
+
 def test_ints_of_numpy_are_ints():
     model = wrapped(perturb_every=np.int64(2), micro_batches=np.array(3))
     assert (type(model.perturb_every), model.perturb_every) == (int, 2)
