@@ -4,6 +4,7 @@ import keras
 
 from keras_zsharp.arguments import positive_int
 from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
+from keras_zsharp.sharpness.checks import CHECKS, checked
 
 
 def _ball(model, data, **options):
@@ -58,7 +59,8 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     Raises:
         TypeError: A measure takes no such argument.
-        ValueError: There is no such measure, or an int is outside of its bounds.
+        TypeError, ValueError: There is no such measure; an argument, also of a measure, is of the
+            wrong type or outside of its bounds.
 
     Example:
 
@@ -77,7 +79,7 @@ class SharpnessMonitor(keras.callbacks.Callback):
         super().__init__()
         self.data = data
         self.every = positive_int("every", every)
-        self.batch_size, self.batches = batch_size, batches
+        self.batch_size, self.batches = checked(batch_size=batch_size, batches=batches)
         self.measures = _checked(measures)
         self._mean = None
 
@@ -112,4 +114,5 @@ def _checked(measures):
             raise TypeError(
                 f"`measures[{name!r}]` must be arguments of {sorted(allowed)}. Received: {options}"
             )
+        checked(**{argument: options[argument] for argument in options if argument in CHECKS})
     return measures

@@ -3,7 +3,7 @@ import typing
 import keras
 import numpy as np
 
-from keras_zsharp.arguments import count, radius
+from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.sharpness.objective import mean_loss
 
 
@@ -55,7 +55,7 @@ def ball_loss(
         rho: Radius of the ball, >= 0.
         steps: int >= 0, steps of the ascent; 1 measures SAM's perturbation.
         random: int >= 0, directions drawn evenly from the sphere of radius rho.
-        seed: Seed of these, an int.
+        seed: Seed of these, int >= 0.
         batch_size: int >= 1, for arrays: examples per batch.
         batches: int >= 1: only the first so many batches, or None: all.
         verbose: 1 shows a progress bar, 0 none.
@@ -77,7 +77,7 @@ def ball_loss(
     >>> found.loss, found.ball_loss, found.sharpness
     (1.0, 2.25, 1.25)
     """
-    rho, steps, random = radius(rho), count("steps", steps), count("random", random)
+    rho, steps, random, seed = checked(rho=rho, steps=steps, random=random, seed=seed)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(steps + random + 1, verbose=verbose, unit_name="evaluation")
     losses = []

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_zsharp.arguments import positive_int
+from keras_zsharp.sharpness.checks import checked
 
 
 def as_dataset(data, batch_size, batches):
@@ -19,7 +19,7 @@ def as_dataset(data, batch_size, batches):
     """
     dataset, structure = batched(data, batch_size)
     if batches is not None:
-        dataset = dataset.take(positive_int("batches", batches))
+        dataset = dataset.take(*checked(batches=batches))
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("`data` must be finite: give `batches`. Received: an infinite dataset")
     return dataset, structure
@@ -34,7 +34,7 @@ def batched(data, batch_size, name="data", shuffled=False):
         name: What the caller's argument is called, for messages.
         shuffled: Whether to read arrays in a random order, each time in another one.
     """
-    positive_int("batch_size", batch_size)
+    [batch_size] = checked(batch_size=batch_size)
     if isinstance(data, tf.data.Dataset):
         dataset, structure = data, data.element_spec
     elif isinstance(data, tuple):

@@ -3,7 +3,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_zsharp.arguments import count, number
+from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.sharpness.directions import plane
 from keras_zsharp.sharpness.objective import mean_loss
 
@@ -121,8 +121,7 @@ def loss_landscape(
     >>> loss_landscape(model, data, points=3).losses.shape
     (3, 3)
     """
-    extent = number("extent", extent, "> 0", lambda extent: extent > 0)
-    count("points", points, least=2)
+    extent, points, seed = checked(extent=extent, points=points, seed=seed)
     mean = mean_loss(model, data, batch_size, batches)
     first, second = plane(mean, directions, seed)
     values = np.linspace(-extent, extent, points)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from keras_zsharp.arguments import number, one_of, positive_int
+from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.sharpness.objective import mean_loss
 
 ORDERS = {"LA": lambda values: -values, "SA": lambda values: values, "LM": lambda v: -np.abs(v)}
@@ -64,10 +64,8 @@ def hessian_spectrum(
     >>> hessian_spectrum(model, (x, np.zeros((2, 1))), k=2)
     array([9., 1.])
     """
-    positive_int("k", k)
-    positive_int("restarts", restarts)
-    tol = number("tol", tol, "> 0", lambda tol: tol > 0)
-    one_of("which", which, *ORDERS)
+    k, which, tol = checked(k=k, which=which, tol=tol)
+    restarts, seed = checked(restarts=restarts, seed=seed)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(None, verbose=verbose, unit_name="product")
 

@@ -3,7 +3,7 @@ import typing
 import keras
 import numpy as np
 
-from keras_zsharp.arguments import positive_int
+from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.sharpness.objective import mean_loss
 
 
@@ -31,7 +31,7 @@ def hessian_trace(model, data, samples=20, *, seed=0, batch_size=32, batches=Non
         model: A compiled `keras.Model`, sharpness-aware or not; nothing of it changes.
         data: A `tf.data.Dataset` of batches or a tuple of arrays, see `MeanLoss`; or a `MeanLoss`.
         samples: int >= 1, number of vectors.
-        seed: Seed of these, an int.
+        seed: Seed of these, int >= 0.
         batch_size: int >= 1, for arrays: examples per batch.
         batches: int >= 1: only the first so many batches, or None: all.
         verbose: 1 shows a progress bar, 0 none.
@@ -52,7 +52,7 @@ def hessian_trace(model, data, samples=20, *, seed=0, batch_size=32, batches=Non
     >>> hessian_trace(model, (x, np.zeros((2, 1))), samples=3)
     Trace(mean=10.0, standard_error=0.0)
     """
-    positive_int("samples", samples)
+    samples, seed = checked(samples=samples, seed=seed)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(samples, verbose=verbose, unit_name="sample")
     rng, values = np.random.default_rng(seed), []

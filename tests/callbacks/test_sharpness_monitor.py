@@ -1,6 +1,7 @@
 """The monitor logs what the measures say, and training does not notice it."""
 
 import csv
+import re
 
 import keras
 import numpy as np
@@ -91,3 +92,26 @@ def test_mistakes():
         SharpnessMonitor(DATA, {"trace": {"rho": 0.1}})
     with pytest.raises(ValueError, match=r"`every` must be an int >= 1\. Received: every=0"):
         SharpnessMonitor(DATA, every=0)
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ({"ball": {"rho": -1}}, "`rho` must be >= 0. Received: rho=-1.0"),
+        ({"ball": {"steps": 2.5}}, "`steps` must be an int. Received: steps=2.5"),
+        ({"ball": {"seed": None}}, "`seed` must be an int. Received: seed=None"),
+        ({"eigenvalue": {"tol": 0}}, "`tol` must be > 0. Received: tol=0.0"),
+        ({"eigenvalue": {"which": "SM"}}, "`which` must be 'LA', 'SA' or 'LM'"),
+        ({"trace": {"samples": "many"}}, "`samples` must be an int. Received: samples='many'"),
+    ],
+)
+def test_mistakes_are_refused_before_training(measures, message):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
+        SharpnessMonitor(DATA, measures)
+
+
+@pytest.mark.parametrize("argument", ["batch_size", "batches"])
+@pytest.mark.parametrize("value", [0, 2.5, "all"])
+def test_mistakes_about_batches(argument, value):
+    with pytest.raises((TypeError, ValueError), match=f"^`{argument}` must be an int"):
+        SharpnessMonitor(DATA, **{argument: value})

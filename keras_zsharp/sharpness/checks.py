@@ -1,0 +1,24 @@
+"""The arguments of the measures, where a name means the same in all of them."""
+
+from keras_zsharp.arguments import count, number, one_of, positive_int, radius
+
+CHECKS = {
+    "rho": radius,
+    "steps": lambda steps: count("steps", steps),
+    "random": lambda random: count("random", random),
+    "k": lambda k: positive_int("k", k),
+    "which": lambda which: one_of("which", which, "LA", "SA", "LM"),
+    "tol": lambda tol: number("tol", tol, "> 0", lambda tol: tol > 0),
+    "restarts": lambda restarts: positive_int("restarts", restarts),
+    "samples": lambda samples: positive_int("samples", samples),
+    "extent": lambda extent: number("extent", extent, "> 0", lambda extent: extent > 0),
+    "points": lambda points: count("points", points, least=2),
+    "seed": lambda seed: count("seed", seed),
+    "batch_size": lambda size: positive_int("batch_size", size),
+    "batches": lambda batches: None if batches is None else positive_int("batches", batches),
+}
+
+
+def checked(**arguments):
+    """The values of the arguments, in the order that they are given in."""
+    return [CHECKS[name](value) for name, value in arguments.items()]
