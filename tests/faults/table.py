@@ -415,6 +415,20 @@ FAULTS = [
         "tests/training/test_inputs.py::test_a_wrapper_trains_what_the_net_alone_would[normalization-mixed_float16]",
     ),
     Fault(
+        "an input of another length is cut with the batch",
+        PARTS,
+        "x.shape[0] in (None, length)",
+        "True",
+        "tests/training/test_batches_cut.py::test_a_bank_belongs_to_every_part[bank-graph]",
+    ),
+    Fault(
+        "a class with a step of its own trains plainly",
+        "keras_zsharp/training/own_steps.py",
+        'if not self.__dict__["_came_to_ours"]:',
+        "if False:",
+        "tests/training/test_own_steps.py::test_a_step_that_does_not_is_refused[Plain-graph]",
+    ),
+    Fault(
         "an average goes on with another variable of its shape",
         RULES + "friendly_sam.py",
         "self._bind(variables)",
