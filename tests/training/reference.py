@@ -13,22 +13,22 @@ def norm(tensors):
     return np.sqrt(sum((t.astype("float64") ** 2).sum() for t in tensors if t is not None))
 
 
-def sam(gradients, rho, step=None):
+def sam(gradients, rho, step=None, names=None):
     scale = rho / (norm(gradients) + 1e-8)
     return [None if g is None else g * scale for g in gradients]
 
 
-def zsharp(gradients, rho, step=None, q_p=0.95):
-    def keep(g):
-        if g is None or g.ndim < 2:
+def zsharp(gradients, rho, step=None, names=None, q_p=0.95):
+    def keep(g, name):
+        if g is None or g.ndim < 2 or name in ("bias", "beta"):
             return g
         z = np.abs((g - g.mean()) / (g.std() + 1e-8))
         return g * (z > np.quantile(z, q_p))
 
-    return sam([keep(g) for g in gradients], rho)
+    return sam([keep(g, name) for g, name in zip(gradients, names, strict=True)], rho)
 
 
-def sam_at_even_steps(gradients, rho, step):
+def sam_at_even_steps(gradients, rho, step, names=None):
     return sam(gradients, 0.0 if step % 2 else rho)
 
 
@@ -45,7 +45,8 @@ def train(model, rule, rho, batches):
         weights = read(model.trainable_variables)
 
         write(model.non_trainable_variables, before)
-        epsilons = rule(dense(gradients), rho, step)
+        names = [v.name for v in model.trainable_variables]
+        epsilons = rule(dense(gradients), rho, step, names)
         write(
             model.trainable_variables,
             [w if e is None else w + e for w, e in zip(weights, epsilons, strict=True)],
