@@ -1,6 +1,7 @@
 """Sharpness-aware training for Keras 3."""
 
 from keras_zsharp import analysis, callbacks, data, models, sharpness
+from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import (
     ASAM,
@@ -29,5 +30,7 @@ __all__ = [
     "callbacks",
     "data",
     "models",
+    "plain",
     "sharpness",
+    "sharpness_aware",
 ]

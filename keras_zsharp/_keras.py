@@ -30,9 +30,13 @@ __all__ = [
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
+    "remove_attribute",
     "replace_layer",
     "spans_workers",
     "stored",
+    "training_methods",
+    "unlocked",
+    "unpickle_model",
     "unscale_loss",
 ]
 
@@ -88,6 +92,27 @@ def leave_inputs_alone(model):
 def replace_layer(model, old, new):
     """Has `model` track the layer `new` in the place of `old`, also once it is built."""
     model._tracker.replace_tracked_value("layers", old, new)
+
+
+@contextlib.contextmanager
+def unlocked(model):
+    """Lets a model that is built track more layers and metrics."""
+    tracker = model._tracker
+    locked, tracker.locked = tracker.locked, False
+    try:
+        yield
+    finally:
+        tracker.locked = locked
+
+
+def remove_attribute(model, name):
+    """Removes an attribute, and what Keras tracks by it."""
+    model._tracker.untrack(model.__dict__[name])
+    object.__delattr__(model, name)
+
+
+unpickle_model = keras.Model._unpickle_model
+"""What Keras copies and unpickles models by."""
 
 
 def is_built(model):
@@ -172,6 +197,12 @@ def assign_in_place(variable, value):
 def stored(variable):
     """The `tf.Variable` behind a Keras variable, whatever stateless scope is open."""
     return variable._value
+
+
+def training_methods():
+    """Public names of what trains, evaluates and compiles a `keras.Model`."""
+    trainers = [base for base in keras.Model.__mro__ if "trainer" in base.__module__]
+    return {name for base in trainers for name in vars(base) if not name.startswith("_")}
 
 
 def read_around_scope(variables, tape):

@@ -25,8 +25,9 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
 
     Raises:
         TypeError: `model` is no Keras model, or `perturbation` no rule.
-        ValueError: `model` is sharpness-aware already or brings a training step, loss or metrics
-            method of its own; `perturbation` is no rule's name, or belongs to another model.
+        ValueError: `model` is sharpness-aware already, or overrides what a wrapper would not call,
+            such as `fit`, `test_step` or `compute_loss`: see `keras_zsharp.sharpness_aware`.
+            `perturbation` is no rule's name, or belongs to another model.
         TypeError, ValueError: What `StepOptions` raises.
         RuntimeError: Keras runs on another backend than TensorFlow.
 
@@ -44,7 +45,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
     """
 
     def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
-        _check(model)
+        check_model(model)
+        _check_methods(model)
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
@@ -76,7 +78,8 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         return super().from_config({**config, "model": model}, custom_objects)
 
 
-def _check(model):
+def check_model(model):
+    """Whether `model` can be made sharpness-aware."""
     if not isinstance(model, keras.Model):
         packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
         why = ", a model of Keras 2: build it with `import keras`" if "tf_keras" in packages else ""
@@ -86,10 +89,20 @@ def _check(model):
             "`model` must not be sharpness-aware already: one step, one perturbation. "
             f"Received: model={model.name!r} with {type(model.perturbation).__name__}"
         )
-    for method in ("train_step", "compute_loss", "compute_metrics"):
-        if getattr(type(model), method) is not getattr(keras.Model, method):
-            raise ValueError(
-                f"`model` must not override `{method}`, which a wrapper would not call. Derive its "
-                "class from `SharpnessAwareTraining` instead: "
-                f"class {type(model).__name__}(SharpnessAwareTraining, keras.Model)"
-            )
+
+
+def _check_methods(model):
+    """What a model overrides of Keras' training, evaluation and prediction would not be called."""
+    names = sorted(_keras.training_methods())
+    own = [n for n in names if getattr(type(model), n, None) is not getattr(keras.Model, n)]
+    if "train_step" in own:
+        raise ValueError(
+            "`model` must not override `train_step`, which would not be called. Override "
+            "`compute_loss` instead, with the loss that the step computes, and make the model "
+            "sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+        )
+    if own:
+        raise ValueError(
+            f"`model` must not override {', '.join(f'`{n}`' for n in own)}, which a wrapper would "
+            "not call. Make the model sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+        )

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp, _keras
 from tests.training.cases import CASES, Subclassed
 
 X, Y = np.random.default_rng(0).normal(size=(12, 5)).astype("float32"), np.ones((12, 1), "float32")
@@ -194,15 +194,31 @@ def test_fit_before_compile():
     )
 
 
-@pytest.mark.parametrize("method", ["train_step", "compute_loss", "compute_metrics"])
-def test_model_with_a_step_of_its_own(method):
+TRAINING = sorted(_keras.training_methods())
+
+
+def test_the_training_interface_is_that_of_keras():
+    """And Keras' own kinds of models override nothing of it."""
+    known = "train_step test_step predict_step fit evaluate predict compile metrics compute_loss"
+    others = "reset_metrics get_metrics_result make_train_function compile_from_config"
+    assert {*known.split(), *others.split()} <= set(TRAINING)
+    for case in CASES.values():
+        assert SharpnessAwareModel(case.build(), "sam")
+
+
+@pytest.mark.parametrize("method", TRAINING)
+def test_model_with_a_method_that_a_wrapper_would_not_call(method):
     own = type("Own", (Subclassed,), {method: lambda self, *args, **kwargs: None})
-    refuse(
-        ValueError,
-        f"`model` must not override `{method}`, which a wrapper would not call. Derive its class "
-        "from `SharpnessAwareTraining` instead: class Own(SharpnessAwareTraining, keras.Model)",
-        lambda: SharpnessAwareModel(own()),
-    )
+    advice = "Make the model sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+    message = f"`model` must not override `{method}`, which a wrapper would not call. {advice}"
+    if method == "train_step":
+        message = (
+            "`model` must not override `train_step`, which would not be called. Override "
+            "`compute_loss` instead, with the loss that the step computes, and make the model "
+            "sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+        )
+    net = own.__new__(own)
+    refuse(ValueError, message, lambda: SharpnessAwareModel(net))
 
 
 def test_mixin_honours_own_loss_and_metrics():

@@ -33,9 +33,11 @@ def test_programs_in_order(tmp_path, monkeypatch):
     exec(programs(ROOT / "README.md")[0].replace("epochs=20", "epochs=1, verbose=0"), scope)
     assert (tmp_path / "net.keras").exists()
     assert "sharpness" in scope["model"].history.history
-    resuming, mixin = programs(DOCS / "training.md")
+    resuming, in_place, mixin = programs(DOCS / "training.md")
     exec(resuming.replace("epochs=20", "epochs=1"), scope)
     assert not (tmp_path / "backup").exists()
+    exec(in_place.replace("epochs=20", "epochs=1, verbose=0"), scope)
+    assert type(keras.saving.load_model(tmp_path / "plain.keras")) is type(scope["net"])
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
     scope["data"] = dataclasses.replace(scope["data"], train=scope["data"].test.take(1))
@@ -66,7 +68,7 @@ def test_papers_example():
 
 
 def test_every_program_is_run():
-    run = {"README.md": 2, "training.md": 2, "flatness.md": 1, "analysis.md": 1, "papers.md": 1}
+    run = {"README.md": 2, "training.md": 3, "flatness.md": 1, "analysis.md": 1, "papers.md": 1}
     assert {page.name: len(programs(page)) for page in PAGES if programs(page)} == run
 
 

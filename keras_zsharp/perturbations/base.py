@@ -73,6 +73,11 @@ class Perturbation(keras.layers.Layer):
 
     def belong_to(self, model):
         """Binds the rule to the one model whose gradients it sees: two would mix their state."""
+        self.check_free_for(model)
+        self._owner = weakref.ref(model)
+
+    def check_free_for(self, model):
+        """A rule that belongs to another model is refused."""
         owner = self._owner and self._owner()
         if owner not in (None, model):
             raise ValueError(
@@ -80,7 +85,6 @@ class Perturbation(keras.layers.Layer):
                 f"{owner.name!r}. Make a new one: "
                 f"{type(self).__name__}.from_config(rule.get_config())"
             )
-        self._owner = weakref.ref(model)
 
     def leave(self):
         """Sets the rule free for another model."""

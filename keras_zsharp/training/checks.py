@@ -1,5 +1,6 @@
 """What the step cannot look into is refused."""
 
+import keras
 import tensorflow as tf
 
 from keras_zsharp._keras import read_around_scope
@@ -9,6 +10,15 @@ _AROUND = (
     "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "
     "with, and has no loss at w + e(w). Received: such a layer with the weights {}"
 )
+
+
+def check_backend():
+    """The step is TensorFlow's."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
+            f"before importing keras. Received: backend {keras.backend.backend()!r}"
+        )
 
 
 def check_read_in_scope(variables, tape):

@@ -5,7 +5,7 @@ import keras
 
 from keras_zsharp import _keras, perturbations
 from keras_zsharp.training import multi_worker, options, own_steps, seeds
-from keras_zsharp.training.checks import check_devices
+from keras_zsharp.training.checks import check_backend, check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
@@ -83,11 +83,7 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     perturbation_sync = options.Option()
 
     def __init__(self, *args, perturbation="zsharp", **kwargs):
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "keras_zsharp trains on Keras' TensorFlow backend. Set KERAS_BACKEND=tensorflow "
-                f"before importing keras. Received: backend {keras.backend.backend()!r}"
-            )
+        check_backend()
         if args or "inputs" in kwargs or "outputs" in kwargs:
             raise TypeError(
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
@@ -95,9 +91,14 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
             )
         step_options = options.taken_from(kwargs)
         super().__init__(**kwargs)
-        self.step_options = step_options
-        self.perturbation = perturbation
-        self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+        self.become_sharpness_aware(perturbation, step_options)
+
+    def become_sharpness_aware(self, rule, step_options):
+        """Gives a model what the step needs, also one that is built."""
+        with _keras.unlocked(self):
+            self.step_options = step_options
+            self.perturbation = rule
+            self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
     def __setattr__(self, name, value):
         if name not in ("perturbation", "step_options"):
@@ -137,6 +138,13 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         """
         return gradients
 
+    @property
+    def metrics(self):
+        """Those of the model, and the sharpness, which a class with `metrics` of its own lacks."""
+        found, tracker = super().metrics, self.__dict__.get("sharpness_tracker")
+        known = tracker is None or any(metric is tracker for metric in found)
+        return found if known else [*found, tracker]
+
     def make_train_function(self, force=False):
         check_devices(self)
         return super().make_train_function(force)
@@ -162,8 +170,11 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
 
     def get_config(self):
         """Adds rule and settings to what there is; to be called by overriding methods."""
+        return {**super().get_config(), **self.step_config()}
+
+    def step_config(self):
+        """The part of the config that says how the step is taken."""
         return {
-            **super().get_config(),
             "perturbation": keras.saving.serialize_keras_object(self.perturbation),
             **dataclasses.asdict(self.step_options),
         }

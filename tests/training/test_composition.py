@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
+from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp, sharpness_aware
 from keras_zsharp.perturbations.variables import is_overwritten
 from tests.tiers import crossed
 from tests.training import reference
@@ -229,23 +229,62 @@ def bert(**options):
     return hub.models.BertTextClassifier(backbone, num_classes=3, **options)
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="the wrapper leaves out what a task does in `fit` itself")
-def test_keras_hub_text_classifier_with_its_preprocessor():
+def text_classifier():
+    """With its preprocessor, which takes strings, and those."""
     hub = pytest.importorskip("keras_hub")
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokenizer = hub.models.BertTokenizer(vocabulary=[*special, *WORDS])
     preprocessor = hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
-    net = bert(preprocessor=preprocessor)
-    net.compile(keras.optimizers.AdamW(1e-2), LOGITS)
-    labels = np.arange(SAMPLES) % 3
-    expected = net.evaluate(TEXTS, labels, verbose=0)
-    model = SharpnessAwareModel(net, "zsharp")
-    model.compile(keras.optimizers.AdamW(1e-2), LOGITS)
-    assert model.evaluate(TEXTS, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
-    history = model.fit(TEXTS, labels, epochs=4, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
-    assert model.predict(TEXTS, verbose=0).shape == (SAMPLES, 3)
+    return bert(preprocessor=preprocessor), TEXTS
+
+
+def image_classifier():
+    """With its preprocessor, which resizes and rescales, and images of bytes."""
+    hub = pytest.importorskip("keras_hub")
+    backbone = hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 8],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(16, 16, 3),
+    )
+    converter = hub.layers.ImageConverter(image_size=(16, 16), scale=1 / 255)
+    preprocessor = hub.models.ResNetImageClassifierPreprocessor(converter)
+    net = hub.models.ResNetImageClassifier(backbone, num_classes=3, preprocessor=preprocessor)
+    images = np.random.default_rng(0).integers(0, 256, (SAMPLES, 24, 20, 3), dtype="uint8")
+    return net, images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [text_classifier, image_classifier])
+def test_keras_hub_task_with_its_preprocessor(make, tmp_path):
+    """In `fit`, `evaluate`, `predict` and after loading; without a radius, to the bit."""
+    labels, ends = np.arange(SAMPLES) % 3, []
+    for wrap in (lambda net: net, lambda net: sharpness_aware(net, SAM(rho=0.0))):
+        keras.utils.set_random_seed(0)
+        net, x = make()
+        before = net.predict(x, verbose=0)
+        model = wrap(net)
+        np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+        model.compile(keras.optimizers.AdamW(1e-2), LOGITS, run_eagerly=True)
+        losses = [model.evaluate(x, labels, verbose=0)]
+        losses += model.fit(x, labels, batch_size=6, shuffle=False, verbose=0).history["loss"]
+        ends.append([*losses, model.evaluate(x, labels, verbose=0), model.predict(x, verbose=0)])
+    assert_same(*ends)
+    model.perturbation, model.run_eagerly = "zsharp", False
+    history = model.fit(x, labels, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert np.all(history["sharpness"])
+    model.save(tmp_path / "task.keras")
+    loaded = keras.saving.load_model(tmp_path / "task.keras")
+    assert isinstance(loaded.perturbation, ZSharp)
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(ValueError, match=r"`fit`.* keras_zsharp\.sharpness_aware\(model\)"):
+        SharpnessAwareModel(make()[0])
 
 
 @pytest.mark.slow
