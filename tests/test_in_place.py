@@ -168,7 +168,7 @@ def unbuilt():
 
 
 MAKE = {"functional": functional, "unbuilt": unbuilt, "subclass": lambda: Subclass(units=4)}
-every_kind = pytest.mark.parametrize("kind", MAKE)
+every_kind = pytest.mark.parametrize("kind", crossed(MAKE, default=["functional"]))
 
 
 def used(kind):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_zsharp import SAM, SharpnessAwareModel
+from tests.tiers import crossed
 from tests.training.cases import MODES, OUTSIDE_XLA, normal
 
 EXAMPLES, BANK = 6, 9
@@ -43,7 +44,7 @@ def batches(bank, known=True):
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
-@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+@pytest.mark.parametrize("mode", crossed(OUTSIDE_XLA, default=["graph"]))
 @pytest.mark.parametrize("bank", ["bank", "y"])
 def test_a_bank_belongs_to_every_part(bank, mode):
     """Before x or after it: without a radius, the parts step as the whole batch."""

@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining
 from keras_zsharp.training import StepOptions
+from tests.tiers import crossed
 from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
 from tests.training.running import build
 
@@ -99,7 +100,7 @@ def test_every_option_is_here():
     assert all(SETTINGS[name]() != default for name, default in defaults.items())
 
 
-@pytest.mark.parametrize("mode", OUTSIDE_XLA)
+@pytest.mark.parametrize("mode", crossed(OUTSIDE_XLA, default=["graph"]))
 @pytest.mark.parametrize("name", SETTINGS)
 def test_in_force_from_the_next_step(name, mode):
     """As in a model that is made with the setting, and goes on from where the first one was."""
@@ -148,7 +149,7 @@ def test_the_same_again_traces_nothing():
     assert not traces
 
 
-@pytest.mark.parametrize("make", MAKE)
+@pytest.mark.parametrize("make", crossed(MAKE, default=["mixin", "of one rule"]))
 def test_saved_as_they_are_set(make, tmp_path):
     model = compiled(MAKE[make]())
     model.fit(X, Y, verbose=0)
