@@ -14,7 +14,14 @@ from keras import layers, ops
 import keras_zsharp
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, plain, sharpness_aware
 from tests.tiers import crossed
-from tests.training.cases import CASES, MODES, OUTSIDE_XLA, assert_same, normal
+from tests.training.cases import (
+    CASES,
+    MODES,
+    OUTSIDE_XLA,
+    assert_same,
+    normal,
+    skip_in_the_lowest_version,
+)
 from tests.training.running import build, compiled, fit
 
 X, Y = normal(5), normal(1)
@@ -207,6 +214,7 @@ def test_saved_loaded_copied_and_pickled(kind, tmp_path):
 def test_cloned(kind):
     model = used(kind)
     if kind == "functional":
+        skip_in_the_lowest_version("clones every functional model to a plain one")
         clone = keras.models.clone_model(model)
     else:
         # Of a subclass of Sequential Keras makes a Sequential, and of one of Model nothing.
