@@ -13,6 +13,7 @@ def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
 
     Returns:
         A `keras_hub.models.DeiTImageClassifier`, a functional `keras.Model` from images to logits.
+        It has methods of its own, so train it by `keras_zsharp.sharpness_aware(network)`.
 
     Raises:
         ImportError: KerasHub is missing.
