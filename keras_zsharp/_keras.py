@@ -11,9 +11,12 @@ import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.utils import python_utils
+from tensorflow.python.eager import tape as tapes
+from tensorflow.python.util import object_identity
 
 __all__ = [
     "BuiltFromABatch",
+    "TensorAsVariable",
     "assign_in_place",
     "build",
     "build_as_iterated",
@@ -192,6 +195,48 @@ def loss_tracker(model):
 def assign_in_place(variable, value):
     """Assigns at once, whatever stateless scope is open."""
     variable._direct_assign(value)
+
+
+class TensorAsVariable(tf.Variable, tf.__internal__.types.Tensor):
+    """A tensor that TensorFlow takes for the variable whose value it is.
+
+    `tf.custom_gradient` and `tf.recompute_grad` ask the tapes for the variables that were read, and
+    differentiate by them.
+
+    Args:
+        name: Of the variable, for errors.
+        tensor: A dense tensor.
+    """
+
+    trainable = True
+    _should_act_as_resource_variable = True
+
+    def __init__(self, name, tensor):
+        self._name, self._tensor = name, tensor
+
+    name = property(lambda self: self._name)
+    handle = property(lambda self: self._tensor)
+    """What a tape watches for a variable."""
+    dtype = property(lambda self: self._tensor.dtype)
+    shape = property(lambda self: self._tensor.shape)
+
+    def value(self):
+        return self._tensor
+
+    def ref(self):
+        return object_identity.Reference(self)
+
+    def accessed(self):
+        """Tells the tapes that the variable was read."""
+        tapes.variable_accessed(self)
+
+    def __repr__(self):
+        return f"<{self.name}: {self._tensor}>"
+
+
+tf.register_tensor_conversion_function(
+    TensorAsVariable, lambda variable, dtype=None, name=None, as_ref=False: variable.value()
+)
 
 
 def stored(variable):

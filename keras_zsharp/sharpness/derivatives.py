@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import _keras
+from keras_zsharp.weight_scope import NO_FUNCTION, WeightScope
 
 STEP = 1e-2
 """Length of the step of central differences: gradients in float32 have 7 digits."""
@@ -68,15 +69,11 @@ class BatchLoss:
     def _at(self, weights, batch):
         """The loss with `weights` in place of the variables; whatever state it moves is dropped."""
         x, y, sample_weight = unpacked(self._structure, batch)
-        mapping = list(zip(self.variables, weights, strict=True))
-        with keras.StatelessScope(mapping, collect_losses=True), tf.GradientTape() as tape:
+        with WeightScope(self.variables, weights), tf.GradientTape() as tape:
             loss = _keras.evaluation_loss(self.model, x, y, sample_weight)
         around = _keras.read_around_scope(self.variables, tape)
         if around:
-            raise ValueError(
-                "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it "
-                f"was traced with, and has no loss elsewhere. Received: such with {around}"
-            )
+            raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")
         return tf.cast(_keras.unscale_loss(loss), tf.float32)
 
     def _gradients(self, weights, scale, batch):

@@ -5,11 +5,9 @@ import tensorflow as tf
 
 from keras_zsharp._keras import read_around_scope
 from keras_zsharp.perturbations.variables import is_overwritten
+from keras_zsharp.weight_scope import NO_FUNCTION
 
-_AROUND = (
-    "A layer's `call` must not be a `tf.function` of its own: it keeps the weights it was traced "
-    "with, and has no loss at w + e(w). Received: such a layer with the weights {}"
-)
+_AROUND = NO_FUNCTION + ". Received: such a layer or loss with the weights {}"
 
 
 def check_backend():

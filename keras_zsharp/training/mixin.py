@@ -32,10 +32,10 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
     cell) move on in place, also where the step fails.
 
-    The step cannot look into a layer whose `call` is a `tf.function` of its own: traced before, it
-    keeps the weights it was traced with and assigns its state in both passes. Such a layer raises
-    an error where it can be noticed; one that was traced before the model was built, or that only
-    assigns state, may go unnoticed. `keras.RematScope` is not supported.
+    Rematerialized layers (`keras.remat`, `keras.RematScope`) and `tf.custom_gradient` train as in
+    plain Keras. A layer or loss that is a `tf.function` of its own keeps the weights it was traced
+    with: it raises an error. One that only assigns state, traced before the model was built, may go
+    unnoticed.
 
     Rule and settings are saved with the model. Either may be set at any time, also by a callback,
     and holds from the next step on: `model.perturbation = "sam"`, `model.perturb_every = 2`.

@@ -1,7 +1,7 @@
-import keras
 import tensorflow as tf
 
 from keras_zsharp._keras import assign_in_place, stored
+from keras_zsharp.weight_scope import WeightScope
 
 
 @tf.custom_gradient
@@ -10,7 +10,7 @@ def _assigned(weight, value):
     return tf.identity(value), lambda upstream: (upstream, None)
 
 
-class PassScope(keras.StatelessScope):
+class PassScope(WeightScope):
     """Runs one pass with given weights; no variable changes until `commit`.
 
     Except for those that a graph assigns in a loop, which `rewind` puts back.
@@ -22,21 +22,20 @@ class PassScope(keras.StatelessScope):
     """
 
     def __init__(self, variables, weights, after=None):
-        self._weights = {id(v) for v in variables}
         self._updates = dict(after._updates) if after else {}
+        weight_ids = {id(v) for v in variables}
         state = [
             (variable, after.state_mapping[key])
             for key, variable in self._updates.items()
-            if key not in self._weights
+            if key not in weight_ids
         ]
-        super().__init__([*zip(variables, weights, strict=True), *state], collect_losses=True)
+        super().__init__(variables, weights, state)
         self._graph = tf.compat.v1.get_default_graph()
-        self._eager = tf.executing_eagerly()
         self._released = {}
 
     def add_update(self, update):
         variable, value = update
-        is_weight = id(variable) in self._weights
+        is_weight = self.is_weight(variable)
         if self._in_loop():
             if is_weight:
                 raise ValueError(
@@ -53,7 +52,7 @@ class PassScope(keras.StatelessScope):
         self._updates[id(variable)] = variable
 
     def get_current_value(self, variable):
-        recorded = id(variable) in self._updates and id(variable) not in self._weights
+        recorded = id(variable) in self._updates and not self.is_weight(variable)
         if recorded and self._in_loop():
             self._release(variable)
         return super().get_current_value(variable)

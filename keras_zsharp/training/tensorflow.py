@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_zsharp import _keras
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import micro_batches
+from keras_zsharp.training.carried import Operations, check_nothing_carried
 from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
 from keras_zsharp.training.micro_batches import Outcome
@@ -63,7 +64,8 @@ class TwoPassStep:
         """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
-        loss, gradients, y_pred = self._run_pass(clean, variables, batch)
+        with Operations() as first:
+            loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights = _values(variables, clean)
 
         # Outside of the branch: replicas must not wait for each other in one.
@@ -79,7 +81,9 @@ class TwoPassStep:
 
             # 3. Loss and gradients at w + e(w).
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
-            shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
+            with Operations() as second:
+                shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
+            check_nothing_carried(clean.weights, first, second)
             check_second_pass(variables, gradients, shifted_gradients)
             return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)
 
@@ -152,4 +156,5 @@ def _values(variables, scope=None):
 
 
 def _shift(weight, epsilon):
-    return weight if epsilon is None else weight + tf.cast(epsilon, weight.dtype)
+    # A tensor of its own in any case: that is how the weights of the passes are told apart.
+    return tf.identity(weight) if epsilon is None else weight + tf.cast(epsilon, weight.dtype)

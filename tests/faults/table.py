@@ -36,8 +36,8 @@ FAULTS = [
     Fault(
         "the second gradient is taken at w",
         STEP,
-        "return weight if epsilon is None else weight + tf.cast(epsilon, weight.dtype)",
-        "return weight",
+        "if epsilon is None else weight + tf.cast(epsilon, weight.dtype)",
+        "",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -448,6 +448,28 @@ FAULTS = [
         "        seeds.save(self, store)\n",
         "",
         "tests/test_saving.py::test_two_and_two_epochs_across_a_save_equal_four[noisy]",
+    ),
+    # Weights in sight.
+    Fault(
+        "what is rematerialized has no gradient",
+        "keras_zsharp/weight_scope.py",
+        "stand_in.accessed()",
+        "pass",
+        "tests/training/test_weights_in_sight.py::test_trains_as_plain_keras[rematerialized-graph]",
+    ),
+    Fault(
+        "a function may keep the weights of the first pass",
+        "keras_zsharp/training/carried.py",
+        "if names:",
+        "if False:",
+        "tests/training/test_weights_in_sight.py::test_weights_kept_in_an_attribute_are_refused[graph-plain]",
+    ),
+    Fault(
+        "a branch hides what the second pass takes from the first",
+        "keras_zsharp/training/carried.py",
+        "if second.graph is not first.graph:",
+        "if False:",
+        "tests/training/test_weights_in_sight.py::test_loss_that_is_a_function_with_weights_is_refused[graph-perturb_every]",
     ),
     # Around the step.
     Fault(

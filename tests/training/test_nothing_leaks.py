@@ -147,43 +147,6 @@ def test_noise_without_a_seed_is_the_same_in_both_passes_and_new_in_every_step(m
     assert len(set(logs["loss"])) == 4
 
 
-class Kept(layers.Dense):
-    """Its `call` is a `tf.function`."""
-
-    @tf.function
-    def call(self, inputs):
-        return inputs @ tf.convert_to_tensor(self.kernel)
-
-
-@pytest.mark.parametrize(
-    ("mode", "traced_before"),
-    [("eager", True), ("graph", True), ("graph", False), ("xla", True), ("xla", False)],
-)
-def test_layer_that_keeps_its_weights_is_refused(mode, traced_before):
-    kept, head = Kept(2), layers.Dense(1)
-    kept.build((None, 3))
-    if traced_before:
-        kept(np.ones((2, 3), "float32"))
-    head.build((None, 2))
-
-    class Net(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.kept, self.head = kept, head
-            self.built = True
-
-        def call(self, inputs):
-            return self.head(self.kept(inputs))
-
-    net = Net()
-    model = SharpnessAwareModel(net, SAM())
-    model.compile("sgd", "mse", **MODES[mode])
-    with pytest.raises(
-        ValueError, match=r"A layer's `call` must not be a `tf\.function` of its own"
-    ):
-        model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
-
-
 class StatefulFunction(layers.Layer):
     """Its `call` is a `tf.function` that draws from a seed generator."""
 
