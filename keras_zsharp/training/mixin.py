@@ -18,10 +18,11 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     4. The optimizer applies the second gradients to w.
 
     Nothing is written before both passes are through, and the weights never leave w: an exception
-    or an interrupt in the middle leaves the model as it was. What the logs show is the clean pass:
-    loss, metrics, BatchNormalization statistics; besides them `sharpness`, the mean of
-    `L(w + e) - L(w)`. Both passes see the same dropout and augmentation noise, if it is that of
-    `keras.random`: what a layer draws from `tf.random` or NumPy differs between them.
+    or an interrupt in the middle leaves the model as it was. (One that comes while a step writes is
+    held back until it has.) What the logs show is the clean pass: loss, metrics, BatchNormalization
+    statistics; besides them `sharpness`, the mean of `L(w + e) - L(w)`. Both passes see the same
+    dropout and augmentation noise, if it is that of `keras.random`: what a layer draws from
+    `tf.random` or NumPy differs between them.
 
     List the mixin before `keras.Model`, and hand `perturbation` on to `super().__init__`. A class
     may override `compute_loss` and `compute_metrics`, and `train_step` if that calls

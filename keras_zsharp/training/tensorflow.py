@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_zsharp import _keras
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import micro_batches
+from keras_zsharp.training import interrupts, micro_batches
 from keras_zsharp.training.carried import Operations, check_nothing_carried
 from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
@@ -43,7 +43,7 @@ class TwoPassStep:
         # edge from each of them to every gradient would be millions.)
         with tf.control_dependencies([g for g in outcome.gradients if g is not None]):
             both_passes_are_through = tf.no_op()
-        with tf.control_dependencies([both_passes_are_through]):
+        with tf.control_dependencies([both_passes_are_through]), interrupts.held_back():
             clean.commit(outcome.finite)
             for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
                 assign_if(outcome.finite, variable, value)
