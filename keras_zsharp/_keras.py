@@ -35,6 +35,7 @@ __all__ = [
     "read_around_scope",
     "remove_attribute",
     "replace_layer",
+    "set_in_training",
     "spans_workers",
     "stored",
     "training_methods",
@@ -242,6 +243,14 @@ tf.register_tensor_conversion_function(
 def stored(variable):
     """The `tf.Variable` behind a Keras variable, whatever stateless scope is open."""
     return variable._value
+
+
+@functools.cache
+def set_in_training():
+    """Names of the attributes that `compile` and `fit` set."""
+    model = keras.Model()
+    model.compile("sgd", "mse")
+    return {"history", *vars(model)}
 
 
 def training_methods():

@@ -55,14 +55,27 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras.Model):
         self.model = model
         self.built = model.built
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, *others, training=None, **kwargs):
         # Keras hands `training` and masks on to the layers within.
-        return self.model(inputs)
+        return self.model(inputs, *others, **kwargs)
 
-    @property
-    def output_names(self):
-        """Names of a functional model's outputs: the keys of `loss` and `metrics` dicts."""
-        return self.model.output_names
+    def __getattr__(self, name):
+        """What only the model inside has: a functional one's `inputs`, and what is its own."""
+        if name.startswith("_") or name in _keras.set_in_training() or "model" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.model, name)
+
+    def __setattr__(self, name, value):
+        """Sets what only the model inside has there, as a callback does that anneals a factor."""
+        own = name.startswith("_") or name in vars(self) or hasattr(type(self), name)
+        if own or name in _keras.set_in_training() or not hasattr(self, name):
+            super().__setattr__(name, value)
+        else:
+            setattr(self.model, name, value)
+
+    def get_layer(self, name=None, index=None):
+        """`keras.Model.get_layer` of the model inside."""
+        return self.model.get_layer(name, index)
 
     def export(self, *args, **kwargs):
         """`keras.Model.export` of the model inside: who serves it needs no rule."""

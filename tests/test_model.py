@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp, _keras
 from tests.tiers import crossed
-from tests.training.cases import CASES, Subclassed
+from tests.training.cases import CASES, Subclassed, assert_same
 
 X, Y = np.random.default_rng(0).normal(size=(12, 5)).astype("float32"), np.ones((12, 1), "float32")
 
@@ -220,6 +220,70 @@ def test_model_with_a_method_that_a_wrapper_would_not_call(method):
         )
     net = own.__new__(own)
     refuse(ValueError, message, lambda: SharpnessAwareModel(net))
+
+
+class TwoInputs(keras.Model):
+    """With inputs, masks, an attribute and a method of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.factor = layers.Dense(1), 1.0
+
+    def call(self, inputs, more=None, mask=None):
+        outputs = self.factor * self.dense(inputs)
+        outputs = outputs if more is None else outputs + more
+        return outputs if mask is None else outputs * keras.ops.cast(mask, outputs.dtype)
+
+    def doubled(self):
+        return 2 * self.factor
+
+
+def test_wrapper_has_what_a_functional_model_has():
+    inputs = keras.Input((5,))
+    net = keras.Model(inputs, layers.Dense(1, name="head")(inputs))
+    model = SharpnessAwareModel(net, "sam")
+    for name in ("inputs", "outputs", "input", "output", "input_shape", "output_shape"):
+        assert getattr(model, name) is getattr(net, name) or name.endswith("shape")
+    assert (model.input_shape, model.output_shape) == ((None, 5), (None, 1))
+    assert model.get_layer("head") is model.get_layer(index=1) is net.layers[1]
+    inner = keras.Model(model.inputs, model.get_layer("head").output)
+    assert_same([inner(X)], [net(X)])
+
+
+def test_wrapper_takes_the_inputs_of_the_model():
+    net = TwoInputs()
+    model = SharpnessAwareModel(net, "sam")
+    mask = np.arange(len(X))[:, None] % 2 == 0
+    for positional, named in (((X, Y), {}), ((X,), {"more": Y}), ((X,), {"mask": mask})):
+        assert_same([model(*positional, **named)], [net(*positional, **named)])
+    with pytest.raises(TypeError, match="unknown"):
+        model(X, unknown=1)
+
+
+def test_wrapper_has_what_is_the_models_own():
+    net = TwoInputs()
+    model = SharpnessAwareModel(net, "sam")
+    model.factor = 3.0
+    assert (net.factor, model.factor, model.doubled()) == (3.0, 3.0, 6.0)
+    model.mine = 1
+    assert not hasattr(net, "mine")
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = model.nothing
+
+
+def test_wrapper_is_trained_by_itself():
+    """What `compile` and `fit` leave on the model inside is not the wrapper's."""
+    net = dense()
+    net.compile("sgd", "mse")
+    net.fit(X, Y, verbose=0)
+    optimizer, history = net.optimizer, net.history
+    model = SharpnessAwareModel(net, "sam")
+    assert not hasattr(model, "optimizer")
+    assert not hasattr(model, "history")
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    assert (net.optimizer, net.history) == (optimizer, history)
+    assert model.optimizer is not optimizer
 
 
 def test_mixin_honours_own_loss_and_metrics():

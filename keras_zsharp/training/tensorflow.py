@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_zsharp import _keras
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, micro_batches
+from keras_zsharp.training import interrupts, micro_batches, noise
 from keras_zsharp.training.carried import Operations, check_nothing_carried
 from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
@@ -81,8 +81,10 @@ class TwoPassStep:
 
             # 3. Loss and gradients at w + e(w).
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
+            generators = noise.shared_generators()
             with Operations() as second:
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
+            noise.warn_of_noise(second.made, generators)
             check_nothing_carried(clean.weights, first, second)
             check_second_pass(variables, gradients, shifted_gradients)
             return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)

@@ -471,6 +471,20 @@ FAULTS = [
         "if False:",
         "tests/training/test_weights_in_sight.py::test_loss_that_is_a_function_with_weights_is_refused[graph-perturb_every]",
     ),
+    Fault(
+        "an interrupt tears an eager step",
+        STEP,
+        ", interrupts.held_back():",
+        ":",
+        "tests/training/test_interrupts.py::test_no_interrupt_tears_an_eager_step",
+    ),
+    Fault(
+        "noise that the passes do not share is not mentioned",
+        "keras_zsharp/training/noise.py",
+        "if sources:",
+        "if False:",
+        "tests/training/test_noise.py::test_noise_of_others_is_warned_of[tf.nn.dropout-graph]",
+    ),
     # Around the step.
     Fault(
         "wrong labels may be the right ones",
