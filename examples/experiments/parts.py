@@ -67,16 +67,20 @@ def ascent_data(bundle, config, component):
 
 
 def build(config, bundle):
-    """The network, and what trains it: itself or its sharpness-aware wrapper, compiled."""
-    network = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
-    rule = perturbation(config)
-    if rule is None:
-        model = network
-    elif component := config.get("ascent"):
+    """The network, and what trains it, compiled: they share their weights.
+
+    The network is made sharpness-aware in place, since it may have methods of its own for training,
+    as KerasHub's have. What is returned of it for saving has none, and no optimizer or rule, so
+    that Keras alone can load it.
+    """
+    model = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
+    network = keras.Model(model.inputs, model.outputs, name=model.name)
+    rule, component = perturbation(config), config.get("ascent")
+    if rule is not None and component:
         images = ascent_data(bundle, config, component)
-        model = analysis.AscentFrom(network, rule, ascent_data=images, component=component)
-    else:
-        model = keras_zsharp.SharpnessAwareModel(network, rule)
+        model = analysis.AscentFrom(model, rule, ascent_data=images, component=component)
+    elif rule is not None:
+        model = keras_zsharp.sharpness_aware(model, rule)
     crossentropy = (
         keras.losses.CategoricalCrossentropy
         if bundle.one_hot

@@ -71,8 +71,7 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
     tested = model.evaluate(bundle.test, verbose=0, return_dict=True)
     if not chief:
         return None
-    # Anew, without the optimizer, so that Keras alone can load it.
-    keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "model.keras")
+    network.save(folder / "model.keras")
     outcome = result(config, tested, history(folder))
     write(folder / "result.json", outcome)
     shutil.rmtree(backup.folder)

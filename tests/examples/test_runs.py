@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import callbacks, grid, optimizers, parts, recipes, runs
-from keras_zsharp import analysis, data
+from keras_zsharp import analysis, data, models
 from tests.tiers import crossed
 
 
@@ -120,6 +120,36 @@ def test_rules_perturb_along_what_the_method_says(component):
     assert model.component == component
     history = model.fit(bundle.train, callbacks=[bundle.epochs], verbose=0).history
     assert np.isfinite(history["sharpness"]).all()
+
+
+class Task(keras.Model):
+    """As KerasHub's, a functional model with a `fit` of its own."""
+
+    fits = 0
+
+    def fit(self, *args, **kwargs):
+        Task.fits += 1
+        return super().fit(*args, **kwargs)
+
+
+@pytest.mark.parametrize("rule", [None, "SAM"])
+def test_a_model_with_methods_of_its_own_keeps_them(rule, monkeypatch):
+    def task(shape, classes):
+        inputs = keras.Input(shape)
+        return Task(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(inputs)))
+
+    monkeypatch.setattr(models, "small_cnn", task)
+    monkeypatch.setattr(Task, "fits", 0)
+    config = settings(rule=rule, batch_size=480)
+    bundle = parts.load(config)
+    network, model = parts.build(config, bundle)
+    before = network.get_weights()
+    logs = model.fit(bundle.train, verbose=0).history
+    assert Task.fits == 1
+    assert isinstance(model, Task)
+    assert ("sharpness" in logs) == (rule is not None)
+    assert type(network) is not type(model)
+    assert (network.get_weights()[0] != before[0]).any()
 
 
 def test_the_other_batches_are_the_same_images_in_another_order():

@@ -87,17 +87,27 @@ def test_trains_on_digits(perturbation, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dataset", "augment"),
-    [("cifar10", "standard"), ("cifar100", "cutout"), ("tiny_imagenet", "mixup")],
+    ("dataset", "model", "augment"),
+    [
+        ("cifar10", "resnet20", "standard"),
+        ("cifar100", "resnet20", "cutout"),
+        ("tiny_imagenet", "resnet20", "mixup"),
+        ("cifar10", "deit_small", "standard"),
+    ],
 )
-def test_trains_on_the_papers_datasets(dataset, augment, tmp_path, capsys):
-    arguments = ["--dataset", dataset, "--model", "resnet20", "--augment", augment]
+def test_trains_on_the_papers_datasets(dataset, model, augment, tmp_path, capsys):
+    arguments = ["--dataset", dataset, "--model", model, "--augment", augment]
     short = ["--epochs", "1", "--batch-size", "4", "--verbose", "0"]
     folders = ["--data-dir", str(tmp_path / "data"), "--output", str(tmp_path / "run")]
     with tfds.testing.mock_data(num_examples=8):
         train.main([*arguments, *short, *folders])
     assert f"{dataset}: {{'train': 8, 'test': 8}}" in capsys.readouterr().out
     assert result(tmp_path / "run")["test_loss"] > 0
+    assert "sharpness" in history(tmp_path / "run")[0]
+    network = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert (
+        network.output_shape[-1] == {"cifar10": 10, "cifar100": 100, "tiny_imagenet": 200}[dataset]
+    )
 
 
 @pytest.mark.slow
