@@ -20,7 +20,7 @@ import sys
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments import plan, report, reuse, runs, work
+from experiments import files, plan, report, reuse, runs, work
 
 # TensorFlow keeps some graphs of every model it has trained: 25 MiB by run of `small_cnn`.
 RUNS_BY_PROCESS = 25
@@ -66,6 +66,13 @@ def train(todo, strategy, options, limit):
 def main(arguments=None, limit=math.inf):
     """Returns whether it is through; else another process is to go on."""
     options = parse(arguments)
+    try:
+        return reproduce(options, limit)
+    except OSError as error:
+        sys.exit(f"{files.sentence(error)}; the same command goes on from {options.output}")
+
+
+def reproduce(options, limit):
     train_too = not (options.dry_run or options.report_only)
     try:
         # First of all: TensorFlow takes a cluster at its start only.

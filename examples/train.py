@@ -16,7 +16,7 @@ import dataclasses
 import pathlib
 import sys
 
-from experiments import grid, runs
+from experiments import claims, files, grid, numbers, runs
 from keras_zsharp import data, models, perturbations
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
@@ -50,6 +50,24 @@ def config(options):
 
 def main(arguments=None):
     options = parse(arguments)
+    try:
+        with claims.claimed(options.output) as mine:
+            if not mine:
+                sys.exit(f"Another process trains in {options.output}: give another --output")
+            try:
+                result = train(options)
+            except files.Damaged as error:
+                files.say(str(error))
+                result = train(options)  # From its start.
+    except KeyboardInterrupt:
+        sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
+    except OSError as error:
+        sys.exit(f"{files.sentence(error)}; the same command goes on from {options.output}")
+    print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
+
+
+def train(options):
+    """Trains, or goes on training, and gives what came of it."""
     settings = config(options)
     try:
         bundle, network, model = runs.prepare(settings, options.output, options.data_dir)
@@ -61,11 +79,7 @@ def main(arguments=None):
         f"{options.model}: {network.count_params():,} parameters",
         flush=True,
     )
-    try:
-        result = runs.train(settings, bundle, network, model, options.output, options.verbose)
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
-    print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
+    return runs.train(settings, bundle, network, model, options.output, options.verbose)
 
 
 def parse(arguments):
@@ -73,6 +87,11 @@ def parse(arguments):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
+
+    def number(name, default=None, about=None):
+        attribute = name.strip("-").replace("-", "_")
+        add(name, type=numbers.option(attribute), default=default, help=about)
+
     add("--dataset", choices=data.NAMES, default="cifar10")
     add("--model", choices=MODELS, default="resnet56")
     add(
@@ -81,17 +100,17 @@ def parse(arguments):
         default="zsharp",
         help="none: the optimizer alone",
     )
-    add("--rho", type=float, default=0.05)
-    add("--q-p", type=float, default=0.95, help="ZSharp's percentile")
+    number("--rho", 0.05)
+    number("--q-p", 0.95, "ZSharp's percentile")
     add("--norm", choices=("per_variable", "global"), default="per_variable", help="of ZSharp")
-    add("--epochs", type=int, default=200)
-    add("--batch-size", type=int, default=256)
-    add("--learning-rate", type=float, default=1e-3)
-    add("--weight-decay", type=float, default=5e-5)
+    number("--epochs", 200)
+    number("--batch-size", 256)
+    number("--learning-rate", 1e-3)
+    number("--weight-decay", 5e-5)
     add("--augment", choices=("none", *data.AUGMENTATIONS[1:]), default="standard")
-    add("--label-noise", type=float, default=0.0, help="share of training labels moved")
-    add("--validation", type=float, help="share of the training data to hold out")
-    add("--seed", type=int, default=0)
+    number("--label-noise", 0.0, "share of training labels moved")
+    number("--validation", None, "share of the training data to hold out")
+    number("--seed", 0)
     add("--data-dir", help="folder of tensorflow-datasets")
     add("--output", type=pathlib.Path, help="by default runs/DATASET-MODEL-PERTURBATION-SEED")
     add("--verbose", type=int, choices=(0, 1, 2), default=1, help="as in Keras' fit")
@@ -100,8 +119,6 @@ def parse(arguments):
         options.augment = None
     run = f"{options.dataset}-{options.model}-{options.perturbation}-{options.seed}"
     options.output = options.output or pathlib.Path("runs") / run
-    if options.epochs < 1:
-        parser.error(f"--epochs must be >= 1, not {options.epochs}")
     return options
 
 

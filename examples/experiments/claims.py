@@ -16,7 +16,10 @@ def claimed(folder):
     Lustre when it is mounted with `-o flock`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / "lock")
+    path = folder / "lock"
+    with contextlib.suppress(OSError):
+        path.rmdir()  # An empty folder of that name; this fails for all else.
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

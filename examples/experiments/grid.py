@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Mapping
 
+from experiments import numbers
 from keras_zsharp import data, models
 
 
@@ -38,6 +39,12 @@ class Recipe:
     label_noise: float = 0.0
     validation: float | None = None
     split_seed: int | None = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in numbers.CHECKS and not value is field.default is None:
+                numbers.CHECKS[field.name](field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +171,8 @@ class Grid:
                 "Labels and choices must make different names of folders, in which case and "
                 f"punctuation do not count. Received: labels that make {twice[0]!r} twice"
             )
+        for seed in self.seeds:
+            numbers.CHECKS["seed"]("seed", seed)
         _one_of("reference", self.reference, [m.label for m in self.methods])
         for setting in self.settings:
             _one_of("dataset", setting.dataset, data.NAMES)

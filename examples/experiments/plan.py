@@ -7,7 +7,7 @@ import runpy
 import statistics
 from collections import defaultdict
 
-from experiments import parts
+from experiments import files, folders, parts
 from experiments.grid import Grid
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
@@ -56,12 +56,15 @@ class Plan:
         return self.output / run.name
 
     def result(self, run):
-        """The result of a finished run, or None."""
-        path = self.folder(run) / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        """The result of a finished run, or None; says which file is damaged."""
+        try:
+            return folders.finished(self.folder(run), self.config(run))
+        except files.Damaged as error:
+            files.say(str(error))
+            return None
 
     def left(self):
-        return [run for run in self.runs if not (self.folder(run) / "result.json").exists()]
+        return [run for run in self.runs if self.result(run) is None]
 
     def epochs_left(self):
         return sum(run.recipe.epochs for run in self.left())
@@ -96,9 +99,13 @@ class Plan:
         return run.setting.dataset, run.setting.network, passes, *batches
 
     def _check(self, run):
-        path = self.folder(run) / "config.json"
-        if path.exists():
-            found = json.loads(path.read_text())
+        try:
+            found = folders.noted(self.folder(run))
+        except files.Damaged as error:
+            files.say(str(error))
+            return
+        if found is not None:
             del found["versions"]
             if found != json.loads(json.dumps(self.config(run))):
+                path = self.folder(run) / "config.json"
                 raise ValueError(f"--output has a run with other settings: see {path}")

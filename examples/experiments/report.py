@@ -3,7 +3,7 @@
 import base64
 import html
 
-from experiments import pictures, summary
+from experiments import files, pictures, summary
 from experiments.grid import slug
 
 NOTE = (
@@ -31,11 +31,16 @@ def write(plan):
     folder.mkdir(parents=True, exist_ok=True)
     for kind, *block in blocks:
         if kind == "picture":
-            (folder / f"{slug(block[0])}.png").write_bytes(block[1])
-    (plan.output / "report.md").write_text(markdown(blocks), encoding="utf-8")
+            _write(folder / f"{slug(block[0])}.png", block[1])
+    _write(plan.output / "report.md", markdown(blocks).encode())
     path = plan.output / "report.html"
-    path.write_text(as_html(plan.grid.title, blocks), encoding="utf-8")
+    _write(path, as_html(plan.grid.title, blocks).encode())
     return path
+
+
+def _write(path, content):
+    with files.whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def content(plan):

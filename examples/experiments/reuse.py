@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from experiments import claims, runs
+from experiments import claims, files, folders
 
 
 def reuse(plan, outputs):
@@ -16,25 +16,31 @@ def reuse(plan, outputs):
     for output in outputs:
         if not output.is_dir():
             raise ValueError(f"--reuse must be a folder with runs. Received: {output}")
-        for result in sorted(output.glob("*/result.json")):
-            config = json.loads((result.parent / "config.json").read_text())
-            finished[_key(config)] = result.parent
+        for path in sorted(output.glob("*/config.json")):
+            try:
+                config = folders.noted(path.parent)
+                if folders.finished(path.parent, config):
+                    finished[_key(config)] = path.parent
+            except files.Damaged as error:
+                files.say(str(error))
     copied = 0
     for run in plan.left():
-        source = finished.get(_key({**plan.config(run), "versions": runs.versions()}))
-        if source and _copy(source, plan.folder(run)):
+        source = finished.get(_key({**plan.config(run), "versions": folders.versions()}))
+        if source and _copy(source, plan, run):
             copied += 1
     return copied
 
 
-def _copy(source, folder):
+def _copy(source, plan, run):
+    folder = plan.folder(run)
     with claims.claimed(folder) as mine:
-        if not mine or (folder / "result.json").exists():
+        if not mine or plan.result(run):
             return False
         shutil.rmtree(folder / "backup", ignore_errors=True)
-        for name in ("config.json", "history.csv", "model.keras"):
-            shutil.copy(source / name, folder)
-        runs.write(folder / "result.json", json.loads((source / "result.json").read_text()))
+        # The result last: with it the run is finished.
+        for name in ("config.json", "history.csv", "model.keras", "result.json"):
+            with files.whole(folder / name) as partial:
+                shutil.copy(source / name, partial)
         return True
 
 

@@ -5,8 +5,6 @@ The folder gets `config.json`, `history.csv`, a line per epoch, and at last `mod
 """
 
 import contextlib
-import csv
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,7 +13,7 @@ import shutil
 import keras
 import tensorflow as tf
 
-from experiments import callbacks, parts
+from experiments import callbacks, files, folders, history, parts
 
 
 def prepare(config, folder, data_dir=None, strategy=None):
@@ -26,30 +24,26 @@ def prepare(config, folder, data_dir=None, strategy=None):
     with strategy.scope() if strategy else contextlib.nullcontext():
         network, model = parts.build(config, bundle)
     if is_chief(config.get("strategy")):
-        claim(config, folder)
+        folders.claim(config, folder)
     return bundle, network, model
 
 
-def versions():
-    own = importlib.metadata.version("keras-zsharp")
-    return {"keras": keras.version(), "tensorflow": tf.__version__, "keras-zsharp": own}
-
-
-def claim(config, folder):
-    """Notes the settings in the folder; a ValueError where another or a finished run is in it."""
-    config = {**config, "versions": versions()}
-    path, finished = folder / "config.json", folder / "result.json"
-    if path.exists() and json.loads(path.read_text()) != config:
-        raise ValueError(f"--output has a run with other settings or versions: see {path}")
-    if finished.exists():
-        raise ValueError(f"--output has this run, finished: {finished.read_text()}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write(path, config)
-
-
 def train(config, bundle, network, model, folder, verbose=0, more=()):
-    """Trains, or goes on training; writes what came of it, and gives it as a dict."""
+    """Trains, or goes on training; writes what came of it, and gives it as a dict.
+
+    Raises:
+        Damaged: The history of what went before is. The run is to be prepared and trained anew.
+    """
+    try:
+        return _train(config, bundle, network, model, folder, verbose, more)
+    except files.Damaged:
+        folders.start_over(folder)
+        raise
+
+
+def _train(config, bundle, network, model, folder, verbose, more):
     chief = is_chief(config.get("strategy"))
+    told = folder / "history.csv"
     backup = callbacks.Backup(folder / "backup", write=chief)
     first = backup.restore(model)
     model.fit(
@@ -60,8 +54,8 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
         callbacks=[
             callbacks.Seconds(),
             *([callbacks.Tested(bundle.test)] if bundle.validation else []),
-            # Before the backup: an epoch that is told twice does no harm, see `history`.
-            *([keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True)] * chief),
+            # Before the backup, which says how much of the history counts.
+            *([history.HistoryFile(told, config["validation"])] * chief),
             backup,
             bundle.epochs,
             *more,
@@ -71,16 +65,18 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
     tested = model.evaluate(bundle.test, verbose=0, return_dict=True)
     if not chief:
         return None
-    network.save(folder / "model.keras")
-    outcome = result(config, tested, history(folder))
-    write(folder / "result.json", outcome)
+    rows = history.read(told, config["epochs"], config["validation"])
+    with files.whole(folder / "model.keras") as partial:
+        network.save(partial)
+    outcome = result(config, tested, rows)
+    files.write(folder / "result.json", outcome)
     shutil.rmtree(backup.folder)
     return outcome
 
 
 def result(config, tested, rows):
     """What `result.json` says of a run, from its test and its history."""
-    curve = [row.get("test_accuracy", row["val_accuracy"]) for row in rows]
+    curve = [row["test_accuracy" if config["validation"] else "val_accuracy"] for row in rows]
     return {
         "test_accuracy": float(tested["accuracy"]),
         "test_loss": float(tested["loss"]),
@@ -90,23 +86,9 @@ def result(config, tested, rows):
         "seed": config["seed"],
         "epochs": len(rows),
         "seconds": sum(row["seconds"] for row in rows),
-        "versions": {**versions(), "python": platform.python_version()},
+        "versions": {**folders.versions(), "python": platform.python_version()},
         "devices": [d.name for d in tf.config.list_logical_devices()],
     }
-
-
-def history(folder):
-    """The epochs of a run as dicts of numbers; of those told twice, by a killed run, the last."""
-    with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-        rows = {row["epoch"]: row for row in csv.DictReader(file)}
-    return [{name: float(value) for name, value in row.items()} for row in rows.values()]
-
-
-def write(path, content):
-    """Writes JSON into a file, which is never there in part."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, path)
 
 
 def is_chief(strategy):

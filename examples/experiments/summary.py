@@ -6,7 +6,7 @@ import statistics
 import warnings
 from collections.abc import Mapping
 
-from experiments import runs
+from experiments import history
 from experiments.grid import Method, Setting
 
 EXACT = 1e-12
@@ -77,11 +77,10 @@ def _row(plan, choices):
 
 def curves(plan, arm, key):
     """A column of the histories of an arm's finished runs, a list of values for each."""
-    return [
-        [row[key] for row in runs.history(plan.folder(run))]
-        for run in arm.runs
-        if run.seed in arm.results
-    ]
+    recipe = arm.runs[0].recipe
+    paths = [plan.folder(run) / "history.csv" for run in arm.runs if run.seed in arm.results]
+    told = [history.read(path, recipe.epochs, recipe.validation) for path in paths]
+    return [[row[key] for row in rows] for rows in told]
 
 
 def mean_std(values):

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from experiments import claims, runs
+from experiments import claims, files, runs
 
 POLL_SECONDS = 5.0
 
@@ -54,11 +54,15 @@ class Work:
         if self.allowed <= 0:
             return False
         with claims.claimed(self.plan.folder(run)) as mine:
-            if mine and self.plan.result(run) is None:
+            if not mine or self.plan.result(run) is not None:
+                return False
+            try:
                 self.do(run)
-                self.allowed -= 1
-                return True
-        return False
+            except files.Damaged as error:
+                files.say(str(error))
+                self.do(run)  # From its start.
+            self.allowed -= 1
+            return True
 
     def do(self, run):
         # Others have done runs, too.

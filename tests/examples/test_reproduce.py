@@ -5,8 +5,8 @@ import os
 import pytest
 
 from examples import reproduce
-from experiments import parts, plan, runs
-from tests.examples.tiny_grid import CONFIG, NAMES, config, result
+from experiments import history, parts, plan, runs
+from tests.examples.tiny_grid import CONFIG, NAMES, config, finish, result
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_runs_and_report(finished):
     assert first["versions"]["keras-zsharp"]
     assert first["test_loss"] != result(output / NAMES[2])["test_loss"]
     for name in NAMES:
-        [row] = runs.history(output / name)
+        [row] = history.read(output / name / "history.csv", 1, 0.2)
         assert row["test_accuracy"] == result(output / name)["best_test_accuracy"]
         assert not (output / name / "backup").exists()
     text = (output / "report.md").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def test_what_another_grid_has_finished_is_taken_over(finished, tmp_path, monkey
         ours = tmp_path / "out" / f"others-sgd-seed{seed}"
         theirs = output / f"digits-sgd-seed{seed}"
         assert result(ours) == result(theirs)
-        assert runs.history(ours) == runs.history(theirs)
+        assert (ours / "history.csv").read_text() == (theirs / "history.csv").read_text()
         assert not (ours / "backup").exists()
     reproduce.main([*arguments, "--reuse", str(output)])
     assert "Taken over: 0 runs\n" in capsys.readouterr().out
@@ -176,7 +176,7 @@ def test_a_process_ends_after_a_number_of_runs(tmp_path, monkeypatch):
 
     def fake(config, *_, **__):
         done.append(config["seed"])
-        runs.write(tmp_path / "out" / NAMES[len(done) - 1] / "result.json", {})
+        finish(tmp_path / "out" / NAMES[len(done) - 1], 1)
 
     monkeypatch.setattr(runs, "prepare", lambda *_: ())
     monkeypatch.setattr(runs, "train", fake)

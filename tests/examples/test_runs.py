@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import callbacks, grid, optimizers, parts, recipes, runs
+from experiments import callbacks, grid, optimizers, parts, recipes
 from keras_zsharp import analysis, data, models
 from tests.tiers import crossed
 
@@ -96,11 +96,6 @@ def test_a_backup_that_was_not_finished_counts_for_nothing(tmp_path):
     model.set_weights([np.zeros((1, 1)), np.zeros(1)])
     assert backup.restore(model) == 10
     assert model.get_weights()[1] == 1
-
-
-def test_an_epoch_told_twice_counts_once(tmp_path):
-    (tmp_path / "history.csv").write_text("epoch,loss\n0,3\n1,2\n1,1\n2,0.5\n")
-    assert [row["loss"] for row in runs.history(tmp_path)] == [3, 1, 0.5]
 
 
 @pytest.mark.parametrize(

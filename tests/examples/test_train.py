@@ -6,7 +6,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
-from experiments import parts
+from experiments import claims, numbers, parts
+from experiments import history as told
 from keras_zsharp import perturbations
 from tests.tiers import crossed
 from tests.training.cases import assert_same
@@ -112,14 +113,14 @@ def test_trains_on_the_papers_datasets(dataset, model, augment, tmp_path, capsys
 
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
-    class Interrupt(keras.callbacks.CSVLogger):
+    class Interrupt(told.HistoryFile):
         def on_train_batch_begin(self, batch, logs=None):
             if self.model.optimizer.iterations == 7:  # in the second epoch of five steps
                 raise KeyboardInterrupt
 
     arguments = [*QUICK, "--epochs", "3", "--output", str(tmp_path)]
     with monkeypatch.context() as patch:
-        patch.setattr(keras.callbacks, "CSVLogger", Interrupt)
+        patch.setattr(told, "HistoryFile", Interrupt)
         with pytest.raises(SystemExit, match="Interrupted; the same command goes on"):
             train.main(arguments)
     assert not (tmp_path / "result.json").exists()
@@ -134,22 +135,35 @@ def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
         train.main([*arguments, "--rho", "0.1"])
 
 
-def test_errors_leave_no_run_behind(tmp_path):
-    folder = tmp_path / "run"
-    for wrong, message in (
-        (["--rho", "-1"], "`rho` must be >= 0"),
-        (["--label-noise", "2"], "`label_noise` must be in"),
-        (["--model", "vit_7_8_8_384", "--perturbation", "zsharp", "--q-p", "2"], "`q_p` must be"),
-    ):
-        with pytest.raises(SystemExit, match=message):
-            train.main([*QUICK, *wrong, "--output", str(folder)])
-        assert not folder.exists()
+NUMBERS = [name for name in numbers.CHECKS if hasattr(train.parse([]), name)]
+
+
+def test_every_number_is_checked_by_the_same_rule():
+    given = vars(train.parse([]))
+    unchecked = [name for name in given if isinstance(given[name], int | float)]
+    assert {*NUMBERS, "verbose"} == {*unchecked, "validation"}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_out_of_their_bounds(name, tmp_path, capsys):
+    option = "--" + name.replace("_", "-")
+    for wrong in ("nan", "inf", "-inf", "-1", "1e12", "1" * 5000, "x", ""):
+        with pytest.raises(SystemExit) as stopped:
+            train.main([*QUICK, f"{option}={wrong}", "--output", str(tmp_path / "run")])
+        assert stopped.value.code == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert f"argument {option}: `{name}` must be" in line
+        assert f"Received: {name}=" in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs must be >= 1, not 0"),
+        (["--epochs", "2.5"], "argument --epochs: `epochs` must be an int. Received: epochs=2.5"),
+        (["--batch-size", "0"], "`batch_size` must be an int from 1 to 1000000000. Received"),
+        (["--learning-rate", "0"], "`learning_rate` must be > 0. Received: learning_rate=0"),
+        (["--verbose", "3"], "argument --verbose: invalid choice: 3"),
         (["--model", "resnet21"], "invalid choice: 'resnet21'"),
         (["--dataset", "mnist"], "invalid choice: 'mnist'"),
         (["--augment", "flip"], "invalid choice: 'flip'"),
@@ -159,3 +173,48 @@ def test_wrong_arguments(arguments, message, capsys):
     with pytest.raises(SystemExit):
         train.main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_is_one_processs(tmp_path):
+    with (
+        claims.claimed(tmp_path),
+        pytest.raises(SystemExit, match=f"Another process trains in {tmp_path}: give another"),
+    ):
+        train.main([*QUICK, "--output", str(tmp_path)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["torn", "headers", "later", "missing", "columns", "gone"])
+def test_an_interrupted_run_with_a_damaged_history(damage, tmp_path, monkeypatch, capsys):
+    """What is of later epochs is cut off; where one is missing, the run starts over."""
+
+    class Interrupt(told.HistoryFile):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    arguments = [*QUICK, "--epochs", "3", "--batch-size", "480", "--output", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(told, "HistoryFile", Interrupt)
+        with pytest.raises(SystemExit, match="Interrupted"):
+            train.main(arguments)
+    path = tmp_path / "history.csv"
+    header, first, second, third = path.read_text().splitlines(keepends=True)
+    damaged = {
+        "torn": [header, first, second, third[: len(third) // 2]],
+        "headers": [header, first, header, second, second],
+        "later": [header, first, second, third, third.replace("2,", "3,", 1)],
+        "missing": [header, second, third],
+        "columns": [header.replace("accuracy", "accurazy", 1), first, second],
+        "gone": [],
+    }
+    path.write_text("".join(damaged[damage]))
+    capsys.readouterr()
+    train.main(arguments)
+    errors = capsys.readouterr().err
+    over = damage in ("missing", "columns", "gone")
+    assert (f"{path} is damaged" in errors) == over
+    assert [row["epoch"] for row in history(tmp_path)] == ["0", "1", "2"]
+    assert (path.read_text().splitlines(keepends=True)[1] == first) != over  # The seconds differ.
+    assert result(tmp_path)["epochs"] == 3

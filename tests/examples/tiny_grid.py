@@ -2,6 +2,8 @@
 
 import json
 
+from experiments import files
+
 CONFIG = """
 from experiments.grid import Grid, Method, Recipe, Setting
 
@@ -25,3 +27,21 @@ def config(folder, epochs):
 
 def result(folder):
     return json.loads((folder / "result.json").read_text())
+
+
+def finish(folder, epochs, accuracy=0.5, validation=0.5):
+    """Writes what a finished run leaves, but for its settings and its model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {
+        "test_accuracy": accuracy,
+        "best_test_accuracy": accuracy + 0.01,
+        "validation_accuracy": validation,
+        "train_loss": 0.25,
+        "seconds": 4.0,
+        "epochs": epochs,
+    }
+    files.write(folder / "result.json", result)
+    lines = [f"{epoch},0.25,2,0.5,0.4" for epoch in range(epochs - 1)]
+    lines = ["epoch,loss,seconds,test_accuracy,val_accuracy", *lines]
+    lines.append(f"{epochs - 1},0.25,2,{accuracy},{validation}\n")
+    (folder / "history.csv").write_text("\n".join(lines))

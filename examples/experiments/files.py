@@ -1,0 +1,69 @@
+"""The files of a run: each is whole or not there, and one that is damaged is named."""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import sys
+
+
+class Damaged(Exception):
+    """A file of a run does not say what it should: the run counts as not done."""
+
+    def __init__(self, path, why):
+        super().__init__(f"{path} is damaged ({why}): its run counts as not done")
+
+
+@functools.cache
+def say(text):
+    """Prints a line on stderr, the same one once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def whole(path):
+    """Gives another path to write to; what is there at the end of the block comes to be `path`.
+
+    Raises:
+        OSError: It cannot be written; `filename` says what. Nothing is left behind.
+    """
+    partial = path.with_name(f"partial-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        other = error.filename and str(error.filename) != str(partial)
+        raise OSError(error.errno, reason(error), str(error.filename if other else path)) from error
+
+
+def write(path, content):
+    """Writes JSON."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read(path, *names):
+    """Reads JSON: an object that has `names`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(path, reason(error)) from error
+    missing = [name for name in names if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise Damaged(path, f"it has no {missing[0]!r}")
+    return content
+
+
+def sentence(error):
+    """What an `OSError` says, in one sentence with the name of the file; h5py's have it inside."""
+    path = error.filename or ((found := re.search("filename = '(.+?)'", str(error))) and found[1])
+    return f"{path}: {reason(error)}" if path else reason(error)
+
+
+def reason(error):
+    """Why a file could not be read or written, without its name."""
+    found = re.search("error message = '(.+?)'", str(error))
+    return (found and found[1]) or getattr(error, "strerror", None) or str(error).splitlines()[0]

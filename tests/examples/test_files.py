@@ -1,0 +1,91 @@
+"""What a run leaves on the disk is whole or not there, and what is damaged is named."""
+
+import errno
+import re
+
+import pytest
+
+from experiments import files, history
+
+HEADER = "epoch,loss,seconds,val_accuracy\n"
+
+
+def read(tmp_path, text, epochs, validation=None):
+    path = tmp_path / "history.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return [row["loss"] for row in history.read(path, epochs, validation)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "0,3,1,0\n1,2,1,0\n",
+        HEADER + "0,3,1,0\n1,4,1,0\n1,2,1,0\n2,1,1,0\n",  # an epoch twice, and a later one
+        HEADER + "0,3,1,0\n" + HEADER + "1,2,1,0\n2,1,1",  # a header within, and a torn line
+        HEADER + "0,3,1,0\n1,x,1,0\n\n1,2,1,0\n0,3,1,0,7\n",  # lines of something else
+        (HEADER + "0,3,1,0\n1,2,1,0\n").replace("\n", "\r\n"),
+    ],
+)
+def test_epochs_that_a_history_has(text, tmp_path):
+    assert read(tmp_path, text, 2) == [3, 2]
+    assert read(tmp_path, text, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it has no column 'epoch'"),
+        (b"\xff\xfe\x00\n", "'utf-8' codec can't decode byte"),
+        (HEADER + "0,3,1,0\n1,2,1,0", "it has no epoch 1"),  # torn: 0 may have been 0.5
+        (HEADER + "1,2,1,0\n2,1,1,0\n", "it has no epoch 0"),
+        (HEADER.replace("loss", "los"), "it has no column 'loss'"),
+    ],
+)
+def test_damaged_histories(text, why, tmp_path):
+    with pytest.raises(files.Damaged, match=f"history.csv is damaged .{re.escape(why)}"):
+        read(tmp_path, text, 2)
+
+
+def test_a_column_of_runs_with_validation_data(tmp_path):
+    with pytest.raises(files.Damaged, match="it has no column 'test_accuracy'"):
+        read(tmp_path, HEADER + "0,3,1,0\n", 1, validation=0.1)
+
+
+def test_a_history_is_cut_to_the_epoch_that_a_run_goes_on_from(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text(HEADER + "0,3,1,0\n" + HEADER + "1,2,1,0\n2,1,1,0\n3,1")
+    told = history.HistoryFile(path, None)
+    told.on_epoch_begin(2)
+    told.on_epoch_end(2, {"seconds": 1, "loss": 0.5, "val_accuracy": 1})
+    told.on_epoch_begin(3)
+    told.on_epoch_end(3, {"seconds": 1, "loss": 0.25, "val_accuracy": 1})
+    lines = ["0,3.0,1.0,0.0", "1,2.0,1.0,0.0", "2,0.5,1.0,1.0", "3,0.25,1.0,1.0"]
+    assert path.read_text().splitlines() == [HEADER.strip(), *lines]
+    told = history.HistoryFile(path, None)
+    told.on_epoch_begin(4)
+    with pytest.raises(files.Damaged, match="its columns are not those of epoch 4"):
+        told.on_epoch_end(4, {"loss": 0.5})
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "{}", "[1]", "3", "[" * 100_000, b"\xff"])
+def test_damaged_json(text, tmp_path):
+    path = tmp_path / "result.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(files.Damaged, match=r"result.json is damaged \(.+\): its run counts"):
+        files.read(path, "epochs")
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "result.json"
+    files.write(path, {"epochs": 1})
+
+    def fill():
+        with files.whole(path) as partial:
+            partial.write_text("half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fill()
+    assert files.sentence(caught.value) == f"{path}: No space left on device"
+    assert files.read(path, "epochs") == {"epochs": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
