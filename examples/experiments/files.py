@@ -58,8 +58,8 @@ def read(path, *names):
 
 
 def sentence(error):
-    """What an `OSError` says, in one sentence with the name of the file; h5py's have it inside."""
-    path = error.filename or ((found := re.search("filename = '(.+?)'", str(error))) and found[1])
+    """What an `OSError` says, in one sentence with the name of the file."""
+    path = error.filename or _written_by_h5py(error)
     return f"{path}: {reason(error)}" if path else reason(error)
 
 
@@ -67,3 +67,20 @@ def reason(error):
     """Why a file could not be read or written, without its name."""
     found = re.search("error message = '(.+?)'", str(error))
     return (found and found[1]) or getattr(error, "strerror", None) or str(error).splitlines()[0]
+
+
+def remove_half_written(error):
+    """Removes the file that h5py could not write whole, if that is the error.
+
+    The file is still open. Emptied, it leaves room for the rest that h5py writes when it closes it,
+    which would fail once more, beyond the reach of any `except`.
+    """
+    if path := _written_by_h5py(error):
+        with contextlib.suppress(OSError):
+            os.truncate(path, 0)
+            os.unlink(path)
+
+
+def _written_by_h5py(error):
+    found = re.search("file write failed.*?filename = '(.+?)'", str(error), re.DOTALL)
+    return found and found[1]

@@ -33,11 +33,15 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
 
     Raises:
         Damaged: The history of what went before is. The run is to be prepared and trained anew.
+        OSError: A file cannot be written. Given room, the run goes on from its last whole epoch.
     """
     try:
         return _train(config, bundle, network, model, folder, verbose, more)
     except files.Damaged:
         folders.start_over(folder)
+        raise
+    except OSError as error:
+        files.remove_half_written(error)
         raise
 
 

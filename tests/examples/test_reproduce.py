@@ -1,11 +1,12 @@
 """A grid of runs is done once, and reported on; what is wrong with it is said before."""
 
 import os
+import shutil
 
 import pytest
 
 from examples import reproduce
-from experiments import history, parts, plan, runs
+from experiments import files, history, parts, plan, runs
 from tests.examples.tiny_grid import CONFIG, NAMES, config, finish, result
 
 
@@ -68,6 +69,104 @@ def test_the_plan_of_what_was_never_run(tmp_path, capsys):
     reproduce.main([*arguments, "--only", "f-sam-seed1"])
     assert "1 runs, 0 finished, 1 left of 3 epochs" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+DAMAGES = [
+    ("result.json", ""),
+    ("result.json", "{}"),
+    ("result.json", "null"),
+    ("result.json", '{"test_accuracy": '),
+    ("result.json", "\ufeff[1, 2]"),
+    ("result.json", lambda text: text.replace('"epochs": 1', '"epochs": "one"')),
+    (
+        "result.json",
+        lambda text: text.replace('"test_accuracy": 0', '"test_accuracy": null, "": 0'),
+    ),
+    ("config.json", "{}"),
+    ("config.json", "{"),
+    ("config.json", "null"),
+    ("history.csv", ""),
+    ("history.csv", "\0\0\0"),
+    ("history.csv", lambda text: text[: len(text) // 2]),
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGES)
+def test_damaged_files_are_named_and_stop_no_plan_or_report(name, damage, tmp_path, capsys):
+    arguments = [config(tmp_path, 1), "--output", str(tmp_path / "out")]
+    for run in plan.read(arguments[0]).runs:
+        folder = tmp_path / "out" / run.name
+        finish(folder, 1)
+        files.write(folder / "config.json", {**run.config, "versions": {}})
+    path = tmp_path / "out" / NAMES[1] / name
+    path.write_text(damage if isinstance(damage, str) else damage(path.read_text()))
+    for how in ("--dry-run", "--report-only"):
+        files.say.cache_clear()
+        reproduce.main([*arguments, how])
+        printed, errors = capsys.readouterr()
+        assert "4 runs, 3 finished, 1 left of 1 epochs" in printed
+        [line] = errors.splitlines()
+        assert line.startswith(f"{path} is damaged (")
+        assert line.endswith("): its run counts as not done")
+    assert "| F-SAM |" in (text := (tmp_path / "out" / "report.md").read_text(encoding="utf-8"))
+    assert "1 of 2" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["result.json", "config.json", "history.csv", "lock"])
+def test_damaged_runs_are_done_again(name, finished, tmp_path, capfd):
+    arguments, output = finished
+    shutil.copytree(output, tmp_path / "out")
+    path = tmp_path / "out" / NAMES[0] / name
+    path.unlink()
+    if name == "lock":
+        path.mkdir()
+        (path.parent / "result.json").unlink()
+    else:
+        path.write_text("{")
+    reproduce.main([arguments[0], "--output", str(tmp_path / "out")])
+    printed, errors = capfd.readouterr()
+    assert "4 runs, 3 finished, 1 left" in printed
+    assert f"{NAMES[0]}: " in printed
+    assert errors.count(f"{path} is damaged") == (name != "lock")
+    again, before = result(path.parent), result(output / NAMES[0])
+    assert again["test_accuracy"] == before["test_accuracy"]
+    assert path.read_text() != "{"
+
+
+@pytest.mark.slow
+def test_a_damaged_history_of_an_interrupted_run(finished, tmp_path, monkeypatch):
+    """Its saved epochs are not in it, so that it is done from its start."""
+    path, output = config(tmp_path, 2), tmp_path / "out"
+
+    class Interrupt(history.HistoryFile):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch:
+                raise KeyboardInterrupt
+
+    arguments = [path, "--output", str(output), "--only", "sgd-seed0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "HistoryFile", Interrupt)
+        with pytest.raises(SystemExit, match="Interrupted"):
+            reproduce.main(arguments)
+    (output / NAMES[0] / "history.csv").write_text("epoch,loss\n")
+    assert reproduce.main(arguments)
+    assert result(output / NAMES[0])["epochs"] == 2
+
+
+@pytest.mark.slow
+def test_a_damaged_run_is_not_taken_over(finished, tmp_path, monkeypatch, capsys):
+    arguments, output = finished
+    shutil.copytree(output, tmp_path / "other")
+    path = tmp_path / "other" / NAMES[0] / "result.json"
+    path.write_text("null")
+    monkeypatch.setattr(reproduce, "train", lambda *_: None)
+    reuse = ["--reuse", str(tmp_path / "other")]
+    reproduce.main([arguments[0], "--output", str(tmp_path / "out"), *reuse])
+    printed, errors = capsys.readouterr()
+    assert "Taken over: 3 runs" in printed
+    assert f"{path} is damaged" in errors
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 import csv
 import json
+import resource
 
 import keras
 import pytest
@@ -181,6 +182,24 @@ def test_a_folder_is_one_processs(tmp_path):
         pytest.raises(SystemExit, match=f"Another process trains in {tmp_path}: give another"),
     ):
         train.main([*QUICK, "--output", str(tmp_path)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "name"), [(100, "config.json"), (400_000, r"backup/.*\.h5")])
+def test_a_file_that_cannot_be_written_is_named(size, name, tmp_path):
+    """As on a full disk; what was written of it is removed, and the run goes on given room."""
+    arguments = [*QUICK, "--epochs", "1", "--output", str(tmp_path)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(SystemExit, match=rf"{tmp_path}/{name}\b.*") as stopped:
+            train.main(arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in str(stopped.value)
+    assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+    train.main(arguments)
+    assert result(tmp_path)["epochs"] == 1
 
 
 @pytest.mark.slow
