@@ -1,5 +1,4 @@
 import dataclasses
-import importlib.util
 
 import numpy as np
 
@@ -7,6 +6,7 @@ from keras_zsharp.arguments import one_of
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.digits import digits
+from keras_zsharp.data.preparing import prepared
 from keras_zsharp.data.splits import InMemory, Streamed, stored_examples
 
 NAMES = ("digits", *DATASETS)
@@ -61,16 +61,18 @@ def load(
         validation: Share of the training examples to hold out, in (0, 1), or None: the last ones in
             the stored order, the same for every seed (but for the digits, which the seed orders).
         data_dir: Folder of tensorflow-datasets, by default its own, `~/tensorflow_datasets`. Data
-            that is not in there is downloaded. `imagenet2012` needs its archives in
-            `downloads/manual` of that folder; so may `tiny-imagenet-200.zip` lie there.
+            that is not in there is downloaded and prepared, by one process at a time; others wait.
+            `imagenet2012` needs its archives in `downloads/manual` of that folder; so may
+            `tiny-imagenet-200.zip` lie there.
 
     Returns:
         A `DatasetBundle`.
 
     Raises:
-        ImportError: tensorflow-datasets is missing.
+        ImportError: tensorflow-datasets or filelock is missing.
         OSError: `data_dir` cannot be written, and the dataset is not in there.
-        RuntimeError: The dataset is neither in `data_dir` nor could it be prepared.
+        RuntimeError: The dataset is neither in `data_dir` nor could it be prepared: there is no
+            network, or an archive or a picture, which is named, is damaged.
         TypeError, ValueError: An argument is of the wrong type, or outside of its bounds.
     """
     one_of("name", name, *NAMES)
@@ -78,7 +80,7 @@ def load(
     if name == "digits":
         return digits(**dataclasses.asdict(options))
     dataset = DATASETS[name]
-    builder = _prepared(dataset.tfds_name, data_dir)
+    builder = prepared(dataset.tfds_name, data_dir)
     read = _in_memory if dataset.size is None else _streamed
     return pipeline.build(
         dataset,
@@ -118,42 +120,3 @@ def _in_memory(builder, dataset, split):
 def _streamed(builder, dataset, split):
     size = int(stored_examples(builder, split).cardinality())
     return Streamed(builder, split, size, dataset.size)
-
-
-def _prepared(name, data_dir):
-    """The builder of the dataset `name`, its data ready to be read."""
-    if importlib.util.find_spec("tensorflow_datasets") is None:
-        raise ImportError(
-            "The datasets come with tensorflow-datasets: pip install 'keras-zsharp[datasets]'"
-        )
-    import tensorflow_datasets as tfds
-
-    if name == "tiny_imagenet":
-        from keras_zsharp.data import tiny_imagenet_builder  # noqa: F401  (registers it)
-    builder = tfds.builder(name, data_dir=data_dir)
-    if builder.is_prepared():
-        return builder
-    folder = builder.data_dir_root
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".keras_zsharp"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(
-            f"{name} is not in {folder} yet, which cannot be written: pass another folder as "
-            f"`data_dir`. Received: {data_dir=} ({error})"
-        ) from error
-    try:
-        builder.download_and_prepare()
-    except Exception as error:  # tensorflow-datasets raises whatever its parts raise.
-        raise RuntimeError(
-            f"{name} is not in {folder} and could not be prepared there: {_first_line(error)}. "
-            f"Prepare it where there is a network, and pass its folder as `data_dir`; "
-            f"archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
-        ) from error
-    return builder
-
-
-def _first_line(error):
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")

@@ -7,6 +7,8 @@ import zipfile
 
 import tensorflow_datasets as tfds
 
+from keras_zsharp.data.preparing import DamagedPicture
+
 ARCHIVE = "tiny-imagenet-200.zip"
 URL = f"http://cs231n.stanford.edu/{ARCHIVE}"
 _FOLDER = "tiny-imagenet-200"
@@ -63,8 +65,18 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
             for name in archive.namelist():
                 label = label_of(name)
                 if label is not None:
-                    image = io.BytesIO(archive.read(name))
+                    image = _picture(path, archive, name)
                     yield name.split("/")[-1], {"image": image, "label": label}
+
+
+def _picture(path, archive, name):
+    """A picture of the archive as a file, whose `name` says where it is from."""
+    try:
+        image = io.BytesIO(archive.read(name))
+    except Exception as error:  # Whatever zipfile and its parts raise of damaged bytes.
+        raise DamagedPicture(f"{name} of {path}", error) from error
+    image.name = f"{name} of {path}"
+    return image
 
 
 def _archive_path(dl_manager):

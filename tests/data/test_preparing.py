@@ -1,13 +1,16 @@
 """What a user reads when a dataset cannot be had."""
 
+import io
 import sys
 import zipfile
 
+import filelock
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from keras_zsharp import data
+from tests.data.stored import random_images, store
 
 
 def no_network(*_, **__):
@@ -85,12 +88,49 @@ def test_folder_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("tensorflow_datasets", "cifar10"), ("sklearn.datasets", "digits")]
+    ("module", "name"),
+    [
+        ("tensorflow_datasets", "cifar10"),
+        ("filelock", "cifar10"),
+        ("sklearn.datasets", "digits"),
+    ],
 )
 def test_package_that_is_not_installed(module, name, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'keras-zsharp\[datasets\]'"):
         data.load(name)
+
+
+@pytest.mark.parametrize("by", ["path", "file"])
+def test_a_damaged_picture_of_any_dataset(by, tmp_path, monkeypatch):
+    """tensorflow-datasets' own builders give pictures as paths, or as files beside their names."""
+    path = tmp_path / "image_00007.jpg"
+    path.write_bytes(b"no picture")
+    picture = str(path) if by == "path" else io.BytesIO(path.read_bytes())
+    example = {"image": picture, "label": 0, "file_name": path.name}
+    monkeypatch.setattr(
+        tfds.builder_cls("oxford_flowers102"),
+        "_split_generators",
+        lambda *_: {"train": iter([(path.name, example)])},
+    )
+    named = path if by == "path" else path.name
+    with pytest.raises(RuntimeError) as caught:
+        data.load("oxford_flowers102", data_dir=tmp_path / "data")
+    assert f"the picture {named} is damaged (Unknown image file format" in str(caught.value)
+    assert f"in {tmp_path}/data/downloads, and get it again." in str(caught.value)
+
+
+def test_what_another_process_has_prepared_meanwhile_is_read(tmp_path, monkeypatch):
+    """The lock is free only when it is there."""
+
+    def acquire(lock):
+        assert lock.lock_file == str(tmp_path / ".keras_zsharp.cifar10.lock")
+        images = random_images(4, (32, 32, 3))
+        store(tmp_path, "cifar10", images, images, shape=(32, 32, 3))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", no_network)
+    assert data.load("cifar10", data_dir=tmp_path).sizes == {"train": 4, "test": 4}
 
 
 def manual_archive(folder):

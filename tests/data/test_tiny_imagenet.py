@@ -1,4 +1,7 @@
 import io
+import pathlib
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -9,6 +12,7 @@ from PIL import Image
 from keras_zsharp import data
 from keras_zsharp.data.tiny_imagenet_builder import ARCHIVE, TinyImagenet
 
+ROOT = pathlib.Path(__file__).parents[2]
 IDS = [f"n{number:08d}" for number in range(200)]
 TRAIN = {"n00000002": 3, "n00000117": 2, "n00000199": 2}
 VALIDATION = {"val_0.JPEG": "n00000117", "val_1.JPEG": "n00000000"}
@@ -70,6 +74,71 @@ def test_an_archive_at_hand_is_used(tmp_path):
     assert np.abs(read - stored).mean() < 2
     labels = tfds.builder("tiny_imagenet", data_dir=tmp_path).info.features["label"]
     assert labels.names == IDS
+
+
+def damaged_jpeg():
+    return jpeg(0)[:-600]
+
+
+def wrong_size():
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 64)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (damaged_jpeg, "jpeg::Uncompress failed. Invalid JPEG data or crop window"),
+        (lambda: b"no picture", "Unknown image file format"),
+        (lambda: b"", "Input is empty"),
+        (wrong_size, r"it has the shape \(64, 32, 3\), not \(64, 64, 3\)"),
+        (None, "Bad CRC-32 for file"),
+    ],
+)
+def test_a_damaged_picture_is_named_when_it_is_prepared(content, why, tmp_path):
+    path = tmp_path / "downloads" / "manual" / ARCHIVE
+    path.parent.mkdir(parents=True)
+    write_archive(path)
+    name = "tiny-imagenet-200/train/n00000117/images/n00000117_9.JPEG"
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"0123456789" if content is None else content())
+    if content is None:
+        path.write_bytes(path.read_bytes().replace(b"0123456789", b"012345678x"))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=f"the picture {name} of {path} is damaged .{why}"):
+            data.load("tiny_imagenet", data_dir=tmp_path)
+    assert not list(tmp_path.glob("tiny_imagenet/**/*.tfrecord*"))
+    path.write_bytes(whole)
+    assert data.load("tiny_imagenet", data_dir=tmp_path).sizes == {"train": 7, "test": 2}
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_prepares_and_the_other_waits(tmp_path):
+    path = tmp_path / "downloads" / "manual" / ARCHIVE
+    path.parent.mkdir(parents=True)
+    write_archive(path)
+    load = (
+        "import sys, tensorflow_datasets; from keras_zsharp import data; "
+        "print('ready', flush=True); input(); "
+        "print(data.load('tiny_imagenet', data_dir=sys.argv[1]).sizes)"
+    )
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", load, tmp_path], text=True, cwd=ROOT, **pipes)
+        for _ in range(2)
+    ]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    prepared = 0
+    for process in processes:
+        printed, errors = process.communicate(timeout=120)
+        assert printed.endswith("{'train': 7, 'test': 2}\n"), errors
+        prepared += "Downloading and preparing" in printed
+    assert prepared == 1
 
 
 def test_the_checksum_of_the_real_archive_is_registered():

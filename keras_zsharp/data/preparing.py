@@ -1,0 +1,119 @@
+"""Preparing a dataset: once, by one process, with every picture of it whole."""
+
+import contextlib
+import importlib.util
+import os
+import re
+
+import numpy as np
+import tensorflow as tf
+
+
+def prepared(name, data_dir):
+    """The tensorflow-datasets builder of the dataset `name`, its data ready to be read."""
+    for package in ("tensorflow_datasets", "filelock"):
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"The datasets need the package {package}: pip install 'keras-zsharp[datasets]'"
+            )
+    import tensorflow_datasets as tfds
+
+    if name == "tiny_imagenet":
+        from keras_zsharp.data import tiny_imagenet_builder  # noqa: F401  (registers it)
+    builder = tfds.builder(name, data_dir=data_dir)
+    if builder.is_prepared():
+        return builder
+    folder = builder.data_dir_root
+    with _alone(name, folder, data_dir):
+        # Anew: another process may have prepared it meanwhile.
+        builder = tfds.builder(name, data_dir=data_dir)
+        if not builder.is_prepared():
+            _prepare(name, builder, folder)
+    return builder
+
+
+@contextlib.contextmanager
+def _alone(name, folder, data_dir):
+    """One process at a time; the others wait. The lock ends with its process, however that ends."""
+    import filelock
+
+    # In the folder that is to be written, which it thereby tries.
+    lock = filelock.FileLock(folder / f".keras_zsharp.{name}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise OSError(
+            f"{name} is not in {folder} yet, which cannot be written: pass another folder as "
+            f"`data_dir`. Received: {data_dir=} ({error})"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(name, builder, folder):
+    _check_pictures(builder.info.features)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # tensorflow-datasets raises whatever its parts raise.
+        if damaged := _damaged(error):
+            raise RuntimeError(
+                f"{name} could not be prepared in {folder}: {damaged}. Delete the archive with it, "
+                f"and what was extracted of it, in {folder / 'downloads'}, and get it again."
+            ) from error
+        raise RuntimeError(
+            f"{name} is not in {folder} and could not be prepared there: {_first_line(error)}. "
+            f"Prepare it where there is a network, and pass its folder as `data_dir`; "
+            f"archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
+        ) from error
+
+
+class DamagedPicture(Exception):
+    """A picture that cannot be read: its name, and why."""
+
+    # Of its own, so that tensorflow-datasets leaves the message as it is.
+    def __str__(self):
+        return "the picture {} is damaged ({})".format(*self.args)
+
+
+def _check_pictures(features):
+    """Has every picture decoded before it is stored; a damaged one would end every later load."""
+    encode, shape = features.encode_example, features["image"].shape
+
+    def checked(example):
+        encoded = encode(example)
+        # What comes as pixels is whole.
+        if not isinstance(example["image"], np.ndarray):
+            _check_picture(encoded["image"], shape, _name(example))
+        return encoded
+
+    features.encode_example = checked
+
+
+def _check_picture(encoded, shape, name):
+    try:
+        pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    except tf.errors.InvalidArgumentError as error:
+        why = re.sub(r"{{.*?}}|\[Op:.*", "", error.message.splitlines()[0])
+        raise DamagedPicture(name, why.strip(" .")) from error
+    if not pixels.shape.is_compatible_with(shape):
+        raise DamagedPicture(name, f"it has the shape {tuple(pixels.shape)}, not {shape}")
+
+
+def _name(example):
+    image = example["image"]
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    return example.get("file_name") or image.name
+
+
+def _damaged(error):
+    while error is not None and not isinstance(error, DamagedPicture):
+        error = error.__cause__
+    return error
+
+
+def _first_line(error):
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
