@@ -69,7 +69,7 @@ def main(arguments=None, limit=math.inf):
     try:
         return reproduce(options, limit)
     except OSError as error:
-        sys.exit(f"{files.sentence(error)}; the same command goes on from {options.output}")
+        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
 
 
 def reproduce(options, limit):

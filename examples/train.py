@@ -62,7 +62,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
     except OSError as error:
-        sys.exit(f"{files.sentence(error)}; the same command goes on from {options.output}")
+        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
     print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
 
 

@@ -1,6 +1,5 @@
 """What the folder of a run says of it."""
 
-import contextlib
 import importlib.metadata
 import json
 import math
@@ -72,7 +71,9 @@ def claim(config, folder):
 
 def start_over(folder):
     """Removes what a run has left, so that it is done from its start."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder / "backup")
-    for name in ("config.json", "history.csv", "result.json"):
-        (folder / name).unlink(missing_ok=True)
+    for name in ("backup", "config.json", "history.csv", "result.json"):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

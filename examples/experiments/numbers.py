@@ -9,9 +9,16 @@ def _number(bound, holds):
     return lambda name, value: arguments.number(name, value, bound, holds)
 
 
-def _int(least, most=arguments.LARGEST):
-    bound, holds = f"an int from {least} to {most:.0f}", lambda value: least <= value <= most
-    return lambda name, value: int(_number(bound, holds)(name, arguments.integer(name, value)))
+def _int(least, most=int(arguments.LARGEST)):
+    def check(name, value):
+        value = arguments.integer(name, value)
+        if not least <= value <= most:
+            raise ValueError(
+                f"`{name}` must be an int from {least} to {most}. Received: {name}={value}"
+            )
+        return value
+
+    return check
 
 
 CHECKS = {

@@ -113,17 +113,18 @@ def test_damaged_files_are_named_and_stop_no_plan_or_report(name, damage, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["result.json", "config.json", "history.csv", "lock"])
-def test_damaged_runs_are_done_again(name, finished, tmp_path, capfd):
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("result.json", False), ("config.json", True), ("history.csv", False), ("lock", True)],
+)
+def test_damaged_runs_are_done_again(name, folder, finished, tmp_path, capfd):
     arguments, output = finished
     shutil.copytree(output, tmp_path / "out")
     path = tmp_path / "out" / NAMES[0] / name
     path.unlink()
+    path.mkdir() if folder else path.write_text("{")
     if name == "lock":
-        path.mkdir()
         (path.parent / "result.json").unlink()
-    else:
-        path.write_text("{")
     reproduce.main([arguments[0], "--output", str(tmp_path / "out")])
     printed, errors = capfd.readouterr()
     assert "4 runs, 3 finished, 1 left" in printed
