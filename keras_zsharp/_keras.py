@@ -16,6 +16,7 @@ from tensorflow.python.util import object_identity
 
 __all__ = [
     "BuiltFromABatch",
+    "ServedAsItsModel",
     "TensorAsVariable",
     "assign_in_place",
     "build",
@@ -54,6 +55,21 @@ class BuiltFromABatch:
     def _before_building(self, iterator, data_batch):
         """What Keras is to take its shapes from: an epoch iterator or a batch, None for either."""
         return iterator, data_batch
+
+
+class ServedAsItsModel:
+    """Mixin of a `keras.Model` that TensorFlow saves with the signature of its `model`."""
+
+    @property
+    def _default_save_signature(self):
+        return self.model._default_save_signature
+
+    def _get_save_spec(self, dynamic_batch=True):
+        # What TFLite's converter asks for where it has not found the inputs by itself.
+        raise ValueError(
+            f"`{type(self).__name__}` cannot be converted. Convert the model inside, once it is "
+            "built: TFLiteConverter.from_keras_model(keras_zsharp.plain(model))"
+        )
 
 
 @contextlib.contextmanager
