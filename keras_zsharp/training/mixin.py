@@ -162,9 +162,9 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
 
     def _before_building(self, iterator, data_batch):
         strategy = self.distribute_strategy
-        if iterator is not None and _keras.spans_workers(strategy):
+        if iterator is not None and _keras.is_distributed(self):
             return None, multi_worker.first_batch(strategy, iterator)
-        if iterator is not None and not self.built and not _keras.is_distributed(self):
+        if iterator is not None and not self.built:
             # Keras would wait for the first step, too late for callbacks that restore weights.
             _keras.build_as_iterated(self, iterator)
         return iterator, data_batch

@@ -12,7 +12,10 @@ from keras_zsharp._keras import spans_workers
 
 
 def first_batch(strategy, iterator):
-    """The first batch of Keras' epoch iterator, as the first of this worker's replicas gets it."""
+    """The first batch of Keras' epoch iterator, as the first of this worker's replicas gets it.
+
+    Keras averages it over the replicas, which fails where their parts are of unequal size.
+    """
     for _, _, batches in iterator:
         return keras.tree.map_structure(
             lambda x: None if x is None else strategy.experimental_local_results(x)[0],

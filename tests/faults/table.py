@@ -114,7 +114,7 @@ FAULTS = [
     ),
     Fault(
         "losses that layers add are not collected",
-        SCOPE,
+        "keras_zsharp/weight_scope.py",
         "collect_losses=True",
         "collect_losses=False",
         "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-eager]",

@@ -4,7 +4,8 @@
 
 A process of its own: devices cannot be split after TensorFlow has looked at them. With the
 environment variable TF_CONFIG it is one of the workers. Without a RULE ("") plain Keras trains.
-A BAD number stands in the first device's part of the last batch, which is to be skipped.
+STEPS may be a part of one: 0.5 is a batch of half the size. A BAD number stands in the first
+device's part of the last batch, which is to be skipped.
 """
 
 import os
@@ -52,7 +53,7 @@ def main(file, devices, rule, sync, steps, policy="float32", bad=None):
         model = built(rule, sync)
         model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", metrics=["mae"])
     random = np.random.default_rng(0)
-    x = random.normal(size=(int(steps) * BATCH_SIZE, 4)).astype("float32")
+    x = random.normal(size=(int(float(steps) * BATCH_SIZE), 4)).astype("float32")
     y = np.sin(x.sum(axis=1, keepdims=True))
     test = (x[:BATCH_SIZE].copy(), y[:BATCH_SIZE])
     if bad:

@@ -123,6 +123,17 @@ def test_plain_keras_cannot_train_on_several_workers(tmp_path):
 
 
 @pytest.mark.slow
+def test_uneven_first_batch_trains(tmp_path):
+    """If plain Keras no longer fails, we need not take the first batch ourselves."""
+    uneven = 15 / 32
+    with pytest.raises(AssertionError, match="AddN"):
+        trained(tmp_path, 2, "", "", uneven)
+    logs = trained(tmp_path, 2, "sam", "replica", uneven)
+    assert logs["steps"] == 1
+    assert np.isfinite(logs["loss"])
+
+
+@pytest.mark.slow
 def test_what_fails_in_plain_keras_is_refused():
     """If plain Keras no longer fails, neither need we: see `checks.check_devices`."""
     command = [sys.executable, "-m", "tests.training.refused"]
