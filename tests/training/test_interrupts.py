@@ -51,6 +51,15 @@ class InterruptAt:
         monkeypatch.setattr(keras.Variable, "assign", counted)
 
 
+@pytest.fixture
+def interruptible():
+    """Shells have what they start in the background ignore Ctrl-C."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_no_interrupt_tears_an_eager_step(monkeypatch):
     model = compiled()
     before = state(model)
