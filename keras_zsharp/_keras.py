@@ -23,6 +23,7 @@ __all__ = [
     "build_as_iterated",
     "build_loss",
     "build_metrics",
+    "call_as",
     "compute_loss",
     "evaluation_loss",
     "forward",
@@ -30,7 +31,6 @@ __all__ = [
     "is_distributed",
     "knows_the_arguments",
     "leave_arguments_to_keras",
-    "leave_inputs_alone",
     "loss_tracker",
     "outside_of_graph",
     "read_around_scope",
@@ -103,10 +103,11 @@ def leave_arguments_to_keras(cls):
     cls.get_config = python_utils.default(get_config)
 
 
-def leave_inputs_alone(model):
-    """Has Keras neither cast nor convert what `model` is called with."""
-    model._convert_input_args = False
-    model._allow_non_tensor_positional_args = True
+def call_as(wrapper, model):
+    """Has Keras call a wrapper as it calls the model: with `training`, if that takes it, uncast."""
+    wrapper._call_has_training_arg = model._call_has_training_arg
+    wrapper._convert_input_args = False
+    wrapper._allow_non_tensor_positional_args = True
 
 
 def replace_layer(model, old, new):

@@ -50,8 +50,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, _keras.ServedAsItsModel, keras
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
-        # The model inside does with them what it does alone.
-        _keras.leave_inputs_alone(self)
+        _keras.call_as(self, model)
         self.model = model
         self.built = model.built
 

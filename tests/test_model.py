@@ -8,7 +8,14 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp, _keras
+from keras_zsharp import (
+    SAM,
+    SharpnessAwareModel,
+    SharpnessAwareTraining,
+    ZSharp,
+    _keras,
+    sharpness_aware,
+)
 from tests.tiers import crossed
 from tests.training.cases import CASES, Subclassed, assert_same
 
@@ -258,6 +265,55 @@ def test_wrapper_takes_the_inputs_of_the_model():
         assert_same([model(*positional, **named)], [net(*positional, **named)])
     with pytest.raises(TypeError, match="unknown"):
         model(X, unknown=1)
+
+
+class Noisy(keras.Model):
+    """Its class decides whether `call` knows `training`, its layers differ by it."""
+
+    def __init__(self):
+        super().__init__()
+        noise = [layers.Dropout(0.5, seed=1), layers.BatchNormalization()]
+        self.parts = [layers.Dense(4), *noise, layers.Dense(1)]
+
+    def run(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+class WithoutTraining(Noisy):
+    """Plain Keras trains it without dropout."""
+
+    def call(self, inputs):
+        return self.run(inputs)
+
+
+class WithOthers(Noisy):
+    def call(self, inputs, **kwargs):
+        return self.run(inputs)
+
+
+class WithADefault(Noisy):
+    def call(self, inputs, training=False):
+        return self.run(inputs)
+
+
+@pytest.mark.parametrize("make", [WithoutTraining, WithOthers, WithADefault])
+@pytest.mark.parametrize("mode", crossed(["eager", "graph"], default=["graph"]))
+def test_trains_in_the_phase_that_plain_keras_trains_in(make, mode):
+    def end(way, *rule):
+        keras.utils.set_random_seed(0)
+        net = make()
+        model = way(net, *rule)
+        model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=mode == "eager")
+        history = model.fit(X, X[:, :1], epochs=3, verbose=0, shuffle=False).history
+        evaluated = model.evaluate(X, X[:, :1], verbose=0, return_dict=True)["loss"]
+        return [net(X).numpy(), np.array([*history["loss"], evaluated])]
+
+    expected = end(lambda net: net)
+    for way in (SharpnessAwareModel, sharpness_aware):
+        for got, plain in zip(end(way, SAM(rho=0.0)), expected, strict=True):
+            np.testing.assert_allclose(got, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_wrapper_has_what_is_the_models_own():
