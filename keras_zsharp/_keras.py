@@ -23,6 +23,7 @@ __all__ = [
     "build_as_iterated",
     "build_loss",
     "build_metrics",
+    "build_optimizer",
     "call_as",
     "compute_loss",
     "evaluation_loss",
@@ -38,6 +39,7 @@ __all__ = [
     "replace_layer",
     "set_in_training",
     "spans_workers",
+    "start_at_epoch",
     "stored",
     "training_methods",
     "unlocked",
@@ -178,6 +180,24 @@ def _symbolic(tensors):
         return keras.KerasTensor(x.shape, keras.backend.standardize_dtype(x.dtype))
 
     return keras.tree.map_structure(symbolic, tensors)
+
+
+def build_optimizer(model):
+    """Creates the variables of the compiled optimizer, and of a rule, for a model that is built."""
+    if not is_built(model):
+        raise ValueError(
+            "The model must be built before its state is restored: call it on a batch, or give "
+            f"it its input shape. Received: model={model.name!r}"
+        )
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    if hasattr(model, "perturbation"):
+        model.perturbation.build(model.trainable_variables)
+
+
+def start_at_epoch(model, epoch):
+    """Has the `fit` that has just begun start with that epoch; with its own if it is None."""
+    model._initial_epoch = epoch
 
 
 def build_metrics(model, y, y_pred):

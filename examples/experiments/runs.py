@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from experiments import callbacks, files, folders, history, parts
+from keras_zsharp.callbacks import Backup, DamagedBackup
 
 
 def prepare(config, folder, data_dir=None, strategy=None):
@@ -32,7 +33,8 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
     """Trains, or goes on training; writes what came of it, and gives it as a dict.
 
     Raises:
-        Damaged: The history of what went before is. The run is to be prepared and trained anew.
+        Damaged: The history of what went before is, or all backups. The run is to be prepared and
+            trained anew.
         OSError: A file cannot be written. Given room, the run goes on from its last whole epoch.
     """
     try:
@@ -40,6 +42,9 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
     except files.Damaged:
         folders.start_over(folder)
         raise
+    except DamagedBackup as error:
+        folders.start_over(folder)
+        raise files.Damaged(folder / "backup", str(error)) from error
     except OSError as error:
         files.remove_half_written(error)
         raise
@@ -48,20 +53,19 @@ def train(config, bundle, network, model, folder, verbose=0, more=()):
 def _train(config, bundle, network, model, folder, verbose, more):
     chief = is_chief(config.get("strategy"))
     told = folder / "history.csv"
-    backup = callbacks.Backup(folder / "backup", write=chief)
-    first = backup.restore(model)
+    # Kept until the result is there: a run that is killed before then does not train anew.
+    backup = Backup(folder / "backup", delete_checkpoint=False)
     model.fit(
         bundle.train,
         validation_data=bundle.validation or bundle.test,
         epochs=config["epochs"],
-        initial_epoch=first,
         callbacks=[
             callbacks.Seconds(),
             *([callbacks.Tested(bundle.test)] if bundle.validation else []),
             # Before the backup, which says how much of the history counts.
             *([history.HistoryFile(told, config["validation"])] * chief),
             backup,
-            bundle.epochs,
+            bundle.epoch_order,
             *more,
         ],
         verbose=verbose,

@@ -46,7 +46,8 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     Training is not touched: it ends with the same bits as without, unless `data` is what the model
     trains on and is shuffled: reading it once more then moves its order. Give arrays, or batches in
-    a fixed order; of a `keras_zsharp.data` bundle, `train` beside the callback `bundle.epochs`.
+    a fixed order; of a `keras_zsharp.data` bundle, `train`, and `bundle.epoch_order` among the
+    callbacks.
 
     Args:
         data: What to measure on, see `keras_zsharp.sharpness.MeanLoss`: a `tf.data.Dataset` of

@@ -2,7 +2,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_zsharp.data.epochs import Epochs
+from keras_zsharp.data.epoch_order import EpochOrder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +18,8 @@ class DatasetBundle:
         classes: Number of classes.
         input_shape: Shape of one image.
         sizes: Number of examples by part: `{"train": ..., "validation": ..., "test": ...}`.
-        epochs: A callback with which a resumed run has the order and augmentation that it would
-            have had without the interruption.
+        epoch_order: A callback with which a resumed run has the order and augmentation that it
+            would have had without the interruption.
         noisy_labels: How many training labels were moved to another class.
         validation: What was held out of the training data, like `test`; None where nothing was.
         mean: Mean by channel, in the range of the pixels.
@@ -31,7 +31,7 @@ class DatasetBundle:
     classes: int
     input_shape: tuple
     sizes: dict
-    epochs: Epochs
+    epoch_order: EpochOrder
     noisy_labels: int = 0
     validation: tf.data.Dataset | None = None
     mean: tuple = (0.0,)

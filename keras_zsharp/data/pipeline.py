@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_zsharp.arguments import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
-from keras_zsharp.data.epochs import Epochs
+from keras_zsharp.data.epoch_order import EpochOrder
 from keras_zsharp.data.noise import is_share, label_shifts
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
@@ -55,10 +55,10 @@ def build(dataset, train, test, classes, options):
     shifts = label_shifts(train.size, options.label_noise, classes, options.seed)
     if options.label_noise:
         train = train.with_label_noise(shifts, classes)
-    epochs = Epochs()
+    epoch_order = EpochOrder()
     parts = {"train": train, "validation": held_out, "test": test}
     return DatasetBundle(
-        train=_training_batches(dataset, train, classes, options, epochs),
+        train=_training_batches(dataset, train, classes, options, epoch_order),
         test=_batches_in_order(dataset, test, classes, options),
         classes=classes,
         input_shape=train.image_shape,
@@ -67,7 +67,7 @@ def build(dataset, train, test, classes, options):
         validation=held_out and _batches_in_order(dataset, held_out, classes, options),
         mean=dataset.mean,
         std=dataset.std,
-        epochs=epochs,
+        epoch_order=epoch_order,
     )
 
 
@@ -90,7 +90,7 @@ def _batches_in_order(dataset, split, classes, options):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _training_batches(dataset, split, classes, options, epochs):
+def _training_batches(dataset, split, classes, options, epoch_order):
     augment, seed = options.augment, options.seed
     operations = None
     if augment == "randaugment":
@@ -108,7 +108,7 @@ def _training_batches(dataset, split, classes, options, epochs):
             images = augmentation.cutout(images, hole, dataset.cutout)
         return images, labels
 
-    batches = split.shuffled(options.batch_size, seed, epochs).map(augmented, tf.data.AUTOTUNE)
+    batches = split.shuffled(options.batch_size, seed, epoch_order).map(augmented, tf.data.AUTOTUNE)
     count = math.ceil(split.size / options.batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(count))
     if options.one_hot:

@@ -69,7 +69,7 @@ def test_order_of_a_bundle_is_kept_by_its_epochs():
         keras.utils.set_random_seed(0)
         net = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
         net.compile("sgd", SPARSE)
-        net.fit(bundle.train, epochs=2, callbacks=[*monitors, bundle.epochs], verbose=0)
+        net.fit(bundle.train, epochs=2, callbacks=[*monitors, bundle.epoch_order], verbose=0)
         ends.append(net.get_weights())
     assert_same(*ends)
 

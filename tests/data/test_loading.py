@@ -165,7 +165,7 @@ def test_a_resumed_run_reads_what_it_would_have_read(name, augment, request):
     expected = epochs(loaded(), 4)
     keras.utils.set_random_seed(1)  # another process need not have the same
     second = loaded()
-    second.epochs.on_epoch_begin(2)
+    second.epoch_order.on_epoch_begin(2)
     for left, right in zip(expected[2:], epochs(second, 2), strict=True):
         np.testing.assert_array_equal(left[0], right[0])
         np.testing.assert_array_equal(left[1], right[1])
@@ -184,7 +184,7 @@ def test_what_is_read_in_between_does_not_shift_the_epochs():
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
         model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
-        model.fit(bundle.train, epochs=3, callbacks=[bundle.epochs, *callbacks], verbose=0)
+        model.fit(bundle.train, epochs=3, callbacks=[bundle.epoch_order, *callbacks], verbose=0)
         return model.get_weights()
 
     for left, right in zip(weights(), weights(Look()), strict=True):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import callbacks, grid, optimizers, parts, recipes
+from experiments import grid, optimizers, parts, recipes
 from keras_zsharp import analysis, data, models
 from tests.tiers import crossed
 
@@ -83,21 +83,6 @@ def test_seeds_have_the_same_test_part():
         parts.load(settings(dataset="cifar10"))
 
 
-def test_a_backup_that_was_not_finished_counts_for_nothing(tmp_path):
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(), "mse")
-    backup = callbacks.Backup(tmp_path / "backup")
-    backup.set_model(model)
-    assert backup.restore(model) == 0
-    model.set_weights([np.ones((1, 1)), np.ones(1)])
-    backup.on_epoch_end(8)
-    backup.on_epoch_end(9)
-    (tmp_path / "backup" / "partial.weights.h5").write_bytes(b"half of it")
-    model.set_weights([np.zeros((1, 1)), np.zeros(1)])
-    assert backup.restore(model) == 10
-    assert model.get_weights()[1] == 1
-
-
 @pytest.mark.parametrize(
     "component", crossed(["full", "noise", "batch"], default=["noise"], tier="slow")
 )
@@ -113,7 +98,7 @@ def test_rules_perturb_along_what_the_method_says(component):
     _, model = parts.build(run.config, bundle)
     assert isinstance(model, analysis.AscentFrom)
     assert model.component == component
-    history = model.fit(bundle.train, callbacks=[bundle.epochs], verbose=0).history
+    history = model.fit(bundle.train, callbacks=[bundle.epoch_order], verbose=0).history
     assert np.isfinite(history["sharpness"]).all()
 
 

@@ -203,8 +203,10 @@ def test_a_file_that_cannot_be_written_is_named(size, name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", ["torn", "headers", "later", "missing", "columns", "gone"])
-def test_an_interrupted_run_with_a_damaged_history(damage, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "damage", ["torn", "headers", "later", "missing", "columns", "gone", "backups"]
+)
+def test_an_interrupted_run_with_damaged_files(damage, tmp_path, monkeypatch, capsys):
     """What is of later epochs is cut off; where one is missing, the run starts over."""
 
     class Interrupt(told.HistoryFile):
@@ -227,13 +229,17 @@ def test_an_interrupted_run_with_a_damaged_history(damage, tmp_path, monkeypatch
         "missing": [header, second, third],
         "columns": [header.replace("accuracy", "accurazy", 1), first, second],
         "gone": [],
+        "backups": [header, first, second],
     }
     path.write_text("".join(damaged[damage]))
+    for backup in (tmp_path / "backup").iterdir() if damage == "backups" else ():
+        backup.write_bytes(b"no HDF5")
     capsys.readouterr()
     train.main(arguments)
     errors = capsys.readouterr().err
-    over = damage in ("missing", "columns", "gone")
-    assert (f"{path} is damaged" in errors) == over
+    over = damage in ("missing", "columns", "gone", "backups")
+    name = "backup" if damage == "backups" else "history.csv"
+    assert (f"{tmp_path / name} is damaged" in errors) == over
     assert [row["epoch"] for row in history(tmp_path)] == ["0", "1", "2"]
     assert (path.read_text().splitlines(keepends=True)[1] == first) != over  # The seconds differ.
     assert result(tmp_path)["epochs"] == 3

@@ -1,11 +1,12 @@
 """A run that may be killed, and goes on when it is started again.
 
-    python -m tests.training.resumed FOLDER NAME HOW [STEP]
+    python -m tests.training.resumed FOLDER NAME HOW [STEP [EPOCHS]]
 
-Four epochs of six steps with everything that has a state: augmentation in the data and in the
-model, dropout, BatchNormalization, schedules of learning rate and rho. HOW it goes on is "backup",
-by `BackupAndRestore`, or "checkpoint", from a `.keras` file of `ModelCheckpoint`. With a STEP, the
-process kills itself in the middle of it. What it ends with is stored as `end.npz`.
+Four epochs, or EPOCHS, of six steps with everything that has a state: augmentation in the data and
+in the model, dropout, BatchNormalization, schedules of learning rate and rho. HOW it goes on is
+"backup", by `keras_zsharp.callbacks.Backup`, or "checkpoint", from a `.keras` file of
+`ModelCheckpoint`. With a STEP that is not 0, the process kills itself in the middle of it. What it
+ends with is stored as `end.npz`.
 """
 
 import os
@@ -69,20 +70,20 @@ def build(name):
     return model
 
 
-def main(folder, name, how, step=0):
+def main(folder, name, how, step=0, epochs=EPOCHS):
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
     folder = pathlib.Path(folder)
     bundle = keras_zsharp.data.digits(16, 16 * STEPS, label_noise=0.2, augment="cutout")
     checkpoint, first = folder / "model.keras", 0
     if how == "backup":
-        model, keeping = build(name), keras.callbacks.BackupAndRestore(folder / "backup")
+        model, keeping = build(name), keras_zsharp.callbacks.Backup(folder / "backup")
     else:
         keeping = keras.callbacks.ModelCheckpoint(checkpoint)
         model = keras.saving.load_model(checkpoint) if checkpoint.exists() else build(name)
         first = int(model.optimizer.iterations) // STEPS
-    callbacks = [keeping, bundle.epochs, Kill(int(step))]
-    model.fit(bundle.train, epochs=EPOCHS, initial_epoch=first, callbacks=callbacks, verbose=0)
+    callbacks = [keeping, bundle.epoch_order, Kill(int(step))]
+    model.fit(bundle.train, epochs=int(epochs), initial_epoch=first, callbacks=callbacks, verbose=0)
     state = [*model.variables, *model.optimizer.variables]
     np.savez(folder / "end.npz", *(keras.ops.convert_to_numpy(v) for v in state))
 

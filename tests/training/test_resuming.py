@@ -1,9 +1,12 @@
 """A killed run goes on in a new process and ends as one that ran through, bit for bit."""
 
+import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -17,12 +20,26 @@ TIME_LIMIT = 300
 IN_THE_THIRD_EPOCH = 15
 
 
-def run(folder, name, how, *step):
+def start(folder, *arguments):
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.training.resumed", folder, name, how, *map(str, step)]
-    return subprocess.run(
-        command, cwd=ROOT, timeout=TIME_LIMIT, capture_output=True, text=True, check=False
+    command = [sys.executable, "-m", "tests.training.resumed", folder, *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+
+
+def run(folder, *arguments):
+    """Its exit status, and what it said."""
+    process = start(folder, *arguments)
+    _, errors = process.communicate(timeout=TIME_LIMIT)
+    return process.returncode, errors
+
+
+def assert_same_end(straight, killed):
+    expected, got = np.load(straight / "end.npz"), np.load(killed / "end.npz")
+    assert len(expected) == len(got) > 15
+    for key, values in expected.items():
+        np.testing.assert_array_equal(got[key], values, err_msg=key)
 
 
 @pytest.mark.slow
@@ -32,16 +49,37 @@ def run(folder, name, how, *step):
 )
 def test_killed_run_ends_as_one_that_ran_through(tmp_path, name, how):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    outcome = run(straight, name, how)
-    assert outcome.returncode == 0, outcome.stderr
-    assert run(killed, name, how, IN_THE_THIRD_EPOCH).returncode == -signal.SIGKILL
+    assert run(straight, name, how)[0] == 0
+    assert run(killed, name, how, IN_THE_THIRD_EPOCH)[0] == -signal.SIGKILL
     assert not (killed / "end.npz").exists()
-    outcome = run(killed, name, how)
-    assert outcome.returncode == 0, outcome.stderr
-    expected, got = np.load(straight / "end.npz"), np.load(killed / "end.npz")
-    assert len(expected) == len(got) > 15
-    for key, values in expected.items():
-        np.testing.assert_array_equal(got[key], values, err_msg=key)
+    status, errors = run(killed, name, how)
+    assert status == 0, errors
+    assert_same_end(straight, killed)
+
+
+def kill_at_random(folder, moments, *arguments):
+    """Kills a run soon after its next epoch; whether it was still there to be killed."""
+    before = {*(folder / "backup").glob("*")}
+    process = start(folder, *arguments)
+    while process.poll() is None and not {*(folder / "backup").glob("0*")} - before:
+        time.sleep(0.01)
+    time.sleep(moments.uniform(0, 0.5))
+    process.kill()
+    _, errors = process.communicate(timeout=TIME_LIMIT)
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return process.returncode != 0
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(tmp_path):
+    """`KILLS=100` tries more of them."""
+    kills, straight, killed = int(os.environ.get("KILLS", "8")), tmp_path / "1", tmp_path / "2"
+    arguments, moments = ("friendly_sam", "backup", 0, 20 * kills), random.Random(0)
+    assert run(straight, *arguments)[0] == 0
+    assert all(kill_at_random(killed, moments, *arguments) for _ in range(kills))
+    status, errors = run(killed, *arguments)
+    assert status == 0, errors
+    assert_same_end(straight, killed)
 
 
 class Stop(keras.callbacks.Callback):

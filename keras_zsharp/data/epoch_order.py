@@ -2,18 +2,18 @@ import keras
 import tensorflow as tf
 
 
-class Epochs(keras.callbacks.Callback):
+class EpochOrder(keras.callbacks.Callback):
     """Gives epoch n of `fit` the order and augmentation of epoch n, in a resumed run as well.
 
     The training part of a `DatasetBundle` has a new order and new augmentation every time it is
     read, which follow from its seed and from how often it has been read. A run that goes on in a
-    new process after three epochs reads it for the first time again. With the bundle's `epochs`
-    among the callbacks, it reads what it would have read in its fourth epoch:
+    new process after three epochs reads it for the first time again. With the `epoch_order` of the
+    bundle among the callbacks, it reads what it would have read in its fourth epoch:
 
         model.fit(
             bundle.train,
             epochs=10,
-            callbacks=[keras.callbacks.BackupAndRestore("backup"), bundle.epochs],
+            callbacks=[keras_zsharp.callbacks.Backup("backup"), bundle.epoch_order],
         )
 
     An epoch is to be the whole of `bundle.train`: where it is repeated and cut by
