@@ -16,7 +16,7 @@ from tensorflow.python.util import object_identity
 
 __all__ = [
     "BuiltFromABatch",
-    "ServedAsItsModel",
+    "FilesOfItsModel",
     "TensorAsVariable",
     "assign_in_place",
     "build",
@@ -59,8 +59,12 @@ class BuiltFromABatch:
         return iterator, data_batch
 
 
-class ServedAsItsModel:
-    """Mixin of a `keras.Model` that TensorFlow saves with the signature of its `model`."""
+class FilesOfItsModel:
+    """Mixin of a `keras.Model` whose files for others look like those of the one in it, `model`.
+
+    For TensorFlow, that is its signature. In a file of weights everything has the place that plain
+    Keras gives it; rule and optimizer are beside it, where those of a model itself are.
+    """
 
     @property
     def _default_save_signature(self):
@@ -72,6 +76,31 @@ class ServedAsItsModel:
             f"`{type(self).__name__}` cannot be converted. Convert the model inside, once it is "
             "built: TFLiteConverter.from_keras_model(keras_zsharp.plain(model))"
         )
+
+    def save_weights(self, filepath, *args, **kwargs):
+        with self._with_its_own_beside() as model:
+            model.save_weights(filepath, *args, **kwargs)
+
+    def load_weights(self, filepath, *args, **kwargs):
+        if ".weights." not in str(filepath):  # A file of the wrapper as a whole.
+            super().load_weights(filepath, *args, **kwargs)
+            return
+        with self._with_its_own_beside() as model:
+            model.load_weights(filepath, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def _with_its_own_beside(self):
+        # Keras saves and loads what it finds among an object's attributes.
+        own = {n: vars(self)[n] for n in ("perturbation", "optimizer") if n in vars(self)}
+        attributes = vars(self.model)
+        before = {name: attributes[name] for name in own if name in attributes}
+        attributes.update(own)
+        try:
+            yield self.model
+        finally:
+            for name in own:
+                del attributes[name]
+            attributes.update(before)
 
 
 @contextlib.contextmanager

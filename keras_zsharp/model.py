@@ -5,7 +5,7 @@ from keras_zsharp.training import SharpnessAwareTraining
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
-class SharpnessAwareModel(SharpnessAwareTraining, _keras.ServedAsItsModel, keras.Model):
+class SharpnessAwareModel(SharpnessAwareTraining, _keras.FilesOfItsModel, keras.Model):
     """Trains any Keras model sharpness-aware; everything else stays as Keras users know it.
 
     `compile`, `fit`, `evaluate`, `predict`, callbacks and saving work as with the model itself,

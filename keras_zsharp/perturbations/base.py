@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_zsharp.arguments import radius
+from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
 from keras_zsharp.perturbations.variables import is_overwritten
@@ -148,6 +149,18 @@ class Perturbation(keras.layers.Layer):
             List of tensors with the gradients' shapes.
         """
         return shifted_gradients
+
+    def save_own_variables(self, store):
+        state.save(self, store)
+        owner = self._owner and self._owner()
+        if owner is not None:
+            owner.save_seeds(store)
+
+    def load_own_variables(self, store):
+        state.load(self, store)
+        owner = self._owner and self._owner()
+        if owner is not None:
+            owner.load_seeds(store)
 
     def get_config(self):
         return {"name": self.name, "rho": type(self).rho.to_config(self)}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_zsharp.arguments import number, positive_eta
+from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import each, to_adaptive_radius, to_radius
 
@@ -91,8 +92,7 @@ class FriendlySAM(Perturbation):
     def load_own_variables(self, store):
         # A model that has not trained yet has no averages: the file says which there are.
         if not self.averages:
-            own = len(self.variables)
-            self.build([store[str(i)] for i in range(own, len(store.keys()))])
+            self.build(state.saved(self, store)[len(self.variables) :])
         super().load_own_variables(store)
 
     def get_config(self):

@@ -4,7 +4,7 @@ import inspect
 import keras
 
 from keras_zsharp import _keras, perturbations
-from keras_zsharp.training import multi_worker, options, own_steps, seeds
+from keras_zsharp.training import files, multi_worker, options, own_steps, seeds
 from keras_zsharp.training.checks import check_backend, check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
@@ -140,6 +140,11 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         return gradients
 
     @property
+    def layers(self):
+        """Those of the model: the rule is none of them."""
+        return [each for each in super().layers if each is not self.__dict__.get("perturbation")]
+
+    @property
     def metrics(self):
         """Those of the model, and the sharpness, which a class with `metrics` of its own lacks."""
         found, tracker = super().metrics, self.__dict__.get("sharpness_tracker")
@@ -200,12 +205,25 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
             setattr(model, name, value)
         return model
 
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
+    def save(self, filepath, *args, **kwargs):
+        files.warn_of_hdf5(self, filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """`keras.Model.load_weights`, of a file of this model or of the plain one, whole or not.
+
+        A rule takes its state from a file of its class. Else it keeps its own: with a warning, if
+        there is another's.
+        """
+        with files.whole_or_not(self, filepath):
+            super().load_weights(filepath, *args, **kwargs)
+
+    def save_seeds(self, store):
+        """Adds to what is saved of the rule."""
         seeds.save(self, store)
 
-    def load_own_variables(self, store):
-        super().load_own_variables(seeds.without(store))
+    def load_seeds(self, store):
+        """Takes what `save_seeds` added."""
         seeds.load(self, store)
 
     def build_from_config(self, config):

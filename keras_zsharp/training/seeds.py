@@ -4,18 +4,21 @@ import warnings
 
 import keras
 
-PREFIX = "seed_"
+from keras_zsharp.perturbations.state import SEED
 
 
 def save(model, store):
-    """Adds the state of every seed generator in `model` to its own variables in a file."""
+    """Adds the state of the model's seed generators to what a file holds of its rule.
+
+    The rule's own are part of the rule's state. Keras knows of none among a model's variables.
+    """
     for i, seed in enumerate(_seeds(model)):
-        store[f"{PREFIX}{i}"] = keras.ops.convert_to_numpy(seed)
+        store[f"{SEED}{i}"] = keras.ops.convert_to_numpy(seed)
 
 
 def load(model, store):
     """Assigns what `save` stored; files of before, without any, leave the seeds as they are."""
-    seeds, saved = _seeds(model), sum(name.startswith(PREFIX) for name in _names(store))
+    seeds, saved = _seeds(model), sum(name.startswith(SEED) for name in _names(store))
     if not saved:
         return
     if saved != len(seeds):
@@ -26,17 +29,12 @@ def load(model, store):
         )
         return
     for i, seed in enumerate(seeds):
-        seed.assign(store[f"{PREFIX}{i}"])
-
-
-def without(store):
-    """The rest of what is stored: what Keras knows of."""
-    return {name: store[name] for name in _names(store) if not name.startswith(PREFIX)}
+        seed.assign(store[f"{SEED}{i}"])
 
 
 def _seeds(model):
-    weights = {id(v) for v in model.weights}
-    return [v for v in model.variables if id(v) not in weights]
+    others = {id(v) for v in (*model.weights, *model.perturbation.variables)}
+    return [v for v in model.variables if id(v) not in others]
 
 
 def _names(store):
