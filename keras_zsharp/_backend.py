@@ -34,6 +34,15 @@ def is_traced(x):
     return not hasattr(x, "numpy")
 
 
+def as_written(function):
+    """Keeps TensorFlow's AutoGraph from translating a function, in a user's `tf.function` too."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
+
+
 def _bitcast(x, dtype):
     if keras.backend.backend() == "jax":
         import jax

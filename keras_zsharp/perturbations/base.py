@@ -3,6 +3,7 @@ import weakref
 import keras
 from keras import ops
 
+from keras_zsharp._backend import as_written
 from keras_zsharp.arguments import radius
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
@@ -94,6 +95,7 @@ class Perturbation(keras.layers.Layer):
     def build(self, variables):
         """Creates the rule's state for `variables` (anything with shape and dtype), if any."""
 
+    @as_written
     def __call__(self, gradients, variables):
         """The perturbation e(w).
 

@@ -1,6 +1,7 @@
 """One table that drives every rule through the same checks."""
 
 import inspect
+import logging
 import re
 
 import keras
@@ -440,3 +441,21 @@ def test_average_of_other_variables_is_refused():
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         rule([np.ones(3, "float32")], [keras.Variable(np.zeros(3))])
+
+
+def test_autograph_has_nothing_to_translate():
+    """It warns of methods that are a docstring."""
+
+    class Written(SAM):
+        def build(self, variables):
+            """Nothing to build."""
+
+    said, rule, weight = [], Written(), keras.Variable(tf.ones(3))
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        tf.function(lambda: rule([tf.ones(3)], [weight]))()
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert not said
