@@ -16,8 +16,7 @@ def prepared(name, data_dir):
             raise ImportError(
                 f"The datasets need the package {package}: pip install 'keras-zsharp[datasets]'"
             )
-    import tensorflow_datasets as tfds
-
+    tfds = _tensorflow_datasets()
     if name == "tiny_imagenet":
         from keras_zsharp.data import tiny_imagenet_builder  # noqa: F401  (registers it)
     builder = tfds.builder(name, data_dir=data_dir)
@@ -30,6 +29,19 @@ def prepared(name, data_dir):
         if not builder.is_prepared():
             _prepare(name, builder, folder)
     return builder
+
+
+def _tensorflow_datasets():
+    """The package, which when it is broken can be imported, but is empty."""
+    try:
+        import tensorflow_datasets.core
+    except Exception as error:  # Whatever is the matter with what it needs.
+        raise ImportError(
+            f"tensorflow-datasets cannot be used here: {_first_line(error)}. If its "
+            "tensorflow-metadata does not fit TensorFlow's protobuf, or importlib_resources is "
+            "missing, this helps: pip install 'tensorflow-metadata<1.18' importlib_resources"
+        ) from error
+    return tensorflow_datasets
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a user reads when a dataset cannot be had."""
 
 import io
+import re
 import sys
 import zipfile
 
@@ -152,3 +153,27 @@ def test_archive_of_something_else(tmp_path):
         archive.writestr("readme.txt", "hello")
     with pytest.raises(RuntimeError, match=f"{path} is not the whole archive .*wnids.txt"):
         data.load("tiny_imagenet", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("core", "why"),
+    [
+        ("raise RuntimeError('gencode 6 runtime 5')", "RuntimeError: gencode 6 runtime 5"),
+        ("import importlib_resourcez", "No module named 'importlib_resourcez'"),
+        (None, "No module named 'tensorflow_datasets.core'"),
+    ],
+)
+def test_a_broken_tensorflow_datasets_is_told_with_the_remedy(core, why, tmp_path, monkeypatch):
+    """Itself, it can be imported, but has no `builder`."""
+    package = tmp_path / "tensorflow_datasets"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    if core:
+        (package / "core.py").write_text(core)
+    for name in [name for name in sys.modules if name.startswith("tensorflow_datasets")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    remedy = "pip install 'tensorflow-metadata<1.18' importlib_resources"
+    message = f"tensorflow-datasets cannot be used here: .*{re.escape(why)}.*{re.escape(remedy)}"
+    with pytest.raises(ImportError, match=message):
+        data.load("cifar10")
