@@ -2,6 +2,7 @@
 
 import math
 import operator
+import os
 
 import numpy as np
 
@@ -18,17 +19,27 @@ def number(name, value, bound="", holds=lambda value: True):
         bound: The bound in words, such as `">= 0"`.
         holds: Whether a float is within the bound.
     """
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__float__") or np.ndim(value):
+    try:
+        value = float(_as_number(value))
+    except (TypeError, ValueError):
         raise TypeError(
             f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
-        )
-    value = float(value)
+        ) from None
+    except OverflowError:
+        value = math.copysign(math.inf, int(value > 0) - 0.5)
     if not holds(value):
         raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
     if not math.isfinite(value):
         raise ValueError(f"`{name}` must be finite. Received: {name}={value}")
     if abs(value) > LARGEST:
         raise ValueError(f"`{name}` must be at most {LARGEST:g} in size. Received: {name}={value}")
+    return value
+
+
+def _as_number(value):
+    other = isinstance(value, np.ndarray) and value.dtype.kind in "bSUO"
+    if other or isinstance(value, bool | np.bool_ | str | bytes) or np.ndim(value):
+        raise TypeError
     return value
 
 
@@ -57,11 +68,23 @@ def integer(name, value):
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
-        return operator.index(value)
+        value = operator.index(value)
     except TypeError:
         raise TypeError(
             f"`{name}` must be an int. Received: {name}={value!r} of type {type(value)}"
         ) from None
+    if value.bit_length() > 63:
+        raise ValueError(f"`{name}` must be an int of 64 bits. Received: {name}={value}")
+    return value
+
+
+def flag(name, value):
+    """`value` as a bool, after checking that it is one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"`{name}` must be a bool. Received: {name}={value!r} of type {type(value)}"
+        )
+    return bool(value)
 
 
 def one_of(name, value, *choices):
@@ -75,4 +98,15 @@ def one_of(name, value, *choices):
         raise ValueError(
             f"`{name}` must be {', '.join(others)} or {last}. Received: {name}={value!r}"
         )
+    return value
+
+
+def path(name, value):
+    """`value`, after checking that it names a file or folder."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"`{name}` must be a str or a path. Received: {name}={value!r} of type {type(value)}"
+        )
+    if not os.fspath(value) or "\0" in os.fspath(value):
+        raise ValueError(f"`{name}` must name a file or folder. Received: {name}={value!r}")
     return value

@@ -1,5 +1,7 @@
 """DeiT (Touvron et al., ICML 2021) from KerasHub, for transfer."""
 
+from keras_zsharp.models import checks
+
 
 def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
     """KerasHub's DeiT-S/16, with a token for distillation, and a new dense layer: logits.
@@ -29,9 +31,12 @@ def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
         raise ImportError(
             "deit_small comes from KerasHub: pip install 'keras-zsharp[hub]'"
         ) from error
-    if input_shape[0] % 16 or input_shape[1] % 16:
-        raise ValueError(
-            f"`input_shape` must have sides that are multiples of 16. Received: {input_shape}"
+    input_shape = checks.images(input_shape, sides=16).shape[1:]
+    checks.outputs(classes, name=None)
+    if not isinstance(weights, str | None):
+        raise TypeError(
+            "`weights` must be None or a preset's name. "
+            f"Received: weights={weights!r} of type {type(weights)}"
         )
     if weights is None:
         backbone = keras_hub.models.DeiTBackbone(
@@ -43,10 +48,20 @@ def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
             intermediate_dim=1536,
         )
     else:
-        backbone = keras_hub.models.DeiTBackbone.from_preset(weights)
+        backbone = _preset(keras_hub, weights)
     if tuple(backbone.image_shape) != tuple(input_shape):
         raise ValueError(
             f"`input_shape` must be {backbone.image_shape} for weights={weights!r}. "
             f"Received: {input_shape}"
         )
     return keras_hub.models.DeiTImageClassifier(backbone=backbone, num_classes=classes)
+
+
+def _preset(keras_hub, weights):
+    try:
+        return keras_hub.models.DeiTBackbone.from_preset(weights)
+    except ValueError as error:
+        raise ValueError(
+            "`weights` must be a preset of KerasHub's DeiT. "
+            f"Received: weights={weights!r} ({error})"
+        ) from error

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from keras_zsharp.arguments import number
+from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 
 
@@ -30,10 +32,10 @@ def pyramidnet110(input_shape=(32, 32, 3), classes=10, alpha=270, name="pyramidn
         Han et al., Deep Pyramidal Residual Networks, CVPR 2017; in Li et al., CVPR 2024, Tables 1
         and 2.
     """
-    if alpha < 0:
-        raise ValueError(f"`alpha` must be >= 0. Received: alpha={alpha}")
+    alpha = number("alpha", alpha, ">= 0", lambda alpha: alpha >= 0)
+    inputs = checks.images(input_shape)
+    checks.outputs(classes, name)
     stages, blocks = 3, 18
-    inputs = keras.Input(input_shape)
     x = batch_norm(conv(inputs, 16))
     for k in range(stages * blocks):
         filters = round(16 + (k + 1) * alpha / (stages * blocks))

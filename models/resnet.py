@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 
 
@@ -31,10 +32,8 @@ def cifar_resnet(depth, input_shape=(32, 32, 3), classes=10, name=None):
     >>> cifar_resnet(20).output_shape
     (None, 10)
     """
-    blocks, rest = divmod(depth - 2, 6)
-    if rest or blocks < 1:
-        raise ValueError(f"`depth` must be 6n + 2 for an n >= 1. Received: depth={depth}")
-    inputs = keras.Input(input_shape)
+    blocks, inputs = checks.layers_of_blocks(depth, 6, 2), checks.images(input_shape)
+    checks.outputs(classes, name)
     x = relu(batch_norm(conv(inputs, 16)))
     x = _stages(x, (16, 32, 64), blocks, _zero_padded_shortcut)
     return keras.Model(inputs, logits(x, classes), name=name or f"resnet{depth}")
@@ -84,7 +83,8 @@ def resnet18(input_shape=(32, 32, 3), classes=10, name="resnet18"):
         He et al., CVPR 2016; in this form in Li et al., Friendly Sharpness-Aware Minimization,
         CVPR 2024, Tables 1 and 2.
     """
-    inputs = keras.Input(input_shape)
+    inputs = checks.images(input_shape)
+    checks.outputs(classes, name)
     x = relu(batch_norm(conv(inputs, 64)))
     x = _stages(x, (64, 128, 256, 512), 2, _projected_shortcut)
     return keras.Model(inputs, logits(x, classes), name=name)
@@ -108,9 +108,11 @@ def resnet50(input_shape=(32, 32, 3), classes=10, name="resnet50"):
     Reference:
         He et al., CVPR 2016; in Li et al., CVPR 2024, Table 4.
     """
+    inputs = checks.images(input_shape, least=32)
+    checks.outputs(classes, name)
     return keras.applications.ResNet50(
         weights=None,
-        input_shape=input_shape,
+        input_shape=inputs.shape[1:],
         classes=classes,
         classifier_activation=None,
         name=name,

@@ -1,6 +1,8 @@
 import keras
 from keras import layers
 
+from keras_zsharp.models import checks
+
 
 def small_cnn(input_shape=(8, 8, 1), classes=10, name="small_cnn"):
     """Four convolutions for small images: trains in seconds on a CPU.
@@ -20,7 +22,8 @@ def small_cnn(input_shape=(8, 8, 1), classes=10, name="small_cnn"):
     >>> small_cnn().count_params()
     66218
     """
-    inputs = x = keras.Input(input_shape)
+    inputs = x = checks.images(input_shape)
+    checks.outputs(classes, name)
     for block, filters in enumerate((32, 32, 64, 64)):
         if block == 2:
             x = layers.MaxPooling2D()(x)

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 
 _FILTERS = (64, 128, 256, 512, 512)
@@ -37,7 +38,8 @@ def vgg19_bn(input_shape=(32, 32, 3), classes=10, name="vgg19_bn"):
 
 
 def _vgg(convolutions, input_shape, classes, name):
-    inputs = x = keras.Input(input_shape)
+    inputs = x = checks.images(input_shape)
+    checks.outputs(classes, name)
     for filters, count in zip(_FILTERS, convolutions, strict=True):
         for _ in range(count):
             x = relu(batch_norm(conv(x, filters, use_bias=True)))

@@ -3,6 +3,8 @@
 import keras
 from keras import initializers, layers, ops
 
+from keras_zsharp.models import checks
+
 GRID, DEPTH = 8, 7
 
 
@@ -66,13 +68,10 @@ def vit_7_8_12_768(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="vit_7
 
 
 def _vit(channels, heads, input_shape, classes, dropout, name):
-    height, width, _ = input_shape
-    if height % GRID or width % GRID:
-        raise ValueError(
-            f"`input_shape` must have sides that are multiples of {GRID}. Received: {input_shape}"
-        )
+    inputs, dropout = checks.images(input_shape, sides=GRID), checks.dropout_rate(dropout)
+    checks.outputs(classes, name)
+    _, height, width, _ = inputs.shape
     patch = (height // GRID, width // GRID)
-    inputs = keras.Input(input_shape)
     x = layers.Conv2D(channels, patch, patch, name="patches")(inputs)
     x = layers.Reshape((GRID * GRID, channels))(x)
     x = ClassTokenAndPositions(name="positions")(x)

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_zsharp.arguments import positive_int
+from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 
 
@@ -34,12 +36,9 @@ def wide_resnet(depth, width, input_shape=(32, 32, 3), classes=10, dropout=0.0, 
     >>> wide_resnet(10, 2).output_shape
     (None, 10)
     """
-    blocks, rest = divmod(depth - 4, 6)
-    if rest or blocks < 1:
-        raise ValueError(f"`depth` must be 6n + 4 for an n >= 1. Received: depth={depth}")
-    if width < 1:
-        raise ValueError(f"`width` must be >= 1. Received: width={width}")
-    inputs = keras.Input(input_shape)
+    blocks, width = checks.layers_of_blocks(depth, 6, 4), positive_int("width", width)
+    inputs, dropout = checks.images(input_shape), checks.dropout_rate(dropout)
+    checks.outputs(classes, name)
     x = conv(inputs, 16)
     for stage, filters in enumerate((16, 32, 64)):
         for block in range(blocks):

@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from keras_zsharp import _keras
+from keras_zsharp import _keras, arguments
 
 SUFFIX = ".weights.h5"
 NAME = re.compile(
@@ -51,19 +51,9 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, backup_dir, delete_checkpoint=True):
         super().__init__()
-        if not isinstance(backup_dir, str | os.PathLike):
-            raise TypeError(
-                "`backup_dir` must be a str or a path. "
-                f"Received: backup_dir={backup_dir!r} of type {type(backup_dir)}"
-            )
-        if not isinstance(delete_checkpoint, bool):
-            raise TypeError(
-                "`delete_checkpoint` must be a bool. Received: "
-                f"delete_checkpoint={delete_checkpoint!r} of type {type(delete_checkpoint)}"
-            )
-        self.folder = pathlib.Path(backup_dir)
+        self.folder = pathlib.Path(arguments.path("backup_dir", backup_dir))
         self._partial = self.folder / f"partial{SUFFIX}"
-        self.delete_checkpoint = delete_checkpoint
+        self.delete_checkpoint = arguments.flag("delete_checkpoint", delete_checkpoint)
 
     def on_train_begin(self, logs=None):
         _keras.start_at_epoch(self.model, self._restored())

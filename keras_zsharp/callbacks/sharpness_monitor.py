@@ -4,6 +4,7 @@ import keras
 
 from keras_zsharp.arguments import positive_int
 from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
+from keras_zsharp.sharpness.batches import check_data
 from keras_zsharp.sharpness.checks import CHECKS, checked
 
 
@@ -78,6 +79,7 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     def __init__(self, data, measures=("ball",), every=1, *, batch_size=32, batches=None):
         super().__init__()
+        check_data(data)
         self.data = data
         self.every = positive_int("every", every)
         self.batch_size, self.batches = checked(batch_size=batch_size, batches=batches)
@@ -104,12 +106,18 @@ def _checked(measures):
     """The measures as a dict of their options."""
     if isinstance(measures, str):
         measures = (measures,)
+    if not isinstance(measures, dict | tuple | list | set):
+        raise TypeError(
+            f"`measures` must be a tuple or dict of {tuple(MEASURES)}. "
+            f"Received: measures={measures!r} of type {type(measures)}"
+        )
+    unknown = [name for name in measures if not isinstance(name, str) or name not in MEASURES]
+    if unknown:
+        raise ValueError(
+            f"`measures` must be of {tuple(MEASURES)}. Received: measures={measures!r}"
+        )
     measures = dict(measures) if isinstance(measures, dict) else {name: {} for name in measures}
     for name, options in measures.items():
-        if name not in MEASURES:
-            raise ValueError(
-                f"`measures` must be of {tuple(MEASURES)}. Received: measures={measures!r}"
-            )
         allowed = set(inspect.signature(MEASURES[name][1]).parameters) - GIVEN
         if not set(options) <= allowed:
             raise TypeError(

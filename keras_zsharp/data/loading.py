@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_zsharp.arguments import one_of
+from keras_zsharp.arguments import one_of, path
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.digits import digits
@@ -77,6 +77,8 @@ def load(
     """
     one_of("name", name, *NAMES)
     options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
+    if data_dir is not None:
+        path("data_dir", data_dir)
     if name == "digits":
         return digits(**dataclasses.asdict(options))
     dataset = DATASETS[name]

@@ -35,32 +35,32 @@ RULES = {
 """The rules by the names that stand for them."""
 
 
-def get(identifier):
-    """The rule that `identifier` stands for.
+def get(perturbation):
+    """The rule that `perturbation` stands for.
 
     Args:
-        identifier: A `Perturbation`, a rule's name such as `"zsharp"`, or a rule's serialized
+        perturbation: A `Perturbation`, a rule's name such as `"zsharp"`, or a rule's serialized
             form.
 
     Raises:
         ValueError: No rule has that name.
-        TypeError: `identifier` is none of the above.
+        TypeError: `perturbation` is none of the above.
 
     >>> get("zsharp").q_p
     0.95
     """
-    if isinstance(identifier, dict):
-        identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, Perturbation):
-        return identifier
-    if not isinstance(identifier, str):
+    if isinstance(perturbation, dict):
+        perturbation = keras.saving.deserialize_keras_object(perturbation)
+    if isinstance(perturbation, Perturbation):
+        return perturbation
+    if not isinstance(perturbation, str):
         raise TypeError(
             "`perturbation` must be a rule, such as `ZSharp(rho=0.05)`, or a rule's name. "
-            f"Received: perturbation={identifier!r}"
+            f"Received: perturbation={perturbation!r}"
         )
-    if identifier not in RULES:
+    if perturbation not in RULES:
         raise ValueError(
             f"`perturbation` must be one of {', '.join(map(repr, RULES))}. "
-            f"Received: perturbation={identifier!r}"
+            f"Received: perturbation={perturbation!r}"
         )
-    return RULES[identifier]()
+    return RULES[perturbation]()

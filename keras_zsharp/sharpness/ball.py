@@ -77,7 +77,8 @@ def ball_loss(
     >>> found.loss, found.ball_loss, found.sharpness
     (1.0, 2.25, 1.25)
     """
-    rho, steps, random, seed = checked(rho=rho, steps=steps, random=random, seed=seed)
+    rho, steps, random = checked(rho=rho, steps=steps, random=random)
+    seed, verbose = checked(seed=seed, verbose=verbose)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(steps + random + 1, verbose=verbose, unit_name="evaluation")
     losses = []

@@ -35,18 +35,14 @@ def batched(data, batch_size, name="data", shuffled=False):
         shuffled: Whether to read arrays in a random order, each time in another one.
     """
     [batch_size] = checked(batch_size=batch_size)
+    check_data(data, name)
     if isinstance(data, tf.data.Dataset):
         dataset, structure = data, data.element_spec
-    elif isinstance(data, tuple):
-        dataset, structure = _slices(data, name), data
+    else:
+        dataset, structure = _slices(data), data
         if shuffled:
             dataset = dataset.shuffle(max(1, len(dataset)))
         dataset = dataset.batch(batch_size)
-    else:
-        raise TypeError(
-            f"`{name}` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
-            f"tuple of arrays. Received: {name} of type {type(data)}"
-        )
     if any(spec.shape.rank == 0 for spec in tf.nest.flatten(dataset.element_spec)):
         raise ValueError(
             f"`{name}` must be batched: call `.batch(...)`. "
@@ -55,11 +51,23 @@ def batched(data, batch_size, name="data", shuffled=False):
     return dataset, structure
 
 
-def _slices(data, name):
-    arrays = tuple(np.asarray(array) for array in tf.nest.flatten(data))
-    if len({array.shape[:1] for array in arrays}) != 1 or arrays[0].ndim == 0:
+def check_data(data, name="data"):
+    """Whether it can be measured on, as far as that can be said without reading it."""
+    if not isinstance(data, tf.data.Dataset | tuple):
+        raise TypeError(
+            f"`{name}` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
+            f"tuple of arrays. Received: {name} of type {type(data)}"
+        )
+    if not isinstance(data, tuple):
+        return
+    shapes = [np.shape(array) for array in tf.nest.flatten(data)]
+    if len({shape[:1] for shape in shapes}) != 1 or not shapes[0]:
         raise ValueError(
             f"`{name}` must hold arrays with one entry per example. "
-            f"Received: arrays of the shapes {[array.shape for array in arrays]}"
+            f"Received: arrays of the shapes {shapes}"
         )
+
+
+def _slices(data):
+    arrays = tuple(np.asarray(array) for array in tf.nest.flatten(data))
     return tf.data.Dataset.from_tensor_slices(arrays)

@@ -1,7 +1,27 @@
 """The arguments of the measures, where a name means the same in all of them."""
 
-from keras_zsharp.arguments import count, number, one_of, positive_int, radius
+from keras_zsharp.arguments import count, flag, number, one_of, positive_int, radius
 
+
+def _verbose(verbose):
+    return int(verbose) if isinstance(verbose, bool) else count("verbose", verbose)
+
+
+def _directions(directions):
+    if not isinstance(directions, tuple | list | None):
+        raise TypeError(
+            "`directions` must be None or two lists of arrays. "
+            f"Received: directions of type {type(directions)}"
+        )
+    if directions is not None and [type(each) for each in directions] not in PAIRS:
+        raise ValueError(
+            "`directions` must be None or two lists of arrays. "
+            f"Received: directions of {[type(each) for each in directions]}"
+        )
+    return directions
+
+
+PAIRS = [list, list], [tuple, tuple]
 CHECKS = {
     "rho": radius,
     "steps": lambda steps: count("steps", steps),
@@ -15,6 +35,9 @@ CHECKS = {
     "points": lambda points: count("points", points, least=2),
     "seed": lambda seed: count("seed", seed),
     "batch_size": lambda size: positive_int("batch_size", size),
+    "verbose": _verbose,
+    "eigenvectors": lambda eigenvectors: flag("eigenvectors", eigenvectors),
+    "directions": _directions,
     "batches": lambda batches: None if batches is None else positive_int("batches", batches),
 }
 

@@ -121,7 +121,8 @@ def loss_landscape(
     >>> loss_landscape(model, data, points=3).losses.shape
     (3, 3)
     """
-    extent, points, seed = checked(extent=extent, points=points, seed=seed)
+    extent, points, directions = checked(extent=extent, points=points, directions=directions)
+    seed, verbose = checked(seed=seed, verbose=verbose)
     mean = mean_loss(model, data, batch_size, batches)
     first, second = plane(mean, directions, seed)
     values = np.linspace(-extent, extent, points)

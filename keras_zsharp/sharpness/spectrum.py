@@ -65,7 +65,8 @@ def hessian_spectrum(
     array([9., 1.])
     """
     k, which, tol = checked(k=k, which=which, tol=tol)
-    restarts, seed = checked(restarts=restarts, seed=seed)
+    eigenvectors, restarts = checked(eigenvectors=eigenvectors, restarts=restarts)
+    seed, verbose = checked(seed=seed, verbose=verbose)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(None, verbose=verbose, unit_name="product")
 

@@ -52,7 +52,7 @@ def hessian_trace(model, data, samples=20, *, seed=0, batch_size=32, batches=Non
     >>> hessian_trace(model, (x, np.zeros((2, 1))), samples=3)
     Trace(mean=10.0, standard_error=0.0)
     """
-    samples, seed = checked(samples=samples, seed=seed)
+    samples, seed, verbose = checked(samples=samples, seed=seed, verbose=verbose)
     mean = mean_loss(model, data, batch_size, batches)
     progress = keras.utils.Progbar(samples, verbose=verbose, unit_name="sample")
     rng, values = np.random.default_rng(seed), []

@@ -127,10 +127,16 @@ def test_transformer_reads_its_class_token():
         (lambda: models.cifar_resnet(21), r"`depth` must be 6n \+ 2 .* Received: depth=21"),
         (lambda: models.cifar_resnet(2), r"`depth` must be 6n \+ 2 .* Received: depth=2"),
         (lambda: models.wide_resnet(20, 8), r"`depth` must be 6n \+ 4 .* Received: depth=20"),
-        (lambda: models.wide_resnet(16, 0), r"`width` must be >= 1. Received: width=0"),
+        (lambda: models.wide_resnet(16, 0), r"`width` must be an int >= 1. Received: width=0"),
         (lambda: models.pyramidnet110(alpha=-1), r"`alpha` must be >= 0. Received: alpha=-1"),
-        (lambda: models.vit_7_8_8_384((30, 32, 3)), r"multiples of 8. Received: \(30, 32, 3\)"),
-        (lambda: models.deit_small((30, 32, 3)), r"multiples of 16. Received: \(30, 32, 3\)"),
+        (
+            lambda: models.vit_7_8_8_384((30, 32, 3)),
+            r"of 8. Received: input_shape=\(30, 32, 3\)",
+        ),
+        (
+            lambda: models.deit_small((30, 32, 3)),
+            r"of 16. Received: input_shape=\(30, 32, 3\)",
+        ),
     ],
 )
 def test_arguments_outside_of_their_bounds(call, message):

@@ -1,0 +1,217 @@
+"""Every public argument answers a wrong value with an error that names the argument."""
+
+import contextlib
+import dataclasses
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_zsharp
+from keras_zsharp import analysis, callbacks, data, models, perturbations, sharpness, training
+from keras_zsharp.data import loading
+
+X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+IMAGES = {"input_shape": (32, 32, 3), "classes": 10}
+
+
+class Reached(Exception):
+    """The arguments have passed: what they ask for need not be done."""
+
+
+def net():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+OPTIONS = {field.name: field.default for field in dataclasses.fields(training.StepOptions)}
+LOADED = {"batch_size": 4, "augment": None, "label_noise": 0.0, "seed": 0, "validation": None}
+MEASURED = {"model": net, "data": lambda: (X, Y), "batch_size": 2, "batches": 1}
+RULE = {"rho": 0.05, "name": "rule"}
+WRAPPED = {"model": net, "perturbation": "sam", **OPTIONS}
+
+# Arguments that pass, of everything public; a function makes a new one each time.
+PUBLIC = {
+    keras_zsharp.ASAM: {**RULE, "eta": 0.01},
+    keras_zsharp.GSAM: {**RULE, "alpha": 0.4},
+    keras_zsharp.SAM: RULE,
+    keras_zsharp.AdaptiveFriendlySAM: {**RULE, "lmbda": 0.9, "sigma": 1.0, "eta": 0.01},
+    keras_zsharp.FisherSAM: {**RULE, "eta": 1.0},
+    keras_zsharp.FriendlySAM: {**RULE, "lmbda": 0.9, "sigma": 1.0},
+    keras_zsharp.Perturbation: RULE,
+    keras_zsharp.ZSharp: {
+        **RULE,
+        "q_p": 0.95,
+        "norm": "global",
+        "min_rank": 2,
+        "score": "zscore",
+        "percentile_scope": "variable",
+    },
+    keras_zsharp.SharpnessAwareModel: {**WRAPPED, "name": "model"},
+    keras_zsharp.SharpnessAwareTraining: {},
+    keras_zsharp.plain: {"model": lambda: keras_zsharp.sharpness_aware(net())},
+    keras_zsharp.sharpness_aware: WRAPPED,
+    analysis.AscentFrom: {
+        **WRAPPED,
+        "ascent_data": lambda: (X, Y),
+        "component": "full",
+        "batch_size": 2,
+    },
+    callbacks.Backup: {"backup_dir": "backup", "delete_checkpoint": True},
+    callbacks.SharpnessMonitor: {
+        "data": lambda: (X, Y),
+        "measures": ("ball",),
+        "every": 1,
+        "batch_size": 2,
+        "batches": 1,
+    },
+    data.digits: {**LOADED, "train_size": 1200, "split_seed": None},
+    data.load: {"name": "cifar10", **LOADED, "data_dir": None},
+    **{
+        getattr(data, name): {**LOADED, "data_dir": None}
+        for name in ("cifar10", "cifar100", "svhn", "tiny_imagenet")
+    },
+    data.symmetric_label_noise: {
+        "labels": lambda: np.arange(4),
+        "rate": 0.5,
+        "classes": 4,
+        "seed": 0,
+    },
+    models.cifar_resnet: {"depth": 8, **IMAGES, "name": "net"},
+    models.deit_small: {"input_shape": (224, 224, 3), "classes": 10, "weights": None},
+    models.pyramidnet110: {**IMAGES, "alpha": 48, "name": "net"},
+    models.wide_resnet: {"depth": 10, "width": 1, **IMAGES, "dropout": 0.0, "name": "net"},
+    **{
+        getattr(models, name): {**IMAGES, "name": "net"}
+        for name in (
+            *("resnet18", "resnet20", "resnet32", "resnet44", "resnet50", "resnet56", "resnet110"),
+            *("small_cnn", "vgg16_bn", "vgg19_bn"),
+        )
+    },
+    **{
+        getattr(models, name): {**IMAGES, "dropout": 0.0, "name": "net"}
+        for name in ("vit_7_8_8_384", "vit_7_8_12_768", "wide_resnet_16_8", "wide_resnet_28_10")
+    },
+    sharpness.MeanLoss: MEASURED,
+    sharpness.ball_loss: {
+        **MEASURED,
+        "rho": 0.05,
+        "steps": 1,
+        "random": 0,
+        "seed": 0,
+        "verbose": 0,
+    },
+    sharpness.hessian_spectrum: {
+        **MEASURED,
+        "k": 1,
+        "which": "LA",
+        "eigenvectors": False,
+        "tol": 1e-4,
+        "restarts": 10,
+        "seed": 0,
+        "verbose": 0,
+    },
+    sharpness.hessian_trace: {**MEASURED, "samples": 2, "seed": 0, "verbose": 0},
+    sharpness.loss_landscape: {
+        **MEASURED,
+        "extent": 1.0,
+        "points": 2,
+        "directions": None,
+        "seed": 0,
+        "verbose": 0,
+    },
+    perturbations.get: {"perturbation": "sam"},
+    training.StepOptions: OPTIONS,
+}
+# What functions give, and what only they make.
+RESULTS = {
+    *(sharpness.BallLoss, sharpness.Landscape, sharpness.Trace),
+    *(data.DatasetBundle, callbacks.DamagedBackup),
+}
+HOSTILE = {
+    "None": None,
+    "True": True,
+    "0": 0,
+    "-1": -1,
+    "2.5": 2.5,
+    "-2.5": -2.5,
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "huge": 10**400,
+    "complex": 1j,
+    "str": "x",
+    "empty": "",
+    "null byte": "a\0b",
+    "bytes": b"x",
+    "list": [],
+    "ints": [1, 2],
+    "tuple": (),
+    "pair": (1, 2),
+    "of None": (None, None),
+    "dict": {},
+    "set": {1},
+    "object": object(),
+    "class": int,
+    "function": lambda *_: None,
+    "array": np.array([1.0, 2.0]),
+    "strings": np.array(["a"]),
+    "objects": np.array([None]),
+    "no dimension": np.array("x"),
+    "tensor": tf.constant([1.0, 2.0]),
+    "variable": tf.Variable(1.0),
+}
+
+
+def everything_public():
+    modules = keras_zsharp, analysis, callbacks, data, models, perturbations, sharpness, training
+    found = [getattr(module, name) for module in modules for name in module.__all__]
+    return {each for each in found if callable(each) and not inspect.ismodule(each)}
+
+
+def test_everything_public_is_tried():
+    assert everything_public() - RESULTS == set(PUBLIC)
+    for each, arguments in PUBLIC.items():
+        parameters = inspect.signature(each).parameters.values()
+        named = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        assert named - {"perturbation"} <= set(arguments) | {"name"}, each
+
+
+@contextlib.contextmanager
+def stopped_at_the_work(patch):
+    def reached(*_, **__):
+        raise Reached
+
+    with patch.context() as context:
+        context.setattr(loading, "prepared", reached)
+        context.setattr(keras.layers.Layer, "__call__", reached)
+        yield
+
+
+def outcome(each, arguments, name, value, patch):
+    made = {n: v() if callable(v) else v for n, v in arguments.items() if n != name}
+    try:
+        with stopped_at_the_work(patch):
+            each(**made, **{name: value})
+    except Reached:
+        return "accepted"
+    except (TypeError, ValueError, OSError, ImportError) as error:
+        return "clear" if f"`{name}`" in str(error) else f"{type(error).__name__}: {error}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "accepted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("each", PUBLIC, ids=lambda each: each.__name__)
+def test_wrong_arguments(each, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    obscure = {}
+    for name in PUBLIC[each]:
+        for kind, value in HOSTILE.items():
+            said = outcome(each, PUBLIC[each], name, value, monkeypatch)
+            if said not in ("clear", "accepted"):
+                obscure[name, kind] = said.splitlines()[0]
+    assert not obscure
