@@ -17,6 +17,7 @@ import keras
 from keras import layers
 
 import keras_zsharp
+from experiments.numbers import option
 
 
 def backbone(preset):
@@ -72,12 +73,12 @@ def parse(arguments):
     add = parser.add_argument
     add("--dataset", choices=keras_zsharp.data.NAMES[1:], default="oxford_iiit_pet")
     add("--preset", default="resnet50_v2_imagenet", help="of a KerasCV ResNetV2, or none")
-    add("--rho", type=float, default=0.075)
-    add("--epochs", type=int, default=10)
-    add("--batch-size", type=int, default=128)
-    add("--learning-rate", type=float, default=1e-4)
-    add("--weight-decay", type=float, default=1e-5)
-    add("--seed", type=int, default=0)
+    add("--rho", type=option("rho"), default=0.075)
+    add("--epochs", type=option("epochs"), default=10)
+    add("--batch-size", type=option("batch_size"), default=128)
+    add("--learning-rate", type=option("learning_rate"), default=1e-4)
+    add("--weight-decay", type=option("weight_decay"), default=1e-5)
+    add("--seed", type=option("seed"), default=0)
     add("--data-dir", help="folder of tensorflow-datasets")
     add("--output", type=pathlib.Path, default=pathlib.Path("finetuned.keras"))
     return parser.parse_args(arguments)

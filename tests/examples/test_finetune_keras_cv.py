@@ -58,9 +58,20 @@ def test_the_backbone_sees_pixels(folder):
     np.testing.assert_allclose(normalization(images), stored, atol=1e-2)
 
 
-def test_wrong_arguments_end_in_one_sentence(folder, tmp_path):
-    arguments = ["--dataset", "cifar10", "--preset", "none", "--data-dir", str(folder)]
-    with pytest.raises(SystemExit, match="ValueError: `rho` must be >= 0"):
-        finetune_keras_cv.main([*arguments, "--rho", "-1"])
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--rho", "-1", "`rho` must be >= 0. Received: rho=-1"),
+        ("--learning-rate", "nan", "`learning_rate` must be > 0. Received: learning_rate=nan"),
+        ("--epochs", "2.5", "`epochs` must be an int. Received: epochs=2.5"),
+    ],
+)
+def test_wrong_numbers_end_in_one_sentence(option, value, message, capsys):
+    with pytest.raises(SystemExit):
+        finetune_keras_cv.main([option, value])
+    assert f"argument {option}: {message}" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_sentence():
     with pytest.raises(SystemExit, match="cannot be written"):
         finetune_keras_cv.main(["--data-dir", __file__])
