@@ -8,20 +8,17 @@ def _verbose(verbose):
 
 
 def _directions(directions):
-    if not isinstance(directions, tuple | list | None):
+    if directions is None:
+        return None
+    kinds = [type(each) for each in directions] if isinstance(directions, tuple | list) else []
+    if kinds not in ([list, list], [tuple, tuple]):
         raise TypeError(
             "`directions` must be None or two lists of arrays. "
-            f"Received: directions of type {type(directions)}"
-        )
-    if directions is not None and [type(each) for each in directions] not in PAIRS:
-        raise ValueError(
-            "`directions` must be None or two lists of arrays. "
-            f"Received: directions of {[type(each) for each in directions]}"
+            f"Received: directions of type {type(directions)}, of {kinds}"
         )
     return directions
 
 
-PAIRS = [list, list], [tuple, tuple]
 CHECKS = {
     "rho": radius,
     "steps": lambda steps: count("steps", steps),
