@@ -47,17 +47,19 @@ def train_step(model, data):
     return TwoPassStep.train_step(model, data)
 
 
-methods = {name: value for name, value in vars(TwoPassStep).items() if not name.startswith("__")}
-settings = dataclasses.asdict(StepOptions())
-others = {
-    "train_step": train_step,
-    "make_train_function": make_train_function,
-    "perturbation": property(lambda model: beside(model)[0]),
-    "sharpness_tracker": property(lambda model: beside(model)[1]),
-    "ascent_gradients": lambda model, gradients, variables: gradients,
-}
-for name, value in {**methods, **settings, **others}.items():
-    setattr(TensorFlowTrainer, name, value)
+def pytest_configure(config):
+    """Not when it is imported: whoever looks for doctests does that, too."""
+    methods = {n: value for n, value in vars(TwoPassStep).items() if not n.startswith("__")}
+    others = {
+        "train_step": train_step,
+        "make_train_function": make_train_function,
+        "perturbation": property(lambda model: beside(model)[0]),
+        "sharpness_tracker": property(lambda model: beside(model)[1]),
+        "ascent_gradients": lambda model, gradients, variables: gradients,
+    }
+    settings = dataclasses.asdict(StepOptions())
+    for name, value in {**methods, **settings, **others}.items():
+        setattr(TensorFlowTrainer, name, value)
 
 
 def pytest_terminal_summary(terminalreporter):
