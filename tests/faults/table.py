@@ -495,7 +495,7 @@ FAULTS = [
     ),
     Fault(
         "every epoch has the same order",
-        "keras_zsharp/data/epochs.py",
+        "keras_zsharp/data/epoch_order.py",
         "number, self._next = self._next, self._next + 1",
         "number = self._next",
         "tests/data/test_loading.py::test_a_resumed_run_reads_what_it_would_have_read[digits-cutout]",
