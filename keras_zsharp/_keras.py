@@ -5,6 +5,7 @@ A new release may break it, and nothing else.
 
 import contextlib
 import functools
+import re
 
 import keras
 import tensorflow as tf
@@ -34,6 +35,7 @@ __all__ = [
     "leave_arguments_to_keras",
     "loss_tracker",
     "outside_of_graph",
+    "own_metrics",
     "read_around_scope",
     "remove_attribute",
     "replace_layer",
@@ -41,6 +43,7 @@ __all__ = [
     "spans_workers",
     "start_at_epoch",
     "stored",
+    "trained",
     "training_methods",
     "unlocked",
     "unpickle_model",
@@ -221,7 +224,7 @@ def build_optimizer(model):
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     if hasattr(model, "perturbation"):
-        model.perturbation.build(model.trainable_variables)
+        model.perturbation.build(trained(model))
 
 
 def start_at_epoch(model, epoch):
@@ -320,9 +323,27 @@ def set_in_training():
 
 
 def training_methods():
-    """Public names of what trains, evaluates and compiles a `keras.Model`."""
+    """Names of what trains, evaluates and compiles a `keras.Model`, and of what that reads of it.
+
+    The latter are the properties that list its weights and losses.
+    """
     trainers = [base for base in keras.Model.__mro__ if "trainer" in base.__module__]
-    return {name for base in trainers for name in vars(base) if not name.startswith("_")}
+    found = {name for base in trainers for name in vars(base) if not name.startswith("__")}
+    read = re.compile("losses|.*(variables|weights)")
+    for base in keras.Model.__mro__:
+        properties = {name for name, value in vars(base).items() if isinstance(value, property)}
+        found |= set(filter(read.fullmatch, properties))
+    return found
+
+
+def own_metrics(model):
+    """Those that a model has among its attributes, as plain Keras' training counts them."""
+    return list(model._metrics)
+
+
+def trained(model):
+    """The variables that plain Keras' step trains."""
+    return model.trainable_weights
 
 
 def read_around_scope(variables, tape):

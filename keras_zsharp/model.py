@@ -72,6 +72,13 @@ class SharpnessAwareModel(SharpnessAwareTraining, _keras.FilesOfItsModel, keras.
         else:
             setattr(self.model, name, value)
 
+    @property
+    def metrics(self):
+        """Those of the model inside too, which it updates in its `call`."""
+        found = super().metrics
+        known = {id(metric) for metric in found}
+        return [*found, *(m for m in _keras.own_metrics(self.model) if id(m) not in known)]
+
     def get_layer(self, name=None, index=None):
         """`keras.Model.get_layer` of the model inside."""
         return self.model.get_layer(name, index)

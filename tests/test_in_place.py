@@ -119,6 +119,39 @@ def test_without_radius_equals_plain_keras(name):
     assert_same(*ends)
 
 
+def last_alone(self):
+    return self.layers[-1].trainable_weights
+
+
+def of_the_kernel(self):
+    return [0.1 * ops.mean(ops.square(layer.kernel)) for layer in self.layers if layer.built]
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("trainable_weights", last_alone),
+        ("trainable_variables", last_alone),
+        ("losses", of_the_kernel),
+    ],
+)
+def test_what_a_model_says_of_its_weights_and_losses_counts(name, listed):
+    """In place as in plain Keras; a wrapper refuses it."""
+    ends = []
+    for way in (lambda net: net, lambda net: sharpness_aware(net, SAM(rho=0.0))):
+        keras.utils.set_random_seed(0)
+        own = type("Own", (keras.Sequential,), {name: property(listed)})
+        net = own([layers.Dense(4), layers.Dense(1)])
+        net(X)
+        model = way(net)
+        model.compile("sgd", "mse", run_eagerly=True)
+        history = model.fit(X, Y, epochs=2, verbose=0, shuffle=False).history
+        ends.append([history["loss"], *(w.numpy() for part in net.layers for w in part.weights)])
+    assert_same(*ends)
+    with pytest.raises(ValueError, match=f"`model` must not override `{name}`"):
+        SharpnessAwareModel(own([layers.Dense(1)]))
+
+
 @pytest.mark.parametrize("mode", OUTSIDE_XLA)
 def test_it_steps_as_the_wrapper_does(mode):
     ends = []

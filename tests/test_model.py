@@ -327,6 +327,39 @@ def test_wrapper_has_what_is_the_models_own():
         _ = model.nothing
 
 
+class Counting(keras.Model):
+    """Has metrics of its own, which its `call` updates."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.size = layers.Dense(1), keras.metrics.Mean(name="size")
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        self.size.update_state(keras.ops.mean(keras.ops.abs(outputs)))
+        return outputs
+
+
+@pytest.mark.parametrize("mode", crossed(["eager", "graph"], default=["graph"]))
+def test_wrapper_logs_the_metrics_of_the_model(mode):
+    def logs(way, *rule):
+        keras.utils.set_random_seed(0)
+        model = way(Counting(), *rule)
+        model.compile("sgd", "mse", metrics=["mae"], run_eagerly=mode == "eager")
+        data = {"batch_size": 4, "validation_data": (X, Y), "shuffle": False, "verbose": 0}
+        history = model.fit(X, Y, epochs=2, **data).history
+        history.pop("sharpness", None)
+        return history
+
+    expected = logs(lambda net: net)
+    assert {"size", "val_size"} < set(expected)
+    for way in (SharpnessAwareModel, sharpness_aware):
+        found = logs(way, SAM(rho=0.0))
+        assert set(found) == set(expected)
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-5)
+
+
 def test_wrapper_is_trained_by_itself():
     """What `compile` and `fit` leave on the model inside is not the wrapper's."""
     net = dense()

@@ -24,7 +24,7 @@ class BatchLoss:
     """
 
     def __init__(self, model, structure, specs):
-        self.model, self.variables = model, model.trainable_variables
+        self.model, self.variables = model, _keras.trained(model)
         self._structure = structure
         self._sizes = [v.shape.num_elements() for v in map(_keras.stored, self.variables)]
         self.size = sum(self._sizes)

@@ -54,7 +54,7 @@ class MeanLoss:
         if not _keras.is_built(model):
             _keras.build(model, batch[0])
         _keras.build_loss(model, *batch)
-        self.variables = model.trainable_variables
+        self.variables = _keras.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
         self._of_batch = BatchLoss(model, structure, specs)

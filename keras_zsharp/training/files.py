@@ -5,6 +5,8 @@ import warnings
 
 import keras
 
+from keras_zsharp import _keras
+
 
 def warn_of_hdf5(model, filepath):
     """Files of Keras 2 have no place for what a rule remembers."""
@@ -22,7 +24,7 @@ def whole_or_not(model, filepath):
     if model.built:
         # Now, so that it can be put back. What a rule refuses here, it refuses when it trains.
         with contextlib.suppress(ValueError):
-            model.perturbation.build(model.trainable_variables)
+            model.perturbation.build(_keras.trained(model))
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     before = [keras.ops.convert_to_numpy(v) for v in variables]

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import inspect
 
 import keras
@@ -74,6 +75,9 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         own_steps.check_bases(cls, SharpnessAwareTraining)
         if "train_step" in vars(cls):
             cls.train_step = own_steps.must_come_to_ours(cls, cls.train_step)
+        for name in ("fit", "train_on_batch"):
+            if name in vars(cls):
+                setattr(cls, name, own_steps.must_train_by_ours(name, getattr(cls, name)))
         own = cls.get_config is SharpnessAwareTraining.get_config
         if own and _keras.knows_the_arguments(super().get_config):
             _keras.leave_arguments_to_keras(cls)
@@ -144,6 +148,10 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         """Those of the model: the rule is none of them."""
         return [each for each in super().layers if each is not self.__dict__.get("perturbation")]
 
+    @layers.setter
+    def layers(self, value):
+        keras.Model.layers.fset(self, value)
+
     @property
     def metrics(self):
         """Those of the model, and the sharpness, which a class with `metrics` of its own lacks."""
@@ -154,6 +162,16 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
     def make_train_function(self, force=False):
         check_devices(self)
         return super().make_train_function(force)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        with own_steps.by_our_step(self, "fit"):
+            return super().fit(*args, **kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        with own_steps.by_our_step(self, "train_on_batch"):
+            return super().train_on_batch(*args, **kwargs)
 
     def train_step(self, data):
         own_steps.came_to_ours(self)

@@ -1,5 +1,6 @@
 """A model class may have a `train_step` of its own only if it comes to the two-pass step."""
 
+import contextlib
 import functools
 
 import keras
@@ -43,6 +44,35 @@ def must_come_to_ours(cls, train_step):
         return logs
 
     return checked
+
+
+def must_train_by_ours(name, method):
+    """A `fit` or the like of a class of its own, which raises an error where it does not."""
+
+    @functools.wraps(method)
+    def checked(self, *args, **kwargs):
+        with by_our_step(self, name):
+            return method(self, *args, **kwargs)
+
+    return checked
+
+
+@contextlib.contextmanager
+def by_our_step(model, name):
+    """Around what trains a model: if the optimizer moves, our step must have been there."""
+    before = _iterations(model)
+    yield
+    if _iterations(model) != before and not model.__dict__.get("_came_to_ours"):
+        raise TypeError(
+            f"`{type(model).__name__}.{name}` must train by `train_step`, which takes the two-pass "
+            "step: it has trained as if the model were not sharpness-aware. Call "
+            f"`super().{name}(...)`. A loss of your own belongs into `compute_loss`."
+        )
+
+
+def _iterations(model):
+    optimizer = getattr(model, "optimizer", None)
+    return int(optimizer.iterations) if optimizer is not None and optimizer.built else 0
 
 
 def came_to_ours(model):

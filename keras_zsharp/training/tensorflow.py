@@ -143,7 +143,7 @@ class TwoPassStep:
         with _keras.outside_of_graph():
             if not _keras.is_built(self):
                 _keras.build(self, batch[0])
-            variables = self.trainable_variables
+            variables = _keras.trained(self)
             check_parts(self.micro_batches, variables)
             self.perturbation.build(variables)
             if variables and not self.optimizer.built:

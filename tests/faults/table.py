@@ -521,4 +521,25 @@ FAULTS = [
         "",
         "tests/test_model.py::test_trains_in_the_phase_that_plain_keras_trains_in[graph-WithOthers]",
     ),
+    Fault(
+        "a wrapper does not log the metrics of the model inside",
+        "keras_zsharp/model.py",
+        "(m for m in _keras.own_metrics(self.model) if id(m) not in known)",
+        "()",
+        "tests/test_model.py::test_wrapper_logs_the_metrics_of_the_model[graph]",
+    ),
+    Fault(
+        "a loop of its own that does not come to the step goes unnoticed",
+        "keras_zsharp/training/own_steps.py",
+        "if _iterations(model) != before and",
+        "if False and",
+        "tests/training/test_own_steps.py::test_a_loop_that_does_not_come_to_ours_is_refused[fit-mixin]",
+    ),
+    Fault(
+        "what a model says trains is not asked",
+        "keras_zsharp/_keras.py",
+        "return model.trainable_weights",
+        "return model.trainable_variables",
+        "tests/test_in_place.py::test_what_a_model_says_of_its_weights_and_losses_counts[trainable_weights-last_alone]",
+    ),
 ]

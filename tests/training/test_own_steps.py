@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining
+from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
 from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
 
 X, Y = normal(5), normal(1)
@@ -88,6 +88,56 @@ def test_a_step_that_does_not_is_refused(cls, mode):
     model = compiled(cls(perturbation=SAM(rho=5.0)), mode)
     with pytest.raises(TypeError, match=r"train_step` must call `super\(\)\.train_step\(data\)`"):
         model.fit(X, Y, verbose=0)
+
+
+def loop(self, *batch, **kwargs):
+    """As `fit` before there was a `train_step`."""
+    if not self.built:
+        self(batch[0])
+    plain_step(self, batch)
+
+
+def loop_on_an_iterator(self, force=False):
+    self.train_function = lambda iterator: plain_step(self, next(iterator))
+
+
+class Own(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.head = layers.Dense(1)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+
+LOOPS = {"fit": loop, "train_on_batch": loop, "make_train_function": loop_on_an_iterator}
+BASES = {"in place": Own, "mixin": Net}
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_that_does_not_come_to_ours_is_refused(name, base):
+    cls = type("Loop", (BASES[base],), {name: LOOPS[name]})
+    rule = SAM(rho=5.0)
+    model = sharpness_aware(cls(), rule) if base == "in place" else cls(perturbation=rule)
+    compiled(model, "eager")
+    called = "train_on_batch" if name == "train_on_batch" else "fit"
+    with pytest.raises(TypeError, match=rf"Loop\.{called}` must train by `train_step`"):
+        getattr(model, called)(X, Y)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_fit_that_comes_to_ours_trains(base):
+    def fit(self, x, y, **kwargs):
+        return super(cls, self).fit(2 * x, y, **kwargs)
+
+    cls = type("Scaled", (BASES[base],), {"fit": fit})
+    rule = SAM(rho=0.5)
+    model = sharpness_aware(cls(), rule) if base == "in place" else cls(perturbation=rule)
+    compiled(model, "graph")
+    for epochs in (1, 2, 0):
+        history = model.fit(X, Y, epochs=epochs, verbose=0).history
+        assert len(history.get("sharpness", ())) == epochs
 
 
 class VAE(keras.Model):
