@@ -28,6 +28,7 @@ __all__ = [
     "call_as",
     "compute_loss",
     "evaluation_loss",
+    "flat_layers",
     "forward",
     "is_built",
     "is_distributed",
@@ -172,7 +173,7 @@ unpickle_model = keras.Model._unpickle_model
 
 def is_built(model):
     """Whether every layer of `model` has its variables."""
-    return all(layer.built for layer in model._flatten_layers())
+    return all(layer.built for layer in flat_layers(model))
 
 
 def is_distributed(model):
@@ -334,6 +335,11 @@ def training_methods():
         properties = {name for name, value in vars(base).items() if isinstance(value, property)}
         found |= set(filter(read.fullmatch, properties))
     return found
+
+
+def flat_layers(model):
+    """The model, its layers, and theirs."""
+    return list(model._flatten_layers())
 
 
 def own_metrics(model):

@@ -235,6 +235,7 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         """
         with files.whole_or_not(self, filepath):
             super().load_weights(filepath, *args, **kwargs)
+        own_steps.note_iterations(self)
 
     def save_seeds(self, store):
         """Adds to what is saved of the rule."""

@@ -60,14 +60,20 @@ def must_train_by_ours(name, method):
 @contextlib.contextmanager
 def by_our_step(model, name):
     """Around what trains a model: if the optimizer moves, our step must have been there."""
-    before = _iterations(model)
+    note_iterations(model)
     yield
-    if _iterations(model) != before and not model.__dict__.get("_came_to_ours"):
+    moved = _iterations(model) != model.__dict__["_noted_iterations"]
+    if moved and not model.__dict__.get("_came_to_ours"):
         raise TypeError(
             f"`{type(model).__name__}.{name}` must train by `train_step`, which takes the two-pass "
             "step: it has trained as if the model were not sharpness-aware. Call "
             f"`super().{name}(...)`. A loss of your own belongs into `compute_loss`."
         )
+
+
+def note_iterations(model):
+    """Where the optimizer is, before what trains a model and after what loads it."""
+    model.__dict__["_noted_iterations"] = _iterations(model)
 
 
 def _iterations(model):

@@ -11,6 +11,7 @@ from keras_zsharp.training.checks import check_parts, check_read_in_scope, check
 from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
 from keras_zsharp.training.micro_batches import Outcome
 from keras_zsharp.training.scope import PassScope, assign_if
+from keras_zsharp.training.written import nothing_written
 
 
 class TwoPassStep:
@@ -64,7 +65,8 @@ class TwoPassStep:
         """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
-        with Operations() as first:
+        first = Operations()
+        with nothing_written(self, first), first:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights = _values(variables, clean)
 

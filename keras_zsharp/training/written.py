@@ -1,0 +1,46 @@
+"""What a pass writes at once, into variables that are not Keras', the other would write again."""
+
+import contextlib
+import re
+
+import tensorflow as tf
+
+from keras_zsharp._keras import flat_layers
+
+WRITES = re.compile("Assign(Add|Sub)?VariableOp|ResourceScatter.*|ResourceStridedSliceAssign")
+MESSAGE = (
+    "A layer or loss must not assign a `tf.Variable`, which both passes of the step would do. Make "
+    "it `self.add_weight(..., trainable=False)`, which the clean pass alone moves. Received: {}"
+)
+
+
+@contextlib.contextmanager
+def nothing_written(model, operations):
+    """Around a pass: refuses what is assigned in it, in a graph before anything is.
+
+    Args:
+        model: Whose layers may have a `tf.Variable` among their attributes: eagerly, these count.
+        operations: The `Operations` of the pass, opened in the block.
+    """
+    variables = _variables(model) if tf.executing_eagerly() else []
+    before = [variable.numpy() for variable in variables]
+    yield
+    written = [operation.name for operation in operations.made if WRITES.fullmatch(operation.type)]
+    for variable, value in zip(variables, before, strict=True):
+        if (variable.numpy() != value).any():
+            written.append(variable.name)
+    if written:
+        raise ValueError(MESSAGE.format(f"assignments of {written[:3]}"))
+
+
+def _variables(model):
+    attributes = [value for layer in flat_layers(model) for value in vars(layer).values()]
+    attributes += [each for value in attributes for each in _inside(value)]
+    found = [each for each in attributes if isinstance(each, tf.Variable)]
+    return list({id(variable): variable for variable in found}.values())
+
+
+def _inside(value):
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []

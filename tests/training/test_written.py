@@ -1,0 +1,94 @@
+"""A `tf.Variable` that a model assigns would be assigned by both passes: it is refused."""
+
+import keras
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_zsharp import SAM, SharpnessAwareModel, sharpness_aware
+from tests.tiers import crossed
+from tests.training.cases import MODES, assert_same, normal
+
+X, Y = normal(5), normal(1)
+
+
+class Reading(layers.Layer):
+    """Has TensorFlow's variables, as attributes and in lists and dicts."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = tf.Variable(1.0, trainable=False)
+        self.others = [tf.Variable(tf.zeros(4), trainable=False)]
+        self.named = {"a": tf.Variable(2.0, trainable=False), 1: None}
+
+    def call(self, inputs):
+        self.write()
+        return inputs * self.count + self.others[0] + self.named["a"]
+
+    def write(self):
+        pass
+
+
+class Assigning(Reading):
+    def write(self):
+        self.count.assign_add(1.0)
+
+
+class AssigningInAList(Reading):
+    def write(self):
+        self.others[0].assign(tf.ones(4))
+
+
+class AssigningInADict(Reading):
+    def write(self):
+        self.named["a"].assign_sub(1.0)
+
+
+class Scattering(Reading):
+    def write(self):
+        self.others[0].scatter_nd_update([[0]], [1.0])
+
+
+WRITING = [Assigning, AssigningInAList, AssigningInADict, Scattering]
+SETTINGS = {"plain": {}, "perturb_every": {"perturb_every": 2}, "parts": {"micro_batches": 2}}
+CELLS = [(cls, mode, name) for cls in WRITING for mode in MODES for name in SETTINGS]
+DEFAULT = [(Assigning, "graph", "plain"), (AssigningInADict, "eager", "plain")]
+
+
+def trained(way, middle, mode, loss="mse"):
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((5,)), layers.Dense(4), middle, layers.Dense(1)])
+    model = way(net)
+    model.compile(keras.optimizers.SGD(0.1), loss, **MODES[mode])
+    model.fit(X, Y, batch_size=6, epochs=2, shuffle=False, verbose=0)
+    return [weight.numpy() for weight in net.trainable_weights]
+
+
+@pytest.mark.parametrize(("cls", "mode", "settings"), crossed(CELLS, default=DEFAULT))
+def test_what_a_layer_assigns_is_refused(cls, mode, settings):
+    layer = cls()
+    with pytest.raises(ValueError, match=r"must not assign a `tf\.Variable`.*Received: assign"):
+        trained(lambda net: sharpness_aware(net, "sam", **SETTINGS[settings]), layer, mode)
+    if mode != "eager":
+        assert (float(layer.count), float(layer.named["a"])) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("mode", crossed(["graph", "xla"], default=["graph"]))
+def test_what_a_loss_assigns_is_refused(mode):
+    count = tf.Variable(0.0)
+
+    def loss(y, y_pred):
+        count.assign_add(1.0)
+        return tf.reduce_mean(tf.square(y - y_pred))
+
+    with pytest.raises(ValueError, match=r"must not assign a `tf\.Variable`"):
+        trained(lambda net: SharpnessAwareModel(net, "sam"), Reading(), mode, loss)
+    assert float(count) == 0
+
+
+@pytest.mark.parametrize("mode", crossed(MODES, default=["graph", "eager"]))
+def test_what_is_only_read_trains(mode):
+    plain = trained(lambda net: net, Reading(), mode)
+    for way in (SharpnessAwareModel, sharpness_aware):
+        found = trained(lambda net, way=way: way(net, SAM(rho=0.0)), Reading(), mode)
+        assert_same(found, plain)
