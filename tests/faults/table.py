@@ -545,7 +545,7 @@ FAULTS = [
     Fault(
         "what a layer assigns to a variable of TensorFlow goes unnoticed",
         "keras_zsharp/training/written.py",
-        "if WRITES.fullmatch(operation.type)]",
+        "if WRITES.fullmatch(each.type)]",
         "if False]",
         "tests/training/test_written.py::test_what_a_layer_assigns_is_refused[Assigning-graph-plain]",
     ),
