@@ -5,6 +5,7 @@ A new release may break it, and nothing else.
 
 import contextlib
 import functools
+import operator
 import re
 
 import keras
@@ -284,12 +285,14 @@ class TensorAsVariable(tf.Variable, tf.__internal__.types.Tensor):
 
     def __init__(self, name, tensor):
         self._name, self._tensor = name, tensor
+        self._dtype, self._shape = tensor.dtype, tensor.shape
 
-    name = property(lambda self: self._name)
-    handle = property(lambda self: self._tensor)
+    # TensorFlow reads these in C++, where an interrupt of Python's would be a SystemError.
+    name = property(operator.attrgetter("_name"))
+    handle = property(operator.attrgetter("_tensor"))
     """What a tape watches for a variable."""
-    dtype = property(lambda self: self._tensor.dtype)
-    shape = property(lambda self: self._tensor.shape)
+    dtype = property(operator.attrgetter("_dtype"))
+    shape = property(operator.attrgetter("_shape"))
 
     def value(self):
         return self._tensor
