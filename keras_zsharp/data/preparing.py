@@ -36,12 +36,16 @@ def _tensorflow_datasets():
     try:
         import tensorflow_datasets.core
     except Exception as error:  # Whatever is the matter with what it needs.
-        raise ImportError(
-            f"tensorflow-datasets cannot be used here: {_first_line(error)}. If its "
-            "tensorflow-metadata does not fit TensorFlow's protobuf, or importlib_resources is "
-            "missing, this helps: pip install 'tensorflow-metadata<1.18' importlib_resources"
-        ) from error
+        raise _broken(error) from error
     return tensorflow_datasets
+
+
+def _broken(error):
+    return ImportError(
+        f"tensorflow-datasets cannot be used here: {_first_line(error)}. If its "
+        "tensorflow-metadata does not fit TensorFlow's protobuf, or importlib_resources is "
+        "missing, this helps: pip install 'tensorflow-metadata<1.18' importlib_resources"
+    )
 
 
 @contextlib.contextmanager
@@ -69,6 +73,8 @@ def _prepare(name, builder, folder):
     _check_pictures(builder.info.features)
     try:
         builder.download_and_prepare()
+    except ImportError as error:  # It imports some of what it needs only here.
+        raise _broken(error) from error
     except Exception as error:  # tensorflow-datasets raises whatever its parts raise.
         if damaged := _damaged(error):
             raise RuntimeError(

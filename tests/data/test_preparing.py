@@ -173,7 +173,22 @@ def test_a_broken_tensorflow_datasets_is_told_with_the_remedy(core, why, tmp_pat
     for name in [name for name in sys.modules if name.startswith("tensorflow_datasets")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
+    assert_told_with_the_remedy(why)
+
+
+def test_a_package_that_is_missed_only_in_preparing_is_told_with_the_remedy(tmp_path, monkeypatch):
+    """As tensorflow-datasets 4.9.10 misses importlib_resources."""
+    why = "No module named 'importlib_resources'"
+
+    def missing(*_, **__):
+        raise ModuleNotFoundError(why)
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", missing)
+    assert_told_with_the_remedy(why, data_dir=tmp_path)
+
+
+def assert_told_with_the_remedy(why, **options):
     remedy = "pip install 'tensorflow-metadata<1.18' importlib_resources"
     message = f"tensorflow-datasets cannot be used here: .*{re.escape(why)}.*{re.escape(remedy)}"
     with pytest.raises(ImportError, match=message):
-        data.load("cifar10")
+        data.load("cifar10", **options)
