@@ -78,7 +78,9 @@ def note_iterations(model):
 
 def _iterations(model):
     optimizer = getattr(model, "optimizer", None)
-    return int(optimizer.iterations) if optimizer is not None and optimizer.built else 0
+    if optimizer is None or not optimizer.built:
+        return 0
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
 def came_to_ours(model):
