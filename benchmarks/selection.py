@@ -3,9 +3,9 @@
     python benchmarks/selection.py
 
 For gradients of the shapes of VGG-16/BN and ResNet-110, alone or stacked as the rule does it:
-`keras_zsharp.search.kth_largest_keys`, `tf.math.top_k` and, for scale, `numpy.partition`. Both of
-the former in a graph and under XLA. Rounds alternate; medians and the ratios of the same round are
-printed as Markdown.
+`keras_zsharp.selection.search.kth_largest_keys`, `tf.math.top_k` and, for scale, `numpy.partition`.
+Both of the former in a graph and under XLA. Rounds alternate; medians and the ratios of the same
+round are printed as Markdown.
 """
 
 import argparse
@@ -20,8 +20,8 @@ import machine
 import numpy as np
 import tensorflow as tf
 
-from keras_zsharp._backend import from_bits, to_bits
-from keras_zsharp.search import kth_largest_keys
+from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.selection.search import kth_largest_keys
 
 Q_P = 0.95
 SHAPES = {

@@ -3,7 +3,7 @@ import weakref
 
 import keras
 
-from keras_zsharp import _keras, perturbations
+from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions
 from keras_zsharp.training.checks import check_backend
@@ -85,7 +85,7 @@ def plain(model):
         )
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
-        _keras.remove_attribute(model, name)
+        keras_internals.remove_attribute(model, name)
     object.__setattr__(model, "__class__", type(model).own_class)
     model.train_function = None
     return model
@@ -120,7 +120,7 @@ class InPlace(SharpnessAwareTraining):
 
     def __reduce__(self):
         _, arguments = super().__reduce__()
-        return _keras.unpickle_model, arguments
+        return keras_internals.unpickle_model, arguments
 
 
 def _made_for(own, model):

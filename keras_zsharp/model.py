@@ -1,11 +1,11 @@
 import keras
 
-from keras_zsharp import _keras
+from keras_zsharp import keras_internals
 from keras_zsharp.training import SharpnessAwareTraining
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
-class SharpnessAwareModel(SharpnessAwareTraining, _keras.FilesOfItsModel, keras.Model):
+class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsModel, keras.Model):
     """Trains any Keras model sharpness-aware; everything else stays as Keras users know it.
 
     `compile`, `fit`, `evaluate`, `predict`, callbacks and saving work as with the model itself,
@@ -50,7 +50,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, _keras.FilesOfItsModel, keras.
         # `compile` looks at the policy for whether float16 needs its loss scaled.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
-        _keras.call_as(self, model)
+        keras_internals.call_as(self, model)
         self.model = model
         self.built = model.built
 
@@ -60,14 +60,18 @@ class SharpnessAwareModel(SharpnessAwareTraining, _keras.FilesOfItsModel, keras.
 
     def __getattr__(self, name):
         """What only the model inside has: a functional one's `inputs`, and what is its own."""
-        if name.startswith("_") or name in _keras.set_in_training() or "model" not in vars(self):
+        if (
+            name.startswith("_")
+            or name in keras_internals.set_in_training()
+            or "model" not in vars(self)
+        ):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.model, name)
 
     def __setattr__(self, name, value):
         """Sets what only the model inside has there, as a callback does that anneals a factor."""
         own = name.startswith("_") or name in vars(self) or hasattr(type(self), name)
-        if own or name in _keras.set_in_training() or not hasattr(self, name):
+        if own or name in keras_internals.set_in_training() or not hasattr(self, name):
             super().__setattr__(name, value)
         else:
             setattr(self.model, name, value)
@@ -112,7 +116,7 @@ def check_model(model):
 
 def _check_methods(model):
     """What a model overrides of Keras' training, evaluation and prediction would not be called."""
-    names = sorted(_keras.training_methods())
+    names = sorted(keras_internals.training_methods())
     own = [n for n in names if getattr(type(model), n, None) is not getattr(keras.Model, n)]
     if "train_step" in own:
         raise ValueError(

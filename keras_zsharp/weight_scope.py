@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from keras_zsharp._keras import TensorAsVariable
+from keras_zsharp.keras_internals import TensorAsVariable
 
 NO_FUNCTION = (
     "A layer's `call` or a loss must not be a `tf.function` of its own, nor keep tensors from one "

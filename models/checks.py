@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_zsharp.arguments import integer, number, positive_int
+from keras_zsharp.checks import integer, number, positive_int
 
 
 def images(input_shape, sides=1, least=1):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from keras_zsharp.arguments import number
+from keras_zsharp.checks import number
 from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_zsharp.arguments import positive_int
+from keras_zsharp.checks import positive_int
 from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
 

@@ -13,7 +13,7 @@ from keras_zsharp import (
     SharpnessAwareModel,
     SharpnessAwareTraining,
     ZSharp,
-    _keras,
+    keras_internals,
     sharpness_aware,
 )
 from tests.tiers import crossed
@@ -202,7 +202,7 @@ def test_fit_before_compile():
     )
 
 
-TRAINING = sorted(_keras.training_methods())
+TRAINING = sorted(keras_internals.training_methods())
 
 
 def test_the_training_interface_is_that_of_keras():

@@ -2,16 +2,16 @@
 
 import argparse
 
-from keras_zsharp import arguments
+from keras_zsharp import checks
 
 
 def _number(bound, holds):
-    return lambda name, value: arguments.number(name, value, bound, holds)
+    return lambda name, value: checks.number(name, value, bound, holds)
 
 
-def _int(least, most=int(arguments.LARGEST)):
+def _int(least, most=int(checks.LARGEST)):
     def check(name, value):
-        value = arguments.integer(name, value)
+        value = checks.integer(name, value)
         if not least <= value <= most:
             raise ValueError(
                 f"`{name}` must be an int from {least} to {most}. Received: {name}={value}"

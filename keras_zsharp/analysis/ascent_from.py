@@ -2,7 +2,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp.analysis.source import Source
-from keras_zsharp.arguments import one_of
+from keras_zsharp.checks import one_of
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations.operators import each, projection, widened
 from keras_zsharp.training import gradients as gradients_of

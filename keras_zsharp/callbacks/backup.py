@@ -8,7 +8,7 @@ import warnings
 
 import keras
 
-from keras_zsharp import _keras, arguments
+from keras_zsharp import checks, keras_internals
 
 SUFFIX = ".weights.h5"
 NAME = re.compile(
@@ -51,12 +51,12 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, backup_dir, delete_checkpoint=True):
         super().__init__()
-        self.folder = pathlib.Path(arguments.path("backup_dir", backup_dir))
+        self.folder = pathlib.Path(checks.path("backup_dir", backup_dir))
         self._partial = self.folder / f"partial{SUFFIX}"
-        self.delete_checkpoint = arguments.flag("delete_checkpoint", delete_checkpoint)
+        self.delete_checkpoint = checks.flag("delete_checkpoint", delete_checkpoint)
 
     def on_train_begin(self, logs=None):
-        _keras.start_at_epoch(self.model, self._restored())
+        keras_internals.start_at_epoch(self.model, self._restored())
 
     def on_epoch_end(self, epoch, logs=None):
         if not _writes(self.model):
@@ -81,7 +81,7 @@ class Backup(keras.callbacks.Callback):
             os.unlink(path)
 
     def on_train_end(self, logs=None):
-        _keras.start_at_epoch(self.model, None)
+        keras_internals.start_at_epoch(self.model, None)
         if self.delete_checkpoint and _writes(self.model):
             for path in self._backups():
                 os.unlink(path)
@@ -109,7 +109,7 @@ class Backup(keras.callbacks.Callback):
         return int(_part(newest, "epochs"))
 
     def _check_kind(self, path):
-        _keras.build_optimizer(self.model)
+        keras_internals.build_optimizer(self.model)
         if _part(path, "model") != _kind(self.model):
             raise ValueError(
                 "`backup_dir` must be of this model, with its optimizer and rule. Received: "

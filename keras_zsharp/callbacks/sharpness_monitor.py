@@ -2,7 +2,7 @@ import inspect
 
 import keras
 
-from keras_zsharp.arguments import positive_int
+from keras_zsharp.checks import positive_int
 from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
 from keras_zsharp.sharpness.batches import check_data
 from keras_zsharp.sharpness.checks import CHECKS, checked

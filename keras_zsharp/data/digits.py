@@ -1,6 +1,6 @@
 import numpy as np
 
-from keras_zsharp.arguments import count, positive_int
+from keras_zsharp.checks import count, positive_int
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.splits import InMemory

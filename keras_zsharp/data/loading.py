@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_zsharp.arguments import one_of, path
+from keras_zsharp.checks import one_of, path
 from keras_zsharp.data import pipeline
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.digits import digits

@@ -1,6 +1,6 @@
 import numpy as np
 
-from keras_zsharp.arguments import count, number
+from keras_zsharp.checks import count, number
 
 
 def is_share(value):

@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from keras_zsharp.arguments import count, number, one_of, positive_int
+from keras_zsharp.checks import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.epoch_order import EpochOrder

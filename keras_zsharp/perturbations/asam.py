@@ -1,6 +1,6 @@
 import keras
 
-from keras_zsharp.arguments import positive_eta
+from keras_zsharp.checks import positive_eta
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import to_adaptive_radius
 

@@ -3,12 +3,12 @@ import weakref
 import keras
 from keras import ops
 
-from keras_zsharp._backend import as_written
-from keras_zsharp.arguments import radius
+from keras_zsharp.checks import radius
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
 from keras_zsharp.perturbations.variables import is_overwritten
+from keras_zsharp.tracing import as_written
 
 
 class Perturbation(keras.layers.Layer):

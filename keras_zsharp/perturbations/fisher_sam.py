@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_zsharp.arguments import number
+from keras_zsharp.checks import number
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import dot, each, radius_factor, scale
 

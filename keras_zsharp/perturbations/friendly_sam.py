@@ -3,7 +3,7 @@ import weakref
 import keras
 from keras import ops
 
-from keras_zsharp.arguments import number, positive_eta
+from keras_zsharp.checks import number, positive_eta
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import each, to_adaptive_radius, to_radius

@@ -1,6 +1,6 @@
 import keras
 
-from keras_zsharp.arguments import number
+from keras_zsharp.checks import number
 from keras_zsharp.perturbations.operators import each, projection, scale
 from keras_zsharp.perturbations.sam import SAM
 

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_zsharp._backend import is_traced
+from keras_zsharp.tracing import is_traced
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 

@@ -1,6 +1,6 @@
 """The arguments of the measures, where a name means the same in all of them."""
 
-from keras_zsharp.arguments import count, flag, number, one_of, positive_int, radius
+from keras_zsharp.checks import count, flag, number, one_of, positive_int, radius
 
 
 def _verbose(verbose):

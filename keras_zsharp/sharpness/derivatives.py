@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_zsharp import _keras
+from keras_zsharp import keras_internals
 from keras_zsharp.weight_scope import NO_FUNCTION, WeightScope
 
 STEP = 1e-2
@@ -26,7 +26,7 @@ class BatchLoss:
     def __init__(self, model, structure, specs):
         self.model, self.variables = model, _keras.trained(model)
         self._structure = structure
-        self._sizes = [v.shape.num_elements() for v in map(_keras.stored, self.variables)]
+        self._sizes = [v.shape.num_elements() for v in map(keras_internals.stored, self.variables)]
         self.size = sum(self._sizes)
         signature = [tf.TensorSpec((self.size,), tf.float32), tf.TensorSpec((), tf.float32), *specs]
 
@@ -70,11 +70,11 @@ class BatchLoss:
         """The loss with `weights` in place of the variables; whatever state it moves is dropped."""
         x, y, sample_weight = unpacked(self._structure, batch)
         with WeightScope(self.variables, weights), tf.GradientTape() as tape:
-            loss = _keras.evaluation_loss(self.model, x, y, sample_weight)
-        around = _keras.read_around_scope(self.variables, tape)
+            loss = keras_internals.evaluation_loss(self.model, x, y, sample_weight)
+        around = keras_internals.read_around_scope(self.variables, tape)
         if around:
             raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")
-        return tf.cast(_keras.unscale_loss(loss), tf.float32)
+        return tf.cast(keras_internals.unscale_loss(loss), tf.float32)
 
     def _gradients(self, weights, scale, batch):
         """The loss, and the gradients of the scaled one."""

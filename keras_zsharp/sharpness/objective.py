@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_zsharp import _keras
+from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.batches import as_dataset
 from keras_zsharp.sharpness.derivatives import BatchLoss, unpacked
 
@@ -51,10 +51,10 @@ class MeanLoss:
         self._dataset, structure = as_dataset(data, batch_size, batches)
         specs = tf.nest.flatten(self._dataset.element_spec)
         batch = unpacked(structure, specs)
-        if not _keras.is_built(model):
-            _keras.build(model, batch[0])
-        _keras.build_loss(model, *batch)
-        self.variables = _keras.trained(model)
+        if not keras_internals.is_built(model):
+            keras_internals.build(model, batch[0])
+        keras_internals.build_loss(model, *batch)
+        self.variables = keras_internals.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
         self._of_batch = BatchLoss(model, structure, specs)

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_zsharp._keras import read_around_scope
+from keras_zsharp.keras_internals import read_around_scope
 from keras_zsharp.perturbations.variables import is_overwritten
 from keras_zsharp.weight_scope import NO_FUNCTION
 

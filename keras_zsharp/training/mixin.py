@@ -4,13 +4,13 @@ import inspect
 
 import keras
 
-from keras_zsharp import _keras, perturbations
+from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.training import files, multi_worker, options, own_steps, seeds
 from keras_zsharp.training.checks import check_backend, check_devices
 from keras_zsharp.training.tensorflow import TwoPassStep
 
 
-class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
+class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
     """Mixin that trains a `keras.Model` subclass sharpness-aware: every step takes two passes.
 
     1. Loss and gradients at w, the clean pass.
@@ -79,8 +79,8 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
             if name in vars(cls):
                 setattr(cls, name, own_steps.must_train_by_ours(name, getattr(cls, name)))
         own = cls.get_config is SharpnessAwareTraining.get_config
-        if own and _keras.knows_the_arguments(super().get_config):
-            _keras.leave_arguments_to_keras(cls)
+        if own and keras_internals.knows_the_arguments(super().get_config):
+            keras_internals.leave_arguments_to_keras(cls)
 
     perturb_every = options.Option()
     micro_batches = options.Option()
@@ -100,7 +100,7 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
 
     def become_sharpness_aware(self, rule, step_options):
         """Gives a model what the step needs, also one that is built."""
-        with _keras.unlocked(self):
+        with keras_internals.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
@@ -123,7 +123,7 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
         """The rule, now this model's; the old one is free for another."""
         rule.belong_to(self)
         if old is not None and rule is not old:
-            _keras.replace_layer(self, old, rule)
+            keras_internals.replace_layer(self, old, rule)
             old.leave()
         return rule
 
@@ -185,11 +185,11 @@ class SharpnessAwareTraining(TwoPassStep, _keras.BuiltFromABatch):
 
     def _before_building(self, iterator, data_batch):
         strategy = self.distribute_strategy
-        if iterator is not None and _keras.is_distributed(self):
+        if iterator is not None and keras_internals.is_distributed(self):
             return None, multi_worker.first_batch(strategy, iterator)
         if iterator is not None and not self.built:
             # Keras would wait for the first step, too late for callbacks that restore weights.
-            _keras.build_as_iterated(self, iterator)
+            keras_internals.build_as_iterated(self, iterator)
         return iterator, data_batch
 
     def get_config(self):

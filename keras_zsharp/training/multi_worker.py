@@ -8,7 +8,7 @@ A test tells when plain Keras needs neither any more: then this module can go.
 import keras
 import tensorflow as tf
 
-from keras_zsharp._keras import spans_workers
+from keras_zsharp.keras_internals import spans_workers
 
 
 def first_batch(strategy, iterator):

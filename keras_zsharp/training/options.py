@@ -1,6 +1,6 @@
 import dataclasses
 
-from keras_zsharp.arguments import one_of, positive_int
+from keras_zsharp.checks import one_of, positive_int
 
 
 @dataclasses.dataclass(frozen=True)

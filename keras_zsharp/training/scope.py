@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from keras_zsharp._keras import assign_in_place, stored
+from keras_zsharp.keras_internals import assign_in_place, stored
 from keras_zsharp.weight_scope import WeightScope
 
 

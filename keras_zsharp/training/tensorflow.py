@@ -3,7 +3,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from keras_zsharp import _keras
+from keras_zsharp import keras_internals
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import interrupts, micro_batches, noise
 from keras_zsharp.training.carried import Operations, check_nothing_carried
@@ -110,8 +110,8 @@ class TwoPassStep:
             weights = _values(variables)
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                y_pred = _keras.forward(self, x)
-                loss = _keras.compute_loss(self, x, y, y_pred, sample_weight)
+                y_pred = keras_internals.forward(self, x)
+                loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
                 scaled_loss = self.optimizer.scale_loss(loss)
             check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
@@ -119,9 +119,9 @@ class TwoPassStep:
     def _logs(self, batch, outcome, perturbing):
         x, y, sample_weight = batch
         size = micro_batches.size_of(x)
-        loss = _keras.unscale_loss(outcome.loss)
-        sharpness = _keras.unscale_loss(outcome.shifted_loss) - loss
-        _keras.loss_tracker(self).update_state(loss, sample_weight=size)
+        loss = keras_internals.unscale_loss(outcome.loss)
+        sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss
+        keras_internals.loss_tracker(self).update_state(loss, sample_weight=size)
         counts = perturbing
         if outcome.finite is not None:
             counts &= outcome.finite
@@ -129,8 +129,8 @@ class TwoPassStep:
         self.sharpness_tracker.update_state(
             sharpness, sample_weight=size * tf.cast(counts, "int32")
         )
-        with _keras.outside_of_graph():
-            _keras.build_metrics(self, y, outcome.y_pred)
+        with keras_internals.outside_of_graph():
+            keras_internals.build_metrics(self, y, outcome.y_pred)
         return self.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
 
     @property
@@ -142,10 +142,10 @@ class TwoPassStep:
 
     def _prepare(self, batch):
         """The trainable variables, after creating what the model, rule and optimizer lack."""
-        with _keras.outside_of_graph():
-            if not _keras.is_built(self):
-                _keras.build(self, batch[0])
-            variables = _keras.trained(self)
+        with keras_internals.outside_of_graph():
+            if not keras_internals.is_built(self):
+                keras_internals.build(self, batch[0])
+            variables = keras_internals.trained(self)
             check_parts(self.micro_batches, variables)
             self.perturbation.build(variables)
             if variables and not self.optimizer.built:

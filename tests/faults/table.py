@@ -28,7 +28,7 @@ GRADIENTS = "keras_zsharp/training/gradients.py"
 SCOPE = "keras_zsharp/training/scope.py"
 FINITE = "keras_zsharp/training/finite.py"
 PARTS = "keras_zsharp/training/micro_batches.py"
-MASKS = "keras_zsharp/masks.py"
+MASKS = "keras_zsharp/selection/masks.py"
 RULES = "keras_zsharp/perturbations/"
 
 FAULTS = [
@@ -104,7 +104,7 @@ FAULTS = [
         STEP,
         "                scaled_loss = self.optimizer.scale_loss(loss)\n",
         "                with tape.stop_recording():\n"
-        "                    at_w = [_keras.stored(v).value() for v in variables]\n"
+        "                    at_w = [keras_internals.stored(v).value() for v in variables]\n"
         "                for v, w, value in zip(variables, weights, at_w):\n"
         "                    if v.regularizer is not None:\n"
         "                        unshifted = w - tf.stop_gradient(w - value)\n"
@@ -122,23 +122,23 @@ FAULTS = [
     Fault(
         "sample weights are forgotten",
         STEP,
-        "loss = _keras.compute_loss(self, x, y, y_pred, sample_weight)",
-        "loss = _keras.compute_loss(self, x, y, y_pred, None)",
+        "loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)",
+        "loss = keras_internals.compute_loss(self, x, y, y_pred, None)",
         "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[class_weight-graph]",
     ),
     # What the logs show.
     Fault(
         "the logged loss is that at w + e",
         STEP,
-        "loss = _keras.unscale_loss(outcome.loss)",
-        "loss = _keras.unscale_loss(outcome.shifted_loss)",
+        "loss = keras_internals.unscale_loss(outcome.loss)",
+        "loss = keras_internals.unscale_loss(outcome.shifted_loss)",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
         "sharpness has the wrong sign",
         STEP,
-        "sharpness = _keras.unscale_loss(outcome.shifted_loss) - loss",
-        "sharpness = loss - _keras.unscale_loss(outcome.shifted_loss)",
+        "sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss",
+        "sharpness = loss - keras_internals.unscale_loss(outcome.shifted_loss)",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -255,42 +255,42 @@ FAULTS = [
         MASKS,
         "masks = self.scores > thresholds[:, None]",
         "masks = self.scores >= thresholds[:, None]",
-        "tests/test_selection.py::test_ties_at_the_cut_are_dropped",
+        "tests/selection/test_order.py::test_ties_at_the_cut_are_dropped",
     ),
     Fault(
         "the quantile's rank is off by one",
         MASKS,
         "np.floor((sizes - 1) * q_p)",
         "np.floor(sizes * q_p)",
-        "tests/test_selection.py::test_mask_keeps_the_documented_count[20-0.75]",
+        "tests/selection/test_order.py::test_mask_keeps_the_documented_count[20-0.75]",
     ),
     Fault(
         "a rank is computed from what float32 makes of q_p",
         MASKS,
         "wide = ops.round(wide * 1e6) / 1e6",
         "pass",
-        "tests/test_selection.py::test_rank_of_a_tensor_is_that_of_the_number[float32]",
+        "tests/selection/test_order.py::test_rank_of_a_tensor_is_that_of_the_number[float32]",
     ),
     Fault(
         "what fills short rows up counts in their quantiles",
         MASKS,
-        "return ops.where(_is_filling(values, self.sizes), lowest, values)",
+        "return ops.where(is_filling(values, self.sizes), lowest, values)",
         "return values",
-        "tests/test_selection.py::test_masks_of_many_gradients_are_those_of_each[eager]",
+        "tests/selection/test_order.py::test_masks_of_many_gradients_are_those_of_each[eager]",
     ),
     Fault(
         "the search stops one place too early",
-        "keras_zsharp/search.py",
+        "keras_zsharp/selection/search.py",
         "enough = above >= self.k",
         "enough = above > self.k",
-        "tests/test_selection.py::test_search_equals_sorting[normal-eager-1025]",
+        "tests/selection/test_order.py::test_search_equals_sorting[normal-eager-1025]",
     ),
     Fault(
         "scores are not taken from the mean",
         MASKS,
         "return ops.abs(rows - mean[:, None])",
         "return ops.abs(rows)",
-        "tests/test_selection.py::test_mask_is_the_quantile_of_absolute_z_scores[0.9]",
+        "tests/selection/test_order.py::test_mask_is_the_quantile_of_absolute_z_scores[0.9]",
     ),
     Fault(
         "a mask hides NaN",
@@ -403,13 +403,13 @@ FAULTS = [
     Fault(
         "a rule that was replaced stays with the model",
         MIXIN,
-        "_keras.replace_layer(self, old, rule)",
+        "keras_internals.replace_layer(self, old, rule)",
         "pass",
         "tests/training/test_settings.py::test_a_rule_has_one_model_at_a_time",
     ),
     Fault(
         "the wrapper casts inputs",
-        "keras_zsharp/_keras.py",
+        "keras_zsharp/keras_internals.py",
         "wrapper._convert_input_args = False",
         "pass",
         "tests/training/test_inputs.py::test_a_wrapper_trains_what_the_net_alone_would[normalization-mixed_float16]",
@@ -516,7 +516,7 @@ FAULTS = [
     ),
     Fault(
         "a model that takes no `training` is wrapped as if it did",
-        "keras_zsharp/_keras.py",
+        "keras_zsharp/keras_internals.py",
         "    wrapper._call_has_training_arg = model._call_has_training_arg\n",
         "",
         "tests/test_model.py::test_trains_in_the_phase_that_plain_keras_trains_in[graph-WithOthers]",

@@ -16,7 +16,8 @@ import jax
 import keras
 import numpy as np
 
-from keras_zsharp import masks, perturbations, selection
+from keras_zsharp import perturbations
+from keras_zsharp.selection import masks, order
 
 folder, (kernel, square, bias) = sys.argv[1], np.load(sys.argv[1] + "/gradients.npz").values()
 assert keras.backend.backend() == "jax"
@@ -28,7 +29,7 @@ for name in sys.argv[2:]:
     np.savez(f"{folder}/{name}.npz", *map(np.asarray, epsilons))
 for size in (1000, 5000):
     x = np.abs(kernel.reshape(2, -1))[:, :size]
-    found = jax.jit(selection.kth_largest, static_argnums=1)(x, 50)
+    found = jax.jit(order.kth_largest, static_argnums=1)(x, 50)
     np.testing.assert_array_equal(found, np.sort(x)[:, -50])
 found = jax.jit(lambda g: masks.zscore_masks(g, 0.95))([kernel, square])
 for ours, plain in zip(found, masks.zscore_masks([kernel, square], 0.95)):

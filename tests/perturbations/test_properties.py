@@ -19,7 +19,7 @@ from keras_zsharp import (
     SharpnessAwareModel,
     ZSharp,
 )
-from keras_zsharp.masks import zscore_masks
+from keras_zsharp.selection.masks import zscore_masks
 from tests.perturbations.test_rules import length
 
 radii = st.floats(0, 10)

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_zsharp import ZSharp
-from keras_zsharp.masks import deviations, magnitudes, top_masks, zscores
+from keras_zsharp.selection.masks import top_masks
+from keras_zsharp.selection.scores import deviations, magnitudes, zscores
 from tests.tiers import crossed
 
 # Sorted, searched, and of such sizes that rows are filled up.

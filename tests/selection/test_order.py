@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp import masks, search
-from keras_zsharp.masks import zscore_masks
-from keras_zsharp.selection import kth_largest
+from keras_zsharp.selection import masks, search
+from keras_zsharp.selection.masks import zscore_masks
+from keras_zsharp.selection.order import kth_largest
 from tests.tiers import crossed
 
 in_every_mode = pytest.mark.parametrize(

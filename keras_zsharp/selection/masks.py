@@ -5,9 +5,10 @@ import math
 import numpy as np
 from keras import backend, ops
 
-from keras_zsharp._backend import from_bits, to_bits
-from keras_zsharp.search import BELOW, kth_largest_keys
-from keras_zsharp.selection import by_sorting, is_sorted, kth_largest
+from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.selection.order import by_sorting, is_sorted, kth_largest
+from keras_zsharp.selection.scores import deviations, is_filling
+from keras_zsharp.selection.search import BELOW, kth_largest_keys
 
 STACKED = 2**22
 """Gradients are selected from together up to so many elements."""
@@ -61,25 +62,6 @@ def top_masks(gradients, q_p, score, common=False):
     return masks
 
 
-def deviations(rows, sizes):
-    """`|g - mean(g)|` of each row: z-scores but for their common factor."""
-    mean = ops.sum(rows, axis=-1) / ops.cast(sizes, rows.dtype)
-    return ops.abs(rows - mean[:, None])
-
-
-def zscores(rows, sizes):
-    """`|g - mean(g)| / (std(g) + 1e-8)` of each row."""
-    found = deviations(rows, sizes)
-    squares = ops.where(_is_filling(rows, sizes), 0, ops.square(found))
-    std = ops.sqrt(ops.sum(squares, axis=-1) / ops.cast(sizes, rows.dtype))
-    return found / (std[:, None] + 1e-8)
-
-
-def magnitudes(rows, sizes):
-    """`|g|` of each row."""
-    return ops.abs(rows)
-
-
 def _groups(gradients):
     """Indices of gradients to select from together: a few large kernels instead of many small."""
     sizes = [math.prod(gradient.shape) for gradient in gradients]
@@ -114,7 +96,7 @@ class _Stack:
     def without_filling(self, values, lowest):
         if self.sizes.min() == self.sizes.max():
             return values
-        return ops.where(_is_filling(values, self.sizes), lowest, values)
+        return ops.where(is_filling(values, self.sizes), lowest, values)
 
     def masks(self, thresholds):
         masks = self.scores > thresholds[:, None]
@@ -122,10 +104,6 @@ class _Stack:
             ops.reshape(masks[i, :size], shape)
             for i, (size, shape) in enumerate(zip(self.sizes, self.shapes, strict=True))
         ]
-
-
-def _is_filling(rows, sizes):
-    return ops.arange(rows.shape[1]) >= sizes[:, None]
 
 
 def _thresholds(stacks, q_p):

@@ -19,8 +19,8 @@ import typing
 import numpy as np
 from keras import ops
 
-from keras_zsharp._backend import count_true, from_bits, to_bits
-from keras_zsharp.sampling import filled, guesses
+from keras_zsharp.selection.bits import count_true, from_bits, to_bits
+from keras_zsharp.selection.sampling import filled, guesses
 
 BELOW, HIGHEST = -1, 2**31 - 1
 """A key below all patterns, and the highest of them."""

@@ -2,8 +2,8 @@
 
 from keras import backend, ops
 
-from keras_zsharp._backend import from_bits, to_bits
-from keras_zsharp.search import BELOW, kth_largest_keys
+from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.selection.search import BELOW, kth_largest_keys
 
 SORTED = 1024
 """Up to this length, rows are sorted rather than searched."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_zsharp._backend import from_bits
+from keras_zsharp.selection.bits import from_bits
 
 SAMPLE = 4
 """Of n keys, about SAMPLE * sqrt(n) are drawn."""

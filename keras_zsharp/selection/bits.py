@@ -1,4 +1,4 @@
-"""What `keras.ops` has no word for in all the versions we support."""
+"""Bit patterns, for which `keras.ops` has no word in all the versions we support."""
 
 import keras
 
@@ -23,24 +23,6 @@ def count_true(x):
     import tensorflow as tf
 
     return tf.reduce_sum(tf.cast(x, "int8"), axis=-1)
-
-
-def is_traced(x):
-    """Whether a tensor is one of a graph, without a value yet."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return isinstance(x, jax.core.Tracer)
-    return not hasattr(x, "numpy")
-
-
-def as_written(function):
-    """Keeps TensorFlow's AutoGraph from translating a function, in a user's `tf.function` too."""
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _bitcast(x, dtype):

@@ -1,0 +1,1 @@
+"""Which components of the gradients stand out: masks, and the order statistics behind them."""
