@@ -6,7 +6,7 @@ import keras
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions
-from keras_zsharp.training.checks import check_backend
+from keras_zsharp.training.backends import check_backend
 
 
 def sharpness_aware(model, perturbation="zsharp", **options):

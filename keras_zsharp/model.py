@@ -81,7 +81,7 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
         """Those of the model inside too, which it updates in its `call`."""
         found = super().metrics
         known = {id(metric) for metric in found}
-        return [*found, *(m for m in _keras.own_metrics(self.model) if id(m) not in known)]
+        return [*found, *(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)]
 
     def get_layer(self, name=None, index=None):
         """`keras.Model.get_layer` of the model inside."""

@@ -5,9 +5,9 @@ from keras_zsharp.analysis.source import Source
 from keras_zsharp.checks import one_of
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations.operators import each, projection, widened
-from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training.micro_batches import size_of
-from keras_zsharp.training.scope import PassScope
+from keras_zsharp.training.tensorflow import gradients as gradients_of
+from keras_zsharp.training.tensorflow.micro_batches import size_of
+from keras_zsharp.training.tensorflow.scope import PassScope
 
 
 class AscentFrom(SharpnessAwareModel):

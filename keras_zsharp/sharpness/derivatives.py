@@ -24,7 +24,7 @@ class BatchLoss:
     """
 
     def __init__(self, model, structure, specs):
-        self.model, self.variables = model, _keras.trained(model)
+        self.model, self.variables = model, keras_internals.trained(model)
         self._structure = structure
         self._sizes = [v.shape.num_elements() for v in map(keras_internals.stored, self.variables)]
         self.size = sum(self._sizes)

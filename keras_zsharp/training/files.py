@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from keras_zsharp import _keras
+from keras_zsharp import keras_internals
 
 
 def warn_of_hdf5(model, filepath):
@@ -24,7 +24,7 @@ def whole_or_not(model, filepath):
     if model.built:
         # Now, so that it can be put back. What a rule refuses here, it refuses when it trains.
         with contextlib.suppress(ValueError):
-            model.perturbation.build(_keras.trained(model))
+            model.perturbation.build(keras_internals.trained(model))
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     before = [keras.ops.convert_to_numpy(v) for v in variables]

@@ -5,9 +5,9 @@ import inspect
 import keras
 
 from keras_zsharp import keras_internals, perturbations
-from keras_zsharp.training import files, multi_worker, options, own_steps, seeds
-from keras_zsharp.training.checks import check_backend, check_devices
-from keras_zsharp.training.tensorflow import TwoPassStep
+from keras_zsharp.training import files, options, own_steps, seeds
+from keras_zsharp.training.backends import check_backend
+from keras_zsharp.training.tensorflow import TwoPassStep, devices
 
 
 class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
@@ -160,7 +160,7 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         return found if known else [*found, tracker]
 
     def make_train_function(self, force=False):
-        check_devices(self)
+        devices.check_devices(self)
         return super().make_train_function(force)
 
     @functools.wraps(keras.Model.fit)
@@ -175,18 +175,18 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
 
     def train_step(self, data):
         own_steps.came_to_ours(self)
-        return multi_worker.as_vectors(self.distribute_strategy, super().train_step(data))
+        return devices.as_vectors(self.distribute_strategy, super().train_step(data))
 
     def test_step(self, data):
         logs = super().test_step(data)
         # Only training measures it.
         logs.pop(self.sharpness_tracker.name, None)
-        return multi_worker.as_vectors(self.distribute_strategy, logs)
+        return devices.as_vectors(self.distribute_strategy, logs)
 
     def _before_building(self, iterator, data_batch):
         strategy = self.distribute_strategy
         if iterator is not None and keras_internals.is_distributed(self):
-            return None, multi_worker.first_batch(strategy, iterator)
+            return None, devices.first_batch(strategy, iterator)
         if iterator is not None and not self.built:
             # Keras would wait for the first step, too late for callbacks that restore weights.
             keras_internals.build_as_iterated(self, iterator)

@@ -22,12 +22,12 @@ class Fault:
     test: str
 
 
-STEP = "keras_zsharp/training/tensorflow.py"
+STEP = "keras_zsharp/training/tensorflow/step.py"
 MIXIN = "keras_zsharp/training/mixin.py"
-GRADIENTS = "keras_zsharp/training/gradients.py"
-SCOPE = "keras_zsharp/training/scope.py"
-FINITE = "keras_zsharp/training/finite.py"
-PARTS = "keras_zsharp/training/micro_batches.py"
+GRADIENTS = "keras_zsharp/training/tensorflow/gradients.py"
+SCOPE = "keras_zsharp/training/tensorflow/scope.py"
+FINITE = "keras_zsharp/training/tensorflow/finite.py"
+PARTS = "keras_zsharp/training/tensorflow/micro_batches.py"
 MASKS = "keras_zsharp/selection/masks.py"
 RULES = "keras_zsharp/perturbations/"
 
@@ -287,7 +287,7 @@ FAULTS = [
     ),
     Fault(
         "scores are not taken from the mean",
-        MASKS,
+        "keras_zsharp/selection/scores.py",
         "return ops.abs(rows - mean[:, None])",
         "return ops.abs(rows)",
         "tests/selection/test_order.py::test_mask_is_the_quantile_of_absolute_z_scores[0.9]",
@@ -459,14 +459,14 @@ FAULTS = [
     ),
     Fault(
         "a function may keep the weights of the first pass",
-        "keras_zsharp/training/carried.py",
+        "keras_zsharp/training/tensorflow/carried.py",
         "if names:",
         "if False:",
         "tests/training/test_weights_in_sight.py::test_weights_kept_in_an_attribute_are_refused[graph-plain]",
     ),
     Fault(
         "a branch hides what the second pass takes from the first",
-        "keras_zsharp/training/carried.py",
+        "keras_zsharp/training/tensorflow/carried.py",
         "if second.graph is not first.graph:",
         "if False:",
         "tests/training/test_weights_in_sight.py::test_loss_that_is_a_function_with_weights_is_refused[graph-perturb_every]",
@@ -480,7 +480,7 @@ FAULTS = [
     ),
     Fault(
         "noise that the passes do not share is not mentioned",
-        "keras_zsharp/training/noise.py",
+        "keras_zsharp/training/tensorflow/noise.py",
         "if sources:",
         "if False:",
         "tests/training/test_noise.py::test_noise_of_others_is_warned_of[tf.nn.dropout-graph]",
@@ -524,7 +524,7 @@ FAULTS = [
     Fault(
         "a wrapper does not log the metrics of the model inside",
         "keras_zsharp/model.py",
-        "(m for m in _keras.own_metrics(self.model) if id(m) not in known)",
+        "(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)",
         "()",
         "tests/test_model.py::test_wrapper_logs_the_metrics_of_the_model[graph]",
     ),
@@ -537,14 +537,14 @@ FAULTS = [
     ),
     Fault(
         "what a model says trains is not asked",
-        "keras_zsharp/_keras.py",
+        "keras_zsharp/keras_internals.py",
         "return model.trainable_weights",
         "return model.trainable_variables",
         "tests/test_in_place.py::test_what_a_model_says_of_its_weights_and_losses_counts[trainable_weights-last_alone]",
     ),
     Fault(
         "what a layer assigns to a variable of TensorFlow goes unnoticed",
-        "keras_zsharp/training/written.py",
+        "keras_zsharp/training/tensorflow/written.py",
         "if WRITES.fullmatch(each.type)]",
         "if False]",
         "tests/training/test_written.py::test_what_a_layer_assigns_is_refused[Assigning-graph-plain]",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp.training import gradients
+from keras_zsharp.training.tensorflow import gradients
 
 VARIABLES = [keras.Variable(np.zeros(2)), keras.Variable(np.zeros(1))]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
-from keras_zsharp.training import micro_batches
+from keras_zsharp.training.tensorflow import micro_batches
 from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mode
 from tests.training.running import build

@@ -5,7 +5,7 @@ import re
 
 import tensorflow as tf
 
-from keras_zsharp._keras import flat_layers, stored
+from keras_zsharp.keras_internals import flat_layers, stored
 
 WRITES = re.compile("Assign(Add|Sub)?VariableOp|ResourceScatter.*|ResourceStridedSliceAssign")
 MESSAGE = (

@@ -4,14 +4,19 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals
-from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, micro_batches, noise
-from keras_zsharp.training.carried import Operations, check_nothing_carried
-from keras_zsharp.training.checks import check_parts, check_read_in_scope, check_second_pass
-from keras_zsharp.training.finite import all_finite, apply_if, on_all_replicas, poisoned
-from keras_zsharp.training.micro_batches import Outcome
-from keras_zsharp.training.scope import PassScope, assign_if
-from keras_zsharp.training.written import nothing_written
+from keras_zsharp.training import interrupts
+from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.training.tensorflow import gradients as gradients_of
+from keras_zsharp.training.tensorflow import micro_batches, noise
+from keras_zsharp.training.tensorflow.carried import Operations, check_nothing_carried
+from keras_zsharp.training.tensorflow.checks import (
+    check_parts,
+    check_read_in_scope,
+    check_second_pass,
+)
+from keras_zsharp.training.tensorflow.finite import all_finite, apply_if, on_all_replicas, poisoned
+from keras_zsharp.training.tensorflow.scope import PassScope, assign_if
+from keras_zsharp.training.tensorflow.written import nothing_written
 
 
 class TwoPassStep:
