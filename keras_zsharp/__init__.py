@@ -1,15 +1,20 @@
 """Sharpness-aware training for Keras 3."""
 
-from keras_zsharp import analysis, callbacks, data, models, sharpness
+from keras_zsharp import analysis, callbacks, data, models, schedules, sharpness
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import (
     ASAM,
     GSAM,
+    LESAM,
+    MSAM,
     SAM,
+    SSAM,
+    WSAM,
     AdaptiveFriendlySAM,
     FisherSAM,
     FriendlySAM,
+    LookSAM,
     Perturbation,
     ZSharp,
 )
@@ -18,10 +23,15 @@ from keras_zsharp.training import SharpnessAwareTraining
 __all__ = [
     "ASAM",
     "GSAM",
+    "LESAM",
+    "MSAM",
     "SAM",
+    "SSAM",
+    "WSAM",
     "AdaptiveFriendlySAM",
     "FisherSAM",
     "FriendlySAM",
+    "LookSAM",
     "Perturbation",
     "SharpnessAwareModel",
     "SharpnessAwareTraining",
@@ -31,6 +41,7 @@ __all__ = [
     "data",
     "models",
     "plain",
+    "schedules",
     "sharpness",
     "sharpness_aware",
 ]

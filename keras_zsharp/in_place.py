@@ -6,7 +6,6 @@ import keras
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions
-from keras_zsharp.training.backends import check_backend
 
 
 def sharpness_aware(model, perturbation="zsharp", **options):
@@ -36,7 +35,6 @@ def sharpness_aware(model, perturbation="zsharp", **options):
             called; `perturbation` is no rule; there is no such option.
         ValueError: `model` is sharpness-aware already; `perturbation` belongs to another model; an
             option is outside of its bounds.
-        RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
 
@@ -51,7 +49,6 @@ def sharpness_aware(model, perturbation="zsharp", **options):
     >>> sorted(history.history)
     ['loss', 'sharpness']
     """
-    check_backend()
     check_model(model)
     step_options, rule = StepOptions(**options), perturbations.get(perturbation)
     rule.check_free_for(model)
@@ -86,6 +83,7 @@ def plain(model):
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
         keras_internals.remove_attribute(model, name)
+    vars(model).pop("step_is_always_perturbed", None)
     object.__setattr__(model, "__class__", type(model).own_class)
     model.train_function = None
     return model

@@ -1,50 +1,56 @@
-"""What this library needs of Keras and TensorFlow that has no public name.
+"""What this library needs of Keras that has no public name.
 
 A new release may break it, and nothing else.
 """
 
 import contextlib
+import contextvars
 import functools
-import operator
 import re
 
 import keras
-import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.utils import python_utils
-from tensorflow.python.eager import tape as tapes
-from tensorflow.python.util import object_identity
 
 __all__ = [
     "BuiltFromABatch",
     "FilesOfItsModel",
-    "TensorAsVariable",
+    "ProgramsChosen",
+    "Scope",
     "assign_in_place",
+    "attributes_of",
     "build",
     "build_as_iterated",
     "build_loss",
     "build_metrics",
     "build_optimizer",
+    "built_otherwise",
     "call_as",
+    "call_inside",
+    "called_by_call",
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
     "forward",
     "is_built",
     "is_distributed",
+    "is_overwritten",
     "knows_the_arguments",
     "leave_arguments_to_keras",
     "loss_tracker",
-    "outside_of_graph",
+    "momenta",
+    "never_compiled",
+    "of_any_backend",
     "own_metrics",
+    "own_variables",
     "read_around_scope",
     "remove_attribute",
     "replace_layer",
     "set_in_training",
-    "spans_workers",
     "start_at_epoch",
     "stored",
+    "synced",
     "trained",
     "training_methods",
     "unlocked",
@@ -62,6 +68,23 @@ class BuiltFromABatch:
     def _before_building(self, iterator, data_batch):
         """What Keras is to take its shapes from: an epoch iterator or a batch, None for either."""
         return iterator, data_batch
+
+
+class ProgramsChosen:
+    """Mixin of a `keras.Model` on JAX that chooses, step by step, which program is to take it."""
+
+    def choose_program(self, state):
+        """The trainer's state as the step is to be given it."""
+        return state
+
+    def _make_function(self, step_function, *args, **kwargs):
+        if getattr(step_function, "__wrapped__", None) != self.train_step:  # Not compiled.
+            return super()._make_function(step_function, *args, **kwargs)
+
+        def chosen(state, data):
+            return step_function(self.choose_program(state), data)
+
+        return super()._make_function(chosen, *args, **kwargs)
 
 
 class FilesOfItsModel:
@@ -96,7 +119,8 @@ class FilesOfItsModel:
     @contextlib.contextmanager
     def _with_its_own_beside(self):
         # Keras saves and loads what it finds among an object's attributes.
-        own = {n: vars(self)[n] for n in ("perturbation", "optimizer") if n in vars(self)}
+        own = attributes_of(self)
+        own = {n: own[n] for n in ("perturbation", "optimizer") if n in own}
         attributes = vars(self.model)
         before = {name: attributes[name] for name in own if name in attributes}
         attributes.update(own)
@@ -106,21 +130,6 @@ class FilesOfItsModel:
             for name in own:
                 del attributes[name]
             attributes.update(before)
-
-
-@contextlib.contextmanager
-def outside_of_graph():
-    """Creates variables as if no graph were being traced.
-
-    TensorFlow traces a function a second time if variables were created in its first trace, even
-    in a `tf.init_scope`. Under a distribution strategy that is what is left.
-    """
-    if tf.distribute.has_strategy():
-        with tf.init_scope():
-            yield
-    else:
-        with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
-            yield
 
 
 def knows_the_arguments(get_config):
@@ -146,6 +155,41 @@ def call_as(wrapper, model):
     wrapper._allow_non_tensor_positional_args = True
 
 
+def call_inside(wrapper, model, *inputs, training, **kwargs):
+    """Calls the model in a wrapper as the wrapper is called: with `training`, if that takes it.
+
+    Keras hands it on by itself, but not where it calls a model's `call`.
+    """
+    if wrapper._call_has_training_arg:
+        kwargs["training"] = training
+    by_call = _called_by_call.get() is wrapper
+    return _by_call(model, *inputs, **kwargs) if by_call else model(*inputs, **kwargs)
+
+
+_called_by_call = contextvars.ContextVar("called by call", default=None)
+"""The model whose `call` Keras' trainer calls: on JAX it does so, and inputs are not cast."""
+
+
+@contextlib.contextmanager
+def called_by_call(model):
+    """Has a wrapper call the `call` of the model inside, too."""
+    before = _called_by_call.set(model)
+    try:
+        yield
+    finally:
+        _called_by_call.reset(before)
+
+
+def _by_call(model, *inputs, **kwargs):
+    """What Keras' `stateless_call` computes, in whatever scope is open."""
+    quantized = model.dtype_policy.quantization_mode is not None
+    call = model.quantized_call if quantized else model.call
+    with called_by_call(model):
+        if getattr(model, "_remat_mode", None) is not None:  # Keras 3.8 has none.
+            call = model.rematerialized_call(call, *inputs, **kwargs)
+        return call(*inputs, **kwargs)
+
+
 def replace_layer(model, old, new):
     """Has `model` track the layer `new` in the place of `old`, also once it is built."""
     model._tracker.replace_tracked_value("layers", old, new)
@@ -162,10 +206,19 @@ def unlocked(model):
         tracker.locked = locked
 
 
+def attributes_of(model):
+    """Its attributes by name: on PyTorch, layers are not among its `vars`."""
+    return {**vars(model), **vars(model).get("_modules", {})}
+
+
 def remove_attribute(model, name):
     """Removes an attribute, and what Keras tracks by it."""
-    model._tracker.untrack(model.__dict__[name])
-    object.__delattr__(model, name)
+    model._tracker.untrack(attributes_of(model)[name])
+    modules = vars(model).get("_modules", {})
+    if name in modules:
+        del modules[name]
+    else:
+        object.__delattr__(model, name)
 
 
 unpickle_model = keras.Model._unpickle_model
@@ -180,13 +233,6 @@ def is_built(model):
 def is_distributed(model):
     """Whether `model` was made under a distribution strategy."""
     return model._distribute_strategy is not None
-
-
-def spans_workers(strategy):
-    """Whether a distribution strategy has several workers."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and (
-        strategy.extended._in_multi_worker_mode()
-    )
 
 
 def build(model, inputs):
@@ -242,8 +288,13 @@ def build_metrics(model, y, y_pred):
 
 
 def forward(model, x, training=True):
-    """`model(x, training=...)`, also where its `call` has no `training` argument."""
-    return model(x, training=training) if model._call_has_training_arg else model(x)
+    """What Keras' trainer has a model predict, with `training` where it takes that.
+
+    On JAX, that is by its `call`, which casts no inputs.
+    """
+    kwargs = {"training": training} if model._call_has_training_arg else {}
+    on_jax = keras.backend.backend() == "jax" and is_built(model)
+    return _by_call(model, x, **kwargs) if on_jax else model(x, **kwargs)
 
 
 def compute_loss(model, x, y, y_pred, sample_weight, training=True):
@@ -264,53 +315,40 @@ def loss_tracker(model):
     return model._loss_tracker
 
 
+_MOMENTA = {
+    keras.optimizers.SGD: ("momentums", -1),
+    keras.optimizers.RMSprop: ("_momentums", 1),
+    keras.optimizers.Adam: ("_momentums", 1),
+    keras.optimizers.Adamax: ("_m", 1),
+    keras.optimizers.Lion: ("_momentums", 1),
+    keras.optimizers.Nadam: ("_momentums", 1),
+}
+"""Where optimizers keep their average of the gradients, and its sign."""
+
+
+def momenta(optimizer, variables):
+    """The averages of the gradients of `variables` that an optimizer keeps, as tensors.
+
+    Up to a factor: that of SGD has the learning rate in it.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    found = [where for kind, where in _MOMENTA.items() if isinstance(inner, kind)]
+    if not found or not getattr(inner, "momentum", 1.0):
+        known = ", ".join(kind.__name__ for kind in _MOMENTA)
+        raise ValueError(
+            f"`optimizer` must keep a momentum, as those of {known} do; of SGD and RMSprop with "
+            f"`momentum` above 0. Received: optimizer={inner.name!r}, a {type(inner).__name__}"
+        )
+    [(name, sign)] = found
+    kept = getattr(inner, name)
+    return [
+        sign * keras.ops.convert_to_tensor(kept[inner._get_variable_index(v)]) for v in variables
+    ]
+
+
 def assign_in_place(variable, value):
     """Assigns at once, whatever stateless scope is open."""
     variable._direct_assign(value)
-
-
-class TensorAsVariable(tf.Variable, tf.__internal__.types.Tensor):
-    """A tensor that TensorFlow takes for the variable whose value it is.
-
-    `tf.custom_gradient` and `tf.recompute_grad` ask the tapes for the variables that were read, and
-    differentiate by them.
-
-    Args:
-        name: Of the variable, for errors.
-        tensor: A dense tensor.
-    """
-
-    trainable = True
-    _should_act_as_resource_variable = True
-
-    def __init__(self, name, tensor):
-        self._name, self._tensor = name, tensor
-        self._dtype, self._shape = tensor.dtype, tensor.shape
-
-    # TensorFlow reads these in C++, where an interrupt of Python's would be a SystemError.
-    name = property(operator.attrgetter("_name"))
-    handle = property(operator.attrgetter("_tensor"))
-    """What a tape watches for a variable."""
-    dtype = property(operator.attrgetter("_dtype"))
-    shape = property(operator.attrgetter("_shape"))
-
-    def value(self):
-        return self._tensor
-
-    def ref(self):
-        return object_identity.Reference(self)
-
-    def accessed(self):
-        """Tells the tapes that the variable was read."""
-        tapes.variable_accessed(self)
-
-    def __repr__(self):
-        return f"<{self.name}: {self._tensor}>"
-
-
-tf.register_tensor_conversion_function(
-    TensorAsVariable, lambda variable, dtype=None, name=None, as_ref=False: variable.value()
-)
 
 
 def stored(variable):
@@ -345,6 +383,11 @@ def flat_layers(model):
     return list(model._flatten_layers())
 
 
+def own_variables(layer):
+    """The variables that a layer has itself, and not by another layer of its."""
+    return list(layer._trainable_variables)
+
+
 def own_metrics(model):
     """Those that a model has among its attributes, as plain Keras' training counts them."""
     return list(model._metrics)
@@ -352,10 +395,75 @@ def own_metrics(model):
 
 def trained(model):
     """The variables that plain Keras' step trains."""
-    return model.trainable_weights
+    on_jax = keras.backend.backend() == "jax"
+    return model.trainable_variables if on_jax else model.trainable_weights
 
 
 def read_around_scope(variables, tape):
     """Paths of those that `tape` saw themselves, and not what stood for them in a scope."""
     watched = {id(v) for v in tape.watched_variables()}
     return [v.path for v in variables if id(stored(v)) in watched]
+
+
+class Scope(keras.StatelessScope):
+    """A `keras.StatelessScope` that may do otherwise what Keras asks of it, by names of our own."""
+
+    def get_current_value(self, variable):
+        return self.read(variable)
+
+    def add_update(self, update):
+        self.write(*update)
+
+    def read(self, variable):
+        """What Keras is given for a variable: None if it stands for itself."""
+        return self.stands_for(variable)
+
+    def stands_for(self, variable):
+        """What a variable stands for, without being read."""
+        return self.state_mapping.get(id(variable))
+
+    def write(self, variable, value):
+        """Has a variable stand for another value from here on."""
+        self.state_mapping[id(variable)] = value
+
+    def take_out(self, variable):
+        """What a variable stands for, which stands for itself from here on."""
+        return self.state_mapping.pop(id(variable))
+
+
+def of_any_backend(config):
+    """A config in which optimizers are those of `keras.optimizers`.
+
+    On PyTorch, Keras makes others of them, whose module no other backend can import.
+    """
+    if isinstance(config, dict):
+        config = {name: of_any_backend(value) for name, value in config.items()}
+        if str(config.get("module")).startswith("keras.src.backend.torch.optimizers."):
+            config |= {"module": "keras.optimizers", "registered_name": None}
+    elif isinstance(config, list):
+        config = [of_any_backend(value) for value in config]
+    return config
+
+
+def is_overwritten(variable):
+    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
+    return getattr(variable, "overwrite_with_gradient", False)
+
+
+def built_otherwise(layer):
+    """Has a layer whose `build` takes something else than shapes: Keras would record these."""
+    layer.__dict__.pop("build", None)
+
+
+def never_compiled(model):
+    """Has `jit_compile="auto"` mean False for a model."""
+    model.supports_jit = False
+
+
+def synced(model):
+    """Has the variables of a model hold what it trains, also while JAX trains it.
+
+    Its `fit` keeps them empty until the end of an epoch, unless it is asked.
+    """
+    if hasattr(model, "jax_state_sync") and not backend.in_stateless_scope():
+        model.jax_state_sync()

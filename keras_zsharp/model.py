@@ -17,9 +17,10 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
             weights with the wrapper, is there as `.model`, and can be saved and served on its own.
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
             `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`, `"fisher_sam"`,
-            `"gsam"`. It is there as `.perturbation`.
-        perturb_every, micro_batches, skip_nonfinite, perturbation_sync: How the step is taken, see
-            `keras_zsharp.training.StepOptions`.
+            `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`, `"ssam"`, `"wsam"`. It is there as
+            `.perturbation`.
+        perturb_every, perturb_from, perturb_only, micro_batches, skip_nonfinite, perturbation_sync:
+            How the step is taken, see `keras_zsharp.training.StepOptions`.
         name: Name of the wrapper.
         **kwargs: Passed on to `keras.Model`.
 
@@ -29,7 +30,6 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
             such as `fit`, `test_step` or `compute_loss`: see `keras_zsharp.sharpness_aware`.
             `perturbation` is no rule's name, or belongs to another model.
         TypeError, ValueError: What `StepOptions` raises.
-        RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
 
@@ -55,22 +55,31 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
         self.built = model.built
 
     def call(self, inputs, *others, training=None, **kwargs):
-        # Keras hands `training` and masks on to the layers within.
-        return self.model(inputs, *others, **kwargs)
+        return keras_internals.call_inside(
+            self, self.model, inputs, *others, training=training, **kwargs
+        )
+
+    def stateless_call(self, *args, **kwargs):
+        with keras_internals.called_by_call(self):
+            return super().stateless_call(*args, **kwargs)
 
     def __getattr__(self, name):
         """What only the model inside has: a functional one's `inputs`, and what is its own."""
-        if (
-            name.startswith("_")
-            or name in keras_internals.set_in_training()
-            or "model" not in vars(self)
-        ):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self.model, name)
+        own = keras_internals.attributes_of(self)
+        if name in own:  # PyTorch keeps layers where Python does not look.
+            return own[name]
+        inside = not name.startswith("_") and name not in keras_internals.set_in_training()
+        if "model" in own and inside:
+            return getattr(own["model"], name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name, value):
         """Sets what only the model inside has there, as a callback does that anneals a factor."""
-        own = name.startswith("_") or name in vars(self) or hasattr(type(self), name)
+        own = (
+            name.startswith("_")
+            or name in keras_internals.attributes_of(self)
+            or hasattr(type(self), name)
+        )
         if own or name in keras_internals.set_in_training() or not hasattr(self, name):
             super().__setattr__(name, value)
         else:

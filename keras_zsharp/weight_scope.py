@@ -1,7 +1,7 @@
-import keras
 import tensorflow as tf
 
-from keras_zsharp.keras_internals import TensorAsVariable
+from keras_zsharp.keras_internals import Scope
+from keras_zsharp.tensorflow_internals import TensorAsVariable
 
 NO_FUNCTION = (
     "A layer's `call` or a loss must not be a `tf.function` of its own, nor keep tensors from one "
@@ -9,7 +9,7 @@ NO_FUNCTION = (
 )
 
 
-class WeightScope(keras.StatelessScope):
+class WeightScope(Scope):
     """Gives weights other values; no variable changes inside.
 
     What asks TensorFlow for the variables that it reads, to get gradients of its own for them,
@@ -31,8 +31,8 @@ class WeightScope(keras.StatelessScope):
     def is_weight(self, variable):
         return id(variable) in self._stand_ins
 
-    def get_current_value(self, variable):
-        value = super().get_current_value(variable)
+    def read(self, variable):
+        value = super().read(variable)
         if self.is_weight(variable):
             self._check_recorded(variable)
             stand_in = self._stand_ins[id(variable)]

@@ -1,6 +1,7 @@
 """The arguments that the builders share."""
 
 import keras
+import numpy as np
 
 from keras_zsharp.checks import integer, number, positive_int
 
@@ -11,6 +12,8 @@ def images(input_shape, sides=1, least=1):
     A side may be None, any, where `sides` and `least` are 1.
     """
     try:
+        if np.ndim(input_shape) != 1:  # Some tensors fail in their own way when they are unpacked.
+            raise TypeError
         height, width, channels = input_shape
         shape = (*(_side(side, sides, least) for side in (height, width)), _size(channels))
     except (TypeError, ValueError) as error:

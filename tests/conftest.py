@@ -6,14 +6,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import pytest
-import tensorflow as tf
 from hypothesis import settings
 
 from tests.tiers import TIERS
 
 # Each test process has a core of its own.
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=ci` tries many more.
 always_the_same = {"deadline": None, "derandomize": True, "database": None}

@@ -6,7 +6,6 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, ZSharp
@@ -72,7 +71,8 @@ def test_perturbation(inputs, rule, mode):
         return made(gradients, variables)
 
     if mode == "graph":
-        perturb = tf.function(perturb)
+        tensorflow = pytest.importorskip("tensorflow")
+        perturb = tensorflow.function(perturb)
     for case in cases:
         made.rho = case["rho"]
         if "q_p" in case:

@@ -33,18 +33,28 @@ def test_programs_in_order(tmp_path, monkeypatch):
     exec(programs(ROOT / "README.md")[0].replace("epochs=20", "epochs=1, verbose=0"), scope)
     assert (tmp_path / "net.keras").exists()
     assert "sharpness" in scope["model"].history.history
-    resuming, in_place, mixin = programs(DOCS / "training.md")
+    following, resuming, in_place, mixin = programs(DOCS / "training.md")
+    exec(following, dict(scope))
     exec(resuming.replace("epochs=20", "epochs=1"), scope)
     assert not (tmp_path / "backup").exists()
     exec(in_place.replace("epochs=20", "epochs=1, verbose=0"), scope)
     assert type(keras.saving.load_model(tmp_path / "plain.keras")) is type(scope["net"])
     exec(mixin, scope)
     assert scope["Net"]().perturbation.get_config()["rho"] == 0.05
-    scope["data"] = dataclasses.replace(scope["data"], train=scope["data"].test.take(1))
+    few = {"train": lambda test=scope["data"].test: test.take(1)}
+    scope["data"] = dataclasses.replace(scope["data"], pipelines=scope["data"].pipelines | few)
     [measuring] = programs(DOCS / "flatness.md")
     exec(measuring.replace("points=21", "points=2").replace("epochs=20", "epochs=5"), scope)
     assert (tmp_path / "landscape.png").exists()
     assert "hessian_eigenvalue" in (tmp_path / "log.csv").read_text()
+
+
+def test_sweep_of_radii(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    [sweep] = programs(DOCS / "guides" / "choosing.md")
+    fewer = sweep.replace("[0.05, 0.1, 0.2, 0.5, 1.0]", "[0.05, 0.5]")
+    exec(fewer.replace("executions_per_trial=3", "executions_per_trial=1").replace("=20", "=1"), {})
+    assert re.search(r"\{'rho': 0\.0?5\}", capsys.readouterr().out)
 
 
 def test_analysis_example():
@@ -68,7 +78,14 @@ def test_papers_example():
 
 
 def test_every_program_is_run():
-    run = {"README.md": 2, "training.md": 3, "flatness.md": 1, "analysis.md": 1, "papers.md": 1}
+    run = {
+        "README.md": 2,
+        "training.md": 4,
+        "flatness.md": 1,
+        "analysis.md": 1,
+        "papers.md": 1,
+        "choosing.md": 1,
+    }
     assert {page.name: len(programs(page)) for page in PAGES if programs(page)} == run
 
 

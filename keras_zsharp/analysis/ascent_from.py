@@ -1,13 +1,12 @@
 import keras
-import tensorflow as tf
+from keras import ops
 
-from keras_zsharp.analysis.source import Source
+from keras_zsharp import keras_internals
+from keras_zsharp.analysis.source import source
 from keras_zsharp.checks import one_of
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations.operators import each, projection, widened
-from keras_zsharp.training.tensorflow import gradients as gradients_of
-from keras_zsharp.training.tensorflow.micro_batches import size_of
-from keras_zsharp.training.tensorflow.scope import PassScope
+from keras_zsharp.training.parts import size_of
 
 
 class AscentFrom(SharpnessAwareModel):
@@ -31,6 +30,7 @@ class AscentFrom(SharpnessAwareModel):
     Cost of a step: `"full"` and `"noise"` go forward and backward through all of `ascent_data`,
     batch by batch, `"batch"` through one more; with `micro_batches=m`, m times; nothing where
     `perturb_every` takes a plain step. XLA cannot compile it: Keras goes on without, and says so.
+    That means: eagerly on JAX.
 
     The data are no part of a config: save `.model` or the weights, not the wrapper.
 
@@ -48,7 +48,7 @@ class AscentFrom(SharpnessAwareModel):
         TypeError: `ascent_data` is neither dataset nor tuple; what `SharpnessAwareModel` raises.
         ValueError: `component` is none of the three; `ascent_data` is not batched, is empty or,
             but for `"batch"`, infinite; `batch_size` is no int >= 1; what `SharpnessAwareModel`
-            raises. Before training: there are several devices.
+            raises. Before training: there are several devices; the rule is one like `MSAM`.
         NotImplementedError: The wrapper is saved as a whole.
 
     Example:
@@ -70,45 +70,40 @@ class AscentFrom(SharpnessAwareModel):
     ):
         super().__init__(model, perturbation, **kwargs)
         self.component = one_of("component", component, "full", "noise", "batch")
-        self.supports_jit = False
-        self._source = Source(ascent_data, batch_size, drawn=component == "batch")
+        keras_internals.never_compiled(self)
+        self._source = source(ascent_data, batch_size, drawn=component == "batch")
 
     def ascent_gradients(self, gradients, variables):
         if self.component == "batch":
-            others = self._gradients_of(self._source.draw(), variables)
+            others = self.gradients_of(self._source.draw(), variables)
             return each(lambda _, other: other, gradients, others)
-        full = each(lambda g, f: tf.cast(f, g.dtype), gradients, self._full_gradients(variables))
+        full = each(lambda g, f: ops.cast(f, g.dtype), gradients, self._full_gradients(variables))
         along = projection(gradients, full)
-        return along if self.component == "full" else each(tf.subtract, gradients, along)
+        return along if self.component == "full" else each(ops.subtract, gradients, along)
 
     def _full_gradients(self, variables):
-        batches = self._source.all()
-
-        def add(i, size, totals):
-            batch = next(batches)
+        def add(batch, state):
+            size, totals = state
             n = size_of(batch[0])
-            gradients = self._gradients_of(batch, variables)
+            gradients = self.gradients_of(batch, variables)
             totals = [
-                total if g is None else total + tf.cast(n, total.dtype) * widened(g)
+                total if g is None else total + ops.cast(n, total.dtype) * widened(g)
                 for total, g in zip(totals, gradients, strict=True)
             ]
-            return i + 1, size + n, totals
+            return size + n, totals
 
         wide = [keras.backend.result_type(v.dtype, "float32") for v in variables]
-        zeros = [tf.zeros(v.shape, dtype) for v, dtype in zip(variables, wide, strict=True)]
-        start, count = (0, 0, zeros), self._source.count
-        _, size, totals = tf.while_loop(lambda i, *_: i < count, add, start, parallel_iterations=1)
-        return [total / tf.cast(size, total.dtype) for total in totals]
-
-    def _gradients_of(self, batch, variables):
-        """Gradients at w of another batch, as dense and unscaled as the rule is given them."""
-        scope = PassScope(variables, [tf.convert_to_tensor(v) for v in variables])
-        _, gradients, _ = self._run_pass(scope, variables, batch)
-        scope.rewind()
-        return gradients_of.ascent(gradients, variables, self.optimizer.scale_loss(1.0), "replica")
+        zeros = [ops.zeros(v.shape, dtype) for v, dtype in zip(variables, wide, strict=True)]
+        size, totals = self._source.fold(add, (0, zeros))
+        return [total / ops.cast(size, total.dtype) for total in totals]
 
     def make_train_function(self, force=False):
-        devices = self.distribute_strategy.num_replicas_in_sync
+        if self.perturbation.along_momentum:
+            raise ValueError(
+                f"`perturbation` of an `{type(self).__name__}` must perturb along gradients, not "
+                f"along the optimizer's momentum. Received: {type(self.perturbation).__name__}"
+            )
+        devices = self.count_devices()
         if devices > 1:
             raise ValueError(
                 f"`{type(self).__name__}` must train on one device: each of several would read "

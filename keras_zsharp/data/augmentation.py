@@ -1,6 +1,6 @@
 """Augmentation of whole batches of images, as functions of a seed of shape (2,)."""
 
-import tensorflow as tf
+from keras_zsharp.lazily import tf
 
 
 def crop_and_flip(images, seed, padding=4, flip=True):

@@ -21,7 +21,8 @@ def digits(
 ):
     """The 1,797 real handwritten digits that come with scikit-learn: no download.
 
-    Images are float32 of shape (8, 8, 1), scaled to x / 16 - 0.5, labels int64 of shape ().
+    Images are float32 of shape (8, 8, 1), scaled to x / 16 - 0.5, labels int64 of shape (). Without
+    TensorFlow, train on `bundle.arrays`.
 
     Args:
         batch_size: Examples per batch, >= 1; the last batch may be smaller.

@@ -1,5 +1,6 @@
 import keras
-import tensorflow as tf
+
+from keras_zsharp.lazily import tf
 
 
 class EpochOrder(keras.callbacks.Callback):

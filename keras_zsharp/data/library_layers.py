@@ -3,7 +3,8 @@
 import warnings
 
 import keras
-import tensorflow as tf
+
+from keras_zsharp.lazily import tf
 
 
 def rand_augment(top, seed):

@@ -84,13 +84,16 @@ def load(
     dataset = DATASETS[name]
     builder = prepared(dataset.tfds_name, data_dir)
     read = _in_memory if dataset.size is None else _streamed
-    return pipeline.build(
+    bundle = pipeline.build(
         dataset,
         read(builder, dataset, dataset.train),
         read(builder, dataset, dataset.test),
         builder.info.features["label"].num_classes,
         options,
     )
+    for part in bundle.pipelines:
+        getattr(bundle, part)  # Is made here, where its errors belong.
+    return bundle
 
 
 def cifar10(**options):

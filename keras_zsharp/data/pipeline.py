@@ -1,15 +1,15 @@
 """From the splits of a dataset to the batches that a model trains on."""
 
 import dataclasses
+import functools
 import math
-
-import tensorflow as tf
 
 from keras_zsharp.checks import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.epoch_order import EpochOrder
 from keras_zsharp.data.noise import is_share, label_shifts
+from keras_zsharp.lazily import tf
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
 AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
@@ -56,15 +56,23 @@ def build(dataset, train, test, classes, options):
     if options.label_noise:
         train = train.with_label_noise(shifts, classes)
     epoch_order = EpochOrder()
-    parts = {"train": train, "validation": held_out, "test": test}
+    splits = {"train": train, "validation": held_out, "test": test}
+    splits = {name: split for name, split in splits.items() if split is not None}
+    pipelines = {
+        name: functools.partial(_batches_in_order, dataset, split, classes, options)
+        for name, split in splits.items()
+    }
+    pipelines["train"] = functools.partial(
+        _training_batches, dataset, train, classes, options, epoch_order
+    )
     return DatasetBundle(
-        train=_training_batches(dataset, train, classes, options, epoch_order),
-        test=_batches_in_order(dataset, test, classes, options),
+        pipelines=pipelines,
+        splits=splits,
+        one_hot=options.one_hot,
         classes=classes,
         input_shape=train.image_shape,
-        sizes={name: split.size for name, split in parts.items() if split is not None},
+        sizes={name: split.size for name, split in splits.items()},
         noisy_labels=int((shifts != 0).sum()),
-        validation=held_out and _batches_in_order(dataset, held_out, classes, options),
         mean=dataset.mean,
         std=dataset.std,
         epoch_order=epoch_order,

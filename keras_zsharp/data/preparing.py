@@ -6,7 +6,9 @@ import os
 import re
 
 import numpy as np
-import tensorflow as tf
+
+from keras_zsharp.data.damaged import DamagedPicture
+from keras_zsharp.lazily import tf
 
 
 def prepared(name, data_dir):
@@ -86,14 +88,6 @@ def _prepare(name, builder, folder):
             f"Prepare it where there is a network, and pass its folder as `data_dir`; "
             f"archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
         ) from error
-
-
-class DamagedPicture(Exception):
-    """A picture that cannot be read: its name, and why."""
-
-    # Of its own, so that tensorflow-datasets leaves the message as it is.
-    def __str__(self):
-        return "the picture {} is damaged ({})".format(*self.args)
 
 
 def _check_pictures(features):

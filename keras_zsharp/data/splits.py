@@ -7,7 +7,8 @@ size with integer labels: in that order, or shuffled, as a function of the seed 
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
+
+from keras_zsharp.lazily import tf
 
 SHUFFLE_BUFFER = 10_000
 
@@ -37,6 +38,11 @@ class InMemory:
 
     def with_label_noise(self, shifts, classes):
         return InMemory(self.images, (self.labels + shifts) % classes)
+
+    def arrays(self, mean, std):
+        """Normalized images and labels."""
+        scale = np.float32(1) / np.float32(std)
+        return self.images * scale - np.float32(mean) * scale, self.labels
 
     def batches(self, batch_size):
         """Batches in order."""
@@ -93,6 +99,12 @@ class Streamed:
 
     def with_label_noise(self, shifts, classes):
         return dataclasses.replace(self, shifts=shifts, classes=classes)
+
+    def arrays(self, mean, std):
+        raise ValueError(
+            "`arrays` are of datasets that are kept in memory. Take `train`, `validation` and "
+            f"`test`. Received: {self.size} images of {self.side} pixels, read one by one"
+        )
 
     def batches(self, batch_size):
         """Batches in order."""

@@ -7,7 +7,7 @@ import zipfile
 
 import tensorflow_datasets as tfds
 
-from keras_zsharp.data.preparing import DamagedPicture
+from keras_zsharp.data.damaged import DamagedPicture
 
 ARCHIVE = "tiny-imagenet-200.zip"
 URL = f"http://cs231n.stanford.edu/{ARCHIVE}"

@@ -7,17 +7,27 @@ from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.fisher_sam import FisherSAM
 from keras_zsharp.perturbations.friendly_sam import AdaptiveFriendlySAM, FriendlySAM
 from keras_zsharp.perturbations.gsam import GSAM
+from keras_zsharp.perturbations.le_sam import LESAM
+from keras_zsharp.perturbations.look_sam import LookSAM
+from keras_zsharp.perturbations.msam import MSAM
 from keras_zsharp.perturbations.sam import SAM
+from keras_zsharp.perturbations.ssam import SSAM
+from keras_zsharp.perturbations.wsam import WSAM
 from keras_zsharp.perturbations.zsharp import ZSharp
 
 __all__ = [
     "ASAM",
     "GSAM",
+    "LESAM",
+    "MSAM",
     "RULES",
     "SAM",
+    "SSAM",
+    "WSAM",
     "AdaptiveFriendlySAM",
     "FisherSAM",
     "FriendlySAM",
+    "LookSAM",
     "Perturbation",
     "ZSharp",
     "get",
@@ -29,7 +39,12 @@ RULES = {
     "fisher_sam": FisherSAM,
     "friendly_sam": FriendlySAM,
     "gsam": GSAM,
+    "le_sam": LESAM,
+    "look_sam": LookSAM,
+    "msam": MSAM,
     "sam": SAM,
+    "ssam": SSAM,
+    "wsam": WSAM,
     "zsharp": ZSharp,
 }
 """The rules by the names that stand for them."""

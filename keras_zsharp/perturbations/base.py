@@ -3,11 +3,11 @@ import weakref
 import keras
 from keras import ops
 
+from keras_zsharp import keras_internals
 from keras_zsharp.checks import radius
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
-from keras_zsharp.perturbations.variables import is_overwritten
 from keras_zsharp.tracing import as_written
 
 
@@ -22,12 +22,13 @@ class Perturbation(keras.layers.Layer):
     as a scalar tensor, and `get_config()` if the constructor takes more than `rho`. A rule with
     memory creates it in `build(variables)` with `add_weight(..., trainable=False,
     aggregation="mean")` and assigns it in `call`. One that changes the second gradients, too,
-    overrides `descent(gradients, shifted_gradients)`.
+    overrides `descent(gradients, shifted_gradients)`, and `plain_descent(gradients)` for plain
+    steps. One that chooses the steps in which it perturbs overrides `perturbs()`.
 
     Args:
         rho: Perturbation radius. A number >= 0, or a
-            `keras.optimizers.schedules.LearningRateSchedule` of the number of perturbed steps so
-            far. A number can be set at any time, also while training: `rule.rho = 0.1`.
+            `keras.optimizers.schedules.LearningRateSchedule` of the number of steps so far, plain
+            ones too. A number can be set at any time, also while training: `rule.rho = 0.1`.
         name: Name of the rule.
 
     Raises:
@@ -46,17 +47,22 @@ class Perturbation(keras.layers.Layer):
 
     rho = Hyperparameter(radius)
 
+    along_momentum = False
+    """Whether `call` is given the optimizer's momentum, before the only pass of a step."""
+
     def __init__(self, rho, *, name=None):
         super().__init__(name=name)
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
-        self.__dict__.pop("build", None)
+        keras_internals.built_otherwise(self)
         self.built = True
         self._owner = None
         self._count = None
         self.rho = rho
 
     def add_scalar(self, name, value, dtype):
-        """Adds a number to the rule's state."""
+        """Adds a number to the rule's state: of 32 bits on JAX, which has nothing wider."""
+        if keras.backend.backend() == "jax":
+            dtype = dtype.replace("64", "32")
         return self.add_weight(
             name=name,
             shape=(),
@@ -67,11 +73,40 @@ class Perturbation(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
+    def sync(self):
+        """Has the rule's variables hold its state, also while its model trains."""
+        owner = self._owner and self._owner()
+        if owner is not None:
+            keras_internals.synced(owner)
+
+    def changed(self):
+        """Tells the model whose rule this is that its numbers may be others."""
+        owner = self._owner and self._owner()
+        if owner is not None:
+            owner.rule_has_changed()
+
     def count(self):
-        """The number of perturbations made so far; from the first call on they are counted."""
+        """The number of steps so far, plain ones too; from the first call on they are counted."""
         if self._count is None:
             self._count = self.add_scalar("count", 0, "int64")
         return self._count
+
+    def count_this_step(self):
+        """Counts it, where steps are counted: all that a plain step means to the rule."""
+        if self._count is not None:
+            self._count.assign(self._count + 1)
+
+    def perturbs(self):
+        """Whether this step's perturbation may be other than zero: a boolean scalar tensor.
+
+        If not, the step is a plain one: it takes one pass.
+        """
+        return ops.not_equal(type(self).rho.tensor(self), 0)
+
+    def settled(self):
+        """Whether `perturbs` is true, and stays so unless a number is set."""
+        self.sync()
+        return self._count is None and bool(self.perturbs())
 
     def belong_to(self, model):
         """Binds the rule to the one model whose gradients it sees: two would mix their state."""
@@ -115,13 +150,12 @@ class Perturbation(keras.layers.Layer):
             )
         self.build(variables)
         gradients = [
-            None if g is None or is_overwritten(v) else g
+            None if g is None or keras_internals.is_overwritten(v) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
         rho = type(self).rho.tensor(self)
         epsilons = self._checked(self.call(each(widened, gradients), variables, rho), gradients)
-        if self._count is not None:
-            self._count.assign(self._count + 1)
+        self.count_this_step()
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
 
     def _checked(self, epsilons, gradients):
@@ -141,6 +175,8 @@ class Perturbation(keras.layers.Layer):
     def descent(self, gradients, shifted_gradients):
         """What the optimizer is given: the gradients at w + e(w), unless a rule overrides this.
 
+        It may assign the rule's state.
+
         Args:
             gradients: List of dense gradients at w, scaled as those at w + e(w) are: the result
                 must be homogeneous in both.
@@ -152,6 +188,17 @@ class Perturbation(keras.layers.Layer):
         """
         return shifted_gradients
 
+    def plain_descent(self, gradients):
+        """What the optimizer is given in a plain step: the gradients, unless a rule overrides this.
+
+        Args:
+            gradients: As those of `descent`.
+
+        Returns:
+            List of tensors with the gradients' shapes.
+        """
+        return gradients
+
     def save_own_variables(self, store):
         state.save(self, store)
         owner = self._owner and self._owner()
@@ -160,6 +207,7 @@ class Perturbation(keras.layers.Layer):
 
     def load_own_variables(self, store):
         state.load(self, store)
+        self.changed()
         owner = self._owner and self._owner()
         if owner is not None:
             owner.load_seeds(store)

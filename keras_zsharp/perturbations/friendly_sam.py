@@ -1,16 +1,13 @@
-import weakref
-
 import keras
 from keras import ops
 
 from keras_zsharp.checks import number, positive_eta
-from keras_zsharp.perturbations import state
-from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.keeping import Keeping
 from keras_zsharp.perturbations.operators import each, to_adaptive_radius, to_radius
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
-class FriendlySAM(Perturbation):
+class FriendlySAM(Keeping):
     """Friendly-SAM: perturbs along what the batch's gradient has beyond its running average.
 
     `e(w) = rho d / (‖d‖₂ + 1e-8)` with `d = g - sigma m`, after `m <- lmbda m + (1 - lmbda) g`.
@@ -34,47 +31,11 @@ class FriendlySAM(Perturbation):
         super().__init__(rho, name=name)
         self.lmbda = number("lmbda", lmbda, "in [0, 1)", lambda lmbda: 0 <= lmbda < 1)
         self.sigma = number("sigma", sigma)
-        self.averages = []
-        self._averaged = ()
 
-    def build(self, variables):
-        if not self.averages:
-            self.averages = [self._average_of(v) for v in variables]
-        expected = [tuple(average.shape) for average in self.averages]
-        received = [tuple(variable.shape) for variable in variables]
-        if expected != received:
-            raise ValueError(
-                f"`variables` must be those that this {type(self).__name__} averages, of shapes "
-                f"{expected}. Received: shapes {received}"
-            )
-        self._bind(variables)
-
-    def _bind(self, variables):
-        """Checks that every average goes on with its variable, and not with another of its shape.
-
-        A file does not know variables: what it has is bound to those that come first.
-        """
-        known = self._averaged or (None,) * len(variables)
-        others = [v.path for k, v in zip(known, variables, strict=True) if k and k() is not v]
-        if others:
-            raise ValueError(
-                f"`variables` must be those that this {type(self).__name__} averages. Make a new "
-                "rule where layers have been frozen or unfrozen: "
-                f"model.perturbation = {type(self).__name__}(...). Received: others, {others}"
-            )
-        self._averaged = tuple(
-            weakref.ref(v) if isinstance(v, keras.Variable) else None for v in variables
-        )
-
-    def _average_of(self, variable):
-        return self.add_weight(
-            name="average",
-            shape=variable.shape,
-            dtype=str(keras.backend.standardize_dtype(variable.dtype)),
-            initializer="zeros",
-            trainable=False,
-            aggregation="mean",
-        )
+    @property
+    def averages(self):
+        """The averages m, one for each variable."""
+        return self.kept
 
     def call(self, gradients, variables, rho):
         return to_radius(self._beyond_average(gradients), rho)
@@ -87,13 +48,7 @@ class FriendlySAM(Perturbation):
             average.assign(updated)
             return gradient - self.sigma * ops.cast(updated, gradient.dtype)
 
-        return each(update, gradients, self.averages)
-
-    def load_own_variables(self, store):
-        # A model that has not trained yet has no averages: the file says which there are.
-        if not self.averages:
-            self.build(state.saved(self, store)[len(self.variables) :])
-        super().load_own_variables(store)
+        return each(update, gradients, self.kept)
 
     def get_config(self):
         return {**super().get_config(), "lmbda": self.lmbda, "sigma": self.sigma}

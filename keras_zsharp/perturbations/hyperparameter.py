@@ -28,6 +28,7 @@ class Hyperparameter:
     def __get__(self, rule, owner=None):
         if rule is None:
             return self
+        rule.sync()
         tensor = self.tensor(rule)
         if is_traced(tensor):
             return tensor
@@ -35,6 +36,7 @@ class Hyperparameter:
         return float(str(ops.convert_to_numpy(tensor)[()]))
 
     def __set__(self, rule, value):
+        rule.sync()
         stored = getattr(rule, self._stored, None)
         if isinstance(stored, Schedule):
             raise TypeError(
@@ -43,6 +45,7 @@ class Hyperparameter:
             )
         if stored is not None:
             stored.assign(self._check(value))
+            rule.changed()
         elif isinstance(value, Schedule):
             rule.count()
             setattr(rule, self._stored, value)

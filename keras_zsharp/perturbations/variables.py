@@ -1,11 +1,6 @@
 """What kind of variable a rule has before it."""
 
 
-def is_overwritten(variable):
-    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
-    return getattr(variable, "overwrite_with_gradient", False)
-
-
 def is_bias(variable):
     """Whether it is added to what a layer computes: Keras names it `bias` or `beta`.
 

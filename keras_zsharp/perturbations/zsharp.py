@@ -83,6 +83,9 @@ class ZSharp(Perturbation):
             self.seed = keras.random.SeedGenerator()
         self.min_rank = count("min_rank", min_rank)
 
+    def perturbs(self):
+        return ops.logical_and(super().perturbs(), type(self).q_p.tensor(self) < 1)
+
     def call(self, gradients, variables, rho):
         q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)
         rho = ops.where(q_p < 1, rho, ops.zeros_like(rho))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import backend, ops
 
-from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.selection.bits import from_bits, int32, to_bits
 from keras_zsharp.selection.order import by_sorting, is_sorted, kth_largest
 from keras_zsharp.selection.scores import deviations, is_filling
 from keras_zsharp.selection.search import BELOW, kth_largest_keys
@@ -108,7 +108,7 @@ class _Stack:
 
 def _thresholds(stacks, q_p):
     """The scores that are the lower neighbours of the quantiles, in each row of the stacks."""
-    places = [stack.sizes - _ranks(stack.sizes, q_p) for stack in stacks]
+    places = [int32(stack.sizes) - _ranks(stack.sizes, q_p) for stack in stacks]
     searched, keys = [], []
     for stack, k in zip(stacks, places, strict=True):
         if not is_sorted(stack.scores):
@@ -129,7 +129,7 @@ def _common_threshold(stacks, q_p):
     """The same of the scores of all stacks together."""
     scores = [ops.reshape(stack.without_filling(stack.scores, -1), [-1]) for stack in stacks]
     size = np.array(sum(int(stack.sizes.sum()) for stack in stacks))
-    threshold = kth_largest(ops.concatenate(scores), size - _ranks(size, q_p))
+    threshold = kth_largest(ops.concatenate(scores), int32(size) - _ranks(size, q_p))
     return [
         ops.broadcast_to(ops.cast(threshold, stack.scores.dtype), stack.sizes.shape)
         for stack in stacks
@@ -137,11 +137,20 @@ def _common_threshold(stacks, q_p):
 
 
 def _ranks(sizes, q_p):
-    """`floor((n - 1) q_p)`, in float64: the ranks, from 0, of the quantiles' lower neighbours."""
+    """`floor((n - 1) q_p)`: the ranks, from 0, of the quantiles' lower neighbours."""
     if isinstance(q_p, (int, float)):
-        return np.floor((sizes - 1) * q_p).astype("int32")
-    wide = ops.cast(q_p, "float64")
+        return int32(np.floor((sizes - 1) * q_p))
     if backend.standardize_dtype(q_p.dtype) == "float32":
-        # What a schedule computes as 0.95 is a little less, and would miss a whole rank.
-        wide = ops.round(wide * 1e6) / 1e6
-    return ops.cast(ops.floor((sizes - 1) * wide), "int32")
+        # What is 0.95 is a little less here, and would miss a whole rank: six decimals count.
+        return _ranks_of_millionths(sizes, ops.cast(ops.round(q_p * 1e6), "int32"))
+    wide = ops.cast(q_p, "float64")
+    return ops.cast(ops.floor(ops.convert_to_tensor(sizes - 1, "float64") * wide), "int32")
+
+
+def _ranks_of_millionths(sizes, q):
+    """`floor((n - 1) q / 10^6)` in int32, beyond which JAX has nothing: no product exceeds it."""
+    millions, rest = np.divmod(sizes - 1, 10**6)
+    high, low = map(int32, np.divmod(rest, 1000))
+    q_high, q_low = q // 1000, q % 1000
+    middle = high * q_low + low * q_high + low * q_low // 1000
+    return int32(millions) * q + high * q_high + middle // 1000

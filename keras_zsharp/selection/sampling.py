@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_zsharp.selection.bits import from_bits
+from keras_zsharp.selection.bits import from_bits, int32
 
 SAMPLE = 4
 """Of n keys, about SAMPLE * sqrt(n) are drawn."""
@@ -26,14 +26,14 @@ def guesses(groups, k):
     sizes = np.repeat([keys.shape[1] for keys in groups], [keys.shape[0] for keys in groups])
     counts = np.repeat([s.shape[1] for s in samples], [s.shape[0] for s in samples])
     widths = np.maximum(counts // 32, 1)
-    place = ops.cast(sizes - k, "float32") * (counts / sizes).astype("float32")
+    place = ops.cast(int32(sizes) - k, "float32") * ops.convert_to_tensor(counts / sizes, "float32")
     ones = np.ones_like(widths)
-    offsets = np.stack([0 * ones, -ones, ones, -widths, widths], axis=-1).astype("int32")
-    places = ops.cast(place, "int32")[:, None] + offsets
-    places = ops.clip(places, 0, (counts - 1).astype("int32")[:, None])
+    offsets = np.stack([0 * ones, -ones, ones, -widths, widths], axis=-1)
+    places = ops.cast(place, "int32")[:, None] + int32(offsets)
+    places = ops.minimum(ops.maximum(places, 0), int32(counts - 1)[:, None])
     found = ops.take_along_axis(filled(samples), places, axis=-1)
     key, before, after, lower, upper = ops.unstack(found, 5, axis=-1)
-    ranks = (2 * widths * sizes / counts).astype("float32")
+    ranks = ops.convert_to_tensor(2 * widths * sizes / counts, "float32")
     return key, (from_bits(upper) - from_bits(lower)) / ranks, (key == before) | (key == after)
 
 

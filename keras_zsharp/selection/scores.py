@@ -2,10 +2,12 @@
 
 from keras import ops
 
+from keras_zsharp.selection.bits import int32
+
 
 def deviations(rows, sizes):
     """`|g - mean(g)|` of each row: z-scores but for their common factor."""
-    mean = ops.sum(rows, axis=-1) / ops.cast(sizes, rows.dtype)
+    mean = ops.sum(rows, axis=-1) / ops.convert_to_tensor(sizes, rows.dtype)
     return ops.abs(rows - mean[:, None])
 
 
@@ -13,7 +15,7 @@ def zscores(rows, sizes):
     """`|g - mean(g)| / (std(g) + 1e-8)` of each row."""
     found = deviations(rows, sizes)
     squares = ops.where(is_filling(rows, sizes), 0, ops.square(found))
-    std = ops.sqrt(ops.sum(squares, axis=-1) / ops.cast(sizes, rows.dtype))
+    std = ops.sqrt(ops.sum(squares, axis=-1) / ops.convert_to_tensor(sizes, rows.dtype))
     return found / (std[:, None] + 1e-8)
 
 
@@ -24,4 +26,4 @@ def magnitudes(rows, sizes):
 
 def is_filling(rows, sizes):
     """Where a row is over: the columns behind its size."""
-    return ops.arange(rows.shape[1]) >= sizes[:, None]
+    return ops.arange(rows.shape[1], dtype="int32") >= int32(sizes)[:, None]

@@ -19,7 +19,14 @@ import typing
 import numpy as np
 from keras import ops
 
-from keras_zsharp.selection.bits import count_true, from_bits, to_bits
+from keras_zsharp.selection.bits import (
+    count_true,
+    from_bits,
+    int32,
+    selected,
+    selects,
+    to_bits,
+)
 from keras_zsharp.selection.sampling import filled, guesses
 
 BELOW, HIGHEST = -1, 2**31 - 1
@@ -57,6 +64,8 @@ def kth_largest_keys(groups, ranks):
         ops.broadcast_to(ops.cast(k, "int32"), keys.shape[:1])
         for keys, k in zip(groups, ranks, strict=True)
     ]
+    if selects():
+        return list(map(selected, groups, ranks))
     search = _Search(groups, ops.concatenate(ranks))
     _, found = ops.while_loop(
         lambda step, state: ops.any(state.low < state.high - 1),
@@ -91,6 +100,7 @@ class _Search:
         # More than so many would often share a chunk.
         listed = [min(LISTED, max(1, math.isqrt(c.shape[1]) // 2)) for c in self.chunks]
         self.listed = np.repeat(listed, rows)
+        self.most = int32(self.listed)
         first, self.slope, tied = guesses(groups, k)
         # A key that many share is its own next smaller one: do not go on from it, ask for less.
         self.slope_downwards = ops.where(tied, 0, self.slope)
@@ -106,7 +116,7 @@ class _Search:
     def narrowed(self, step, state):
         """One pass: new bounds, from the count at a new pivot."""
         from_high, from_low = self.k - state.above_high, state.above_low - self.k + 1
-        few = (ops.minimum(from_high, from_low) <= self.listed) | (state.low == state.high - 1)
+        few = (ops.minimum(from_high, from_low) <= self.most) | (state.low == state.high - 1)
         planned = ops.take(np.array(PLAN, "int32"), step % len(PLAN))
         low, high, pivot = ops.switch(
             ops.maximum(planned, ops.cast(ops.all(few), "int32")),
@@ -162,13 +172,13 @@ class _Search:
         wanted = ops.minimum(from_high, from_low)
         rows = (self.listed, down, ops.where(down, state.high, state.low))
         groups = zip(self.chunks, *map(self.by_group, rows), strict=True)
-        place = ops.minimum(wanted, self.listed)[:, None] - 1
+        place = ops.minimum(wanted, self.most)[:, None] - 1
         distances = filled([_distances(*group) for group in groups])
         distance = to_bits(ops.take_along_axis(distances, place, axis=-1)[:, 0]) - _NORMAL
 
         key = ops.where(down, state.high - distance, state.low + 1 + distance)
         inside = (distance < _FARTHEST) & (key > state.low) & (key <= state.high)
-        known = inside & (wanted <= self.listed)
+        known = inside & (wanted <= self.most)
         low = ops.where(known & down, key - 1, state.low)
         high = ops.where(known & ~down, key, state.high)
         return low, high, ops.where(inside, ops.where(down, key, key - 1), _middle(low, high))

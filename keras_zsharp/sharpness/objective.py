@@ -3,11 +3,10 @@ import warnings
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_zsharp import keras_internals
-from keras_zsharp.sharpness.batches import as_dataset
-from keras_zsharp.sharpness.derivatives import BatchLoss, unpacked
+from keras_zsharp.sharpness import batches as of_data
+from keras_zsharp.sharpness import derivatives
 
 
 class MeanLoss:
@@ -48,16 +47,16 @@ class MeanLoss:
     def __init__(self, model, data, batch_size=32, batches=None):
         _check(model)
         self.model = model
-        self._dataset, structure = as_dataset(data, batch_size, batches)
-        specs = tf.nest.flatten(self._dataset.element_spec)
-        batch = unpacked(structure, specs)
+        self._batches = of_data.finite(data, batch_size, batches)
+        structure, specs = self._batches.structure, self._batches.specs
+        batch = of_data.unpacked(structure, specs)
         if not keras_internals.is_built(model):
             keras_internals.build(model, batch[0])
         keras_internals.build_loss(model, *batch)
         self.variables = keras_internals.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
-        self._of_batch = BatchLoss(model, structure, specs)
+        self._of_batch = derivatives.of_batch(model, structure, specs)
         self._product = "product"
         # By function, each of which overflows at another one.
         self._scales = collections.defaultdict(lambda: float(model.optimizer.scale_loss(1.0)))
@@ -117,18 +116,17 @@ class MeanLoss:
 
     def _mean(self, name, vector):
         """The mean over the examples of what a function of a batch gives, in float64."""
-        function, scale = getattr(self._of_batch, name), tf.constant(self._scales[name])
-        vector, totals, count = tf.cast(vector, tf.float32), 0.0, 0
-        for batch in self._dataset:
-            leaves = tf.nest.flatten(batch)
-            size = leaves[0].shape[0]
-            values = function(vector, scale, *leaves)
-            values = [size * tf.cast(value, tf.float64) for value in values]
+        function, scale = getattr(self._of_batch, name), np.float32(self._scales[name])
+        vector, totals, count = np.asarray(vector, "float32"), 0.0, 0
+        for batch in self._batches:
+            size = batch[0].shape[0]
+            values = [keras.ops.convert_to_numpy(v) for v in function(vector, scale, batch)]
+            values = [size * value.astype("float64") for value in values]
             totals = values if count == 0 else [t + v for t, v in zip(totals, values, strict=True)]
             count += size
         if count == 0:
             raise ValueError("`data` must hold at least one example. Received: none")
-        return [total.numpy() / count for total in totals]
+        return [total / count for total in totals]
 
 
 def mean_loss(model, data, batch_size, batches):

@@ -1,22 +1,23 @@
-import dataclasses
 import functools
 import inspect
 
 import keras
 
 from keras_zsharp import keras_internals, perturbations
-from keras_zsharp.training import files, options, own_steps, seeds
-from keras_zsharp.training.backends import check_backend
-from keras_zsharp.training.tensorflow import TwoPassStep, devices
+from keras_zsharp.training import chosen, files, options, own_steps, seeds, turns
+from keras_zsharp.training.backends import TwoPassStep
 
 
-class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
-    """Mixin that trains a `keras.Model` subclass sharpness-aware: every step takes two passes.
+class SharpnessAwareTraining(TwoPassStep):
+    """Mixin that trains a `keras.Model` subclass sharpness-aware: a step takes two passes.
 
     1. Loss and gradients at w, the clean pass.
     2. The rule turns the gradients into a perturbation e(w).
     3. Loss and gradients at w + e(w).
     4. The optimizer applies the second gradients to w.
+
+    Where nothing is to be perturbed (the radius is 0, or the options say so), a step is a plain
+    one: it takes the first pass alone, and the optimizer applies its gradients.
 
     Nothing is written before both passes are through, and the weights never leave w: an exception
     or an interrupt in the middle leaves the model as it was. (One that comes while a step writes is
@@ -44,8 +45,8 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
 
     Args:
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
-        perturb_every, micro_batches, skip_nonfinite, perturbation_sync: How the step is taken, see
-            `keras_zsharp.training.StepOptions`.
+        perturb_every, perturb_from, perturb_only, micro_batches, skip_nonfinite, perturbation_sync:
+            How the step is taken, see `keras_zsharp.training.StepOptions`.
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
@@ -53,7 +54,6 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
             `StepOptions` raises. Before training on several devices: `gradient_accumulation_steps`,
             `steps_per_execution > 1` or, on CPUs, `jit_compile=True`, which fail there in plain
             Keras too.
-        RuntimeError: Keras runs on another backend than TensorFlow.
 
     Example:
 
@@ -83,12 +83,14 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
             keras_internals.leave_arguments_to_keras(cls)
 
     perturb_every = options.Option()
+    perturb_from = options.Option()
+    perturb_only = options.Option()
     micro_batches = options.Option()
     skip_nonfinite = options.Option()
     perturbation_sync = options.Option()
+    step_is_always_perturbed = False
 
     def __init__(self, *args, perturbation="zsharp", **kwargs):
-        check_backend()
         if args or "inputs" in kwargs or "outputs" in kwargs:
             raise TypeError(
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
@@ -100,6 +102,7 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
 
     def become_sharpness_aware(self, rule, step_options):
         """Gives a model what the step needs, also one that is built."""
+        self.train_function = None
         with keras_internals.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule
@@ -109,7 +112,7 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         if name not in ("perturbation", "step_options"):
             super().__setattr__(name, value)
             return
-        old = self.__dict__.get(name)
+        old = keras_internals.attributes_of(self).get(name)
         if name == "perturbation":
             value = self._in_place_of(old, perturbations.get(value))
         elif not isinstance(value, options.StepOptions):
@@ -118,6 +121,18 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         if value != old and self.train_function is not None:
             # A graph has what it was traced with.
             self.make_train_function(force=True)
+
+    def make_train_function(self, force=False):
+        """A program in which every step perturbs is made anew where one may not, and back."""
+        always = turns.always_perturbs(self)
+        force = force or always != self.step_is_always_perturbed
+        self.step_is_always_perturbed = always
+        super().make_train_function(force)
+
+    def rule_has_changed(self):
+        """To be called by the rule, where one of its numbers has been set."""
+        if self.train_function is not None:
+            self.make_train_function()
 
     def _in_place_of(self, old, rule):
         """The rule, now this model's; the old one is free for another."""
@@ -143,10 +158,17 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         """
         return gradients
 
+    def gradients_for_the_rule(self, gradients, variables):
+        """`ascent_gradients` of the weights that `perturb_only` chooses, None of the others."""
+        given = self.ascent_gradients(gradients, variables)
+        among = chosen.among(self, self.perturb_only, variables)
+        return [g if is_chosen else None for g, is_chosen in zip(given, among, strict=True)]
+
     @property
     def layers(self):
         """Those of the model: the rule is none of them."""
-        return [each for each in super().layers if each is not self.__dict__.get("perturbation")]
+        rule = keras_internals.attributes_of(self).get("perturbation")
+        return [each for each in super().layers if each is not rule]
 
     @layers.setter
     def layers(self, value):
@@ -159,10 +181,6 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         known = tracker is None or any(metric is tracker for metric in found)
         return found if known else [*found, tracker]
 
-    def make_train_function(self, force=False):
-        devices.check_devices(self)
-        return super().make_train_function(force)
-
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         with own_steps.by_our_step(self, "fit"):
@@ -173,24 +191,16 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         with own_steps.by_our_step(self, "train_on_batch"):
             return super().train_on_batch(*args, **kwargs)
 
-    def train_step(self, data):
+    def train_step(self, *args):
         own_steps.came_to_ours(self)
-        return devices.as_vectors(self.distribute_strategy, super().train_step(data))
+        return super().train_step(*args)
 
-    def test_step(self, data):
-        logs = super().test_step(data)
-        # Only training measures it.
-        logs.pop(self.sharpness_tracker.name, None)
-        return devices.as_vectors(self.distribute_strategy, logs)
-
-    def _before_building(self, iterator, data_batch):
-        strategy = self.distribute_strategy
-        if iterator is not None and keras_internals.is_distributed(self):
-            return None, devices.first_batch(strategy, iterator)
-        if iterator is not None and not self.built:
-            # Keras would wait for the first step, too late for callbacks that restore weights.
-            keras_internals.build_as_iterated(self, iterator)
-        return iterator, data_batch
+    @property
+    def skips_nonfinite(self):
+        """Whether steps whose loss or gradients are not finite are skipped."""
+        if self.skip_nonfinite is None:
+            return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return self.skip_nonfinite
 
     def get_config(self):
         """Adds rule and settings to what there is; to be called by overriding methods."""
@@ -200,8 +210,12 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         """The part of the config that says how the step is taken."""
         return {
             "perturbation": keras.saving.serialize_keras_object(self.perturbation),
-            **dataclasses.asdict(self.step_options),
+            **self.step_options.to_config(),
         }
+
+    def get_compile_config(self):
+        """Without the backend, so that what is saved on one goes on on another."""
+        return keras_internals.of_any_backend(super().get_compile_config())
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -219,8 +233,9 @@ class SharpnessAwareTraining(TwoPassStep, keras_internals.BuiltFromABatch):
         if "perturbation" in inspect.signature(cls.__init__).parameters:
             others["perturbation"] = settings["perturbation"]
         model = super().from_config(others, custom_objects)
-        for name, value in settings.items():
-            setattr(model, name, value)
+        with keras.saving.CustomObjectScope(custom_objects or {}):
+            for name, value in settings.items():
+                setattr(model, name, value)
         return model
 
     def save(self, filepath, *args, **kwargs):

@@ -1,6 +1,7 @@
 import dataclasses
 
-from keras_zsharp.checks import one_of, positive_int
+from keras_zsharp.checks import count, one_of, positive_int
+from keras_zsharp.training import chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,12 +11,22 @@ class StepOptions:
     They are arguments of whatever trains sharpness-aware, and its attributes. One that is set while
     the model trains, also from a callback, holds from the next step on.
 
-    - `perturb_every=k` perturbs only where `optimizer.iterations` (counted from 0, saved with the
-      optimizer) is a multiple of k, and takes plain steps of the optimizer between: a step costs
-      `1 + 1/k` passes on average instead of 2, and the weights are drawn to flat regions less.
-      On plain steps the rule is not called: its averages and schedules stand still. `sharpness`
-      is the mean over the perturbed steps, 0 where an epoch has none. Under XLA **on a CPU** (not
-      Keras' default there) convolutions in the branch that is taken run many times slower.
+    - `perturb_from=n` takes plain steps of the optimizer, of one pass each, until
+      `optimizer.iterations` (counted from 0, saved with the optimizer) is n: the late phase of
+      training has most of the effect. `perturb_every=k` perturbs every k-th step from there on,
+      and takes plain steps between: a step costs `1 + 1/k` passes on average instead of 2, and the
+      weights are drawn to flat regions less. A step whose radius is 0 is plain, too.
+      On plain steps the rule is not called: its averages stand still. Its schedules go on: they
+      count all steps. `sharpness` is the mean over the perturbed steps, 0 where an epoch has none.
+      On TensorFlow under XLA **on a CPU** (not Keras' default there) convolutions of a step that
+      may be plain run many times slower where it perturbs.
+    - `perturb_only` chooses the weights that are perturbed: the rule is given no gradient of the
+      others, so that norms are over those that are chosen. `"normalization"` are the gains and
+      offsets of normalization layers, which alone often do better than all (SAM-ON, Mueller et al.,
+      NeurIPS 2023, with larger radii); `"kernels"` are the variables of rank 2 or more that are no
+      biases; `"lora"` are LoRA's. Any other string is a regular expression, looked for in a
+      variable's path, such as `"head"`; a function takes a variable and says whether it is chosen.
+      The optimizer trains all of them: the second pass costs what it costs without.
     - `micro_batches=m` splits the batch into m parts of consecutive examples; an input that has not
       the length of the targets, such as a memory bank, goes to every part. Each has a
       perturbation of its own, and the optimizer gets the mean of their second gradients, weighted
@@ -31,10 +42,11 @@ class StepOptions:
       stay as they are, and a `LossScaleOptimizer` halves its scale. The logged `loss` is what it
       is, maybe NaN; `sharpness` is the mean over the other steps. `False` does what plain Keras
       does: a `LossScaleOptimizer` keeps the weights, all else takes what comes.
-    - `perturbation_sync`, on several devices, under `tf.distribute.MirroredStrategy` or
-      `MultiWorkerMirroredStrategy`: `"replica"` gives each its own perturbation, from its part of
-      the batch, as in the SAM paper (m-sharpness); `"global"` averages the gradients first, so
-      that all have the one that a single device would have.
+    - `perturbation_sync`, on several devices: `"replica"` gives each its own perturbation, from its
+      part of the batch, as in the SAM paper (m-sharpness); `"global"` gives all the one that a
+      single device would have. `None` is what takes nothing more than the backend does by itself:
+      `"replica"` under `tf.distribute.MirroredStrategy` or `MultiWorkerMirroredStrategy`,
+      `"global"` under `keras.distribution` on JAX. `"replica"` is for its `DataParallel`.
 
     Args:
         perturb_every: int >= 1, the steps from one perturbation to the next.
@@ -42,27 +54,41 @@ class StepOptions:
             share an example, which counts once.
         skip_nonfinite: Whether to skip steps whose loss or gradients are not finite. None: where
             the optimizer is a `LossScaleOptimizer`, as `compile` makes it for `mixed_float16`.
-        perturbation_sync: `"replica"` or `"global"`.
+        perturbation_sync: `"replica"`, `"global"` or None.
+        perturb_from: int >= 0, the steps before the first perturbation.
+        perturb_only: A name, a regular expression, a function of a variable, or None for all.
 
     Raises:
-        TypeError, ValueError: `perturb_every` or `micro_batches` is no int >= 1; `skip_nonfinite`
-            is no bool or None; `perturbation_sync` is neither `"replica"` nor `"global"`.
+        TypeError, ValueError: `perturb_every` or `micro_batches` is no int >= 1; `perturb_from` is
+            no int >= 0; `skip_nonfinite` is no bool or None; `perturbation_sync` is neither
+            `"replica"`, `"global"` nor None; `perturb_only` is none of what it may be. Before
+            training: it chooses no weight.
     """
 
     perturb_every: int = 1
     micro_batches: int = 1
     skip_nonfinite: bool | None = None
-    perturbation_sync: str = "replica"
+    perturbation_sync: str | None = None
+    perturb_from: int = 0
+    perturb_only: object = None
 
     def __post_init__(self):
         for name in ("perturb_every", "micro_batches"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        object.__setattr__(self, "perturb_from", count("perturb_from", self.perturb_from))
         if not isinstance(self.skip_nonfinite, bool | None):
             raise TypeError(
                 "`skip_nonfinite` must be None, True or False. "
                 f"Received: skip_nonfinite={self.skip_nonfinite!r}"
             )
-        one_of("perturbation_sync", self.perturbation_sync, "replica", "global")
+        if self.perturbation_sync is not None:
+            one_of("perturbation_sync", self.perturbation_sync, "replica", "global")
+        object.__setattr__(self, "perturb_only", chosen.get(self.perturb_only))
+
+    def to_config(self):
+        """What `StepOptions(**config)` takes, and Keras can save."""
+        config = {name: getattr(self, name) for name in NAMES}
+        return {**config, "perturb_only": chosen.to_config(self.perturb_only)}
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(StepOptions))

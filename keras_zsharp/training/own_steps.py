@@ -32,9 +32,9 @@ def must_come_to_ours(cls, train_step):
     """The own step of `cls`, which raises an error where it trains without the two-pass step."""
 
     @functools.wraps(train_step)
-    def checked(self, data):
+    def checked(self, *args, **kwargs):
         self.__dict__["_came_to_ours"] = False
-        logs = train_step(self, data)
+        logs = train_step(self, *args, **kwargs)
         if not self.__dict__["_came_to_ours"]:
             raise TypeError(
                 f"`{cls.__name__}.train_step` must call `super().train_step(data)`, which takes "

@@ -5,6 +5,9 @@ import warnings
 import keras
 
 from keras_zsharp.perturbations.state import SEED
+from keras_zsharp.training import backends
+
+GENERATOR = f"{SEED}generator_"
 
 
 def save(model, store):
@@ -14,11 +17,15 @@ def save(model, store):
     """
     for i, seed in enumerate(_seeds(model)):
         store[f"{SEED}{i}"] = keras.ops.convert_to_numpy(seed)
+    for i, generator in enumerate(backends.generators()):
+        store[f"{GENERATOR}{i}"] = generator
 
 
 def load(model, store):
     """Assigns what `save` stored; files of before, without any, leave the seeds as they are."""
-    seeds, saved = _seeds(model), sum(name.startswith(SEED) for name in _names(store))
+    names = _names(store)
+    backends.set_generators([store[n] for n in sorted(names) if n.startswith(GENERATOR)])
+    seeds, saved = _seeds(model), sum(_is_seed(name) for name in names)
     if not saved:
         return
     if saved != len(seeds):
@@ -35,6 +42,10 @@ def load(model, store):
 def _seeds(model):
     others = {id(v) for v in (*model.weights, *model.perturbation.variables)}
     return [v for v in model.variables if id(v) not in others]
+
+
+def _is_seed(name):
+    return name.startswith(SEED) and not name.startswith(GENERATOR)
 
 
 def _names(store):

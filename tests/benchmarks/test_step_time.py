@@ -40,6 +40,7 @@ def test_tables(step_time):
     assert "; medians of 1 to 3 rounds." in step_time.tables.all_of(results)
     [row] = cells(ours)
     assert row["network"] == "`resnet56`"
+    assert row["backend"] == "TensorFlow, graph"
     assert row["AdamW (ms)"] == "1,500"
     assert row["SAM / AdamW"] == "2.00"
     assert row["ZSharp / SAM"] == "1.10"
@@ -61,7 +62,8 @@ def test_tables(step_time):
 def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatch, capsys):
     file, asked = tmp_path / "results.json", []
 
-    def measure(network, mode, rounds):
+    def measure(network, mode, rounds, methods):
+        assert methods == step_time.METHODS
         asked.append((network, mode, rounds))
         if len(asked) == 2:
             raise KeyboardInterrupt
@@ -73,9 +75,10 @@ def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatc
         step_time.main(command)
     step_time.main(command)
     step_time.main([*command, "--networks", "vgg16_bn", "--modes", "xla"])
-    assert asked[:3] == [("resnet56", mode, 3) for mode in ("graph", "xla", "xla")]
-    assert asked[3:] == [("vgg16_bn", "xla", 3)]
-    assert capsys.readouterr().out.count("| `resnet56` | 64 |") == 8
+    modes = "graph", "xla", "xla", "jax", "pytorch"
+    assert asked[:5] == [("resnet56", mode, 3) for mode in modes]
+    assert asked[5:] == [("vgg16_bn", "xla", 3)]
+    assert capsys.readouterr().out.count("| `resnet56` | 64 |") == 16
 
 
 def test_every_rule_is_measured(step_time):

@@ -33,6 +33,18 @@ def test_all_digits_are_there_once():
     assert (images[0].min(), images[0].max()) == (-0.5, 0.5)
 
 
+def test_the_arrays_are_what_the_datasets_give():
+    bundle = digits(label_noise=0.4, validation=0.25)
+    assert {name: len(labels) for name, (_, labels) in bundle.arrays.items()} == bundle.sizes
+    for name in ("validation", "test"):
+        for found, expected in zip(bundle.arrays[name], arrays(getattr(bundle, name)), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+    images, labels = bundle.arrays["train"]
+    found = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+    assert found == by_image(bundle.train)
+
+
 def by_image(dataset):
     return {image.tobytes(): label for image, label in zip(*arrays(dataset), strict=True)}
 

@@ -18,6 +18,7 @@ RUNS = {
     "digits_fsam_tables_1_2": 145,
     "digits_zsharp_table1": 145,
     "digits_zsharp_table2": 95,
+    "digits_wall_clock": 170,
     "fsam_batch_sizes": 54,
     "fsam_figure_2": 30,
     "fsam_radius": 66,

@@ -25,6 +25,7 @@ def few_images(monkeypatch):
     monkeypatch.setattr(keras_zsharp.data, "digits", few)
 
 
+@pytest.mark.slow
 def test_trains_prints_and_writes(few_images, tmp_path, capsys):
     arguments = ["--epochs", "2", "--seeds", "1", "--methods", "adamw", "sam"]
     quickstart.main([*arguments, "--output", str(tmp_path / "new")])

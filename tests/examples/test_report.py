@@ -44,7 +44,7 @@ def todo(tmp_path):
 
 
 def test_numbers(todo):
-    header, lines = report.table(summary.rows(todo), todo.grid)
+    header, lines = report.table(summary.rows(todo), todo)
     adamw, sam = (dict(zip(header, line, strict=True)) for line in lines)
     # The standard deviations: sqrt((0.1667² * 100 + ...) / 2), of 89, 90, 93 and of 90, 92, 94.
     assert adamw["test accuracy"] == f"90.67 ± {math.sqrt(13 / 3):.2f}"
@@ -58,6 +58,18 @@ def test_numbers(todo):
     assert sam["best"] == "93.00"
     assert sam["train loss"] == "0.2500"
     assert (adamw["runs"], sam["runs"]) == ("3 of 3", "6 of 6")
+
+
+def test_seconds_are_without_the_compilation(tmp_path):
+    """Two epochs of 9 and 2 s, the first with it: of the median, 5.5 s, there are two."""
+    todo = made(tmp_path, timed=True, methods=(Method("AdamW"),), paper={})
+    for run in todo.runs:
+        finish(todo, run, 0.9)
+        path = todo.folder(run) / "history.csv"
+        path.write_text(path.read_text().replace("0,0.25,2,", "0,0.25,9,"))
+    header, [line] = report.table(summary.rows(todo), todo)
+    assert line[header.index("seconds")] == "11.0"
+    assert "by-seconds.png" in report.write(todo).with_suffix(".md").read_text()
 
 
 def test_files(todo):

@@ -83,9 +83,7 @@ def test_seeds_have_the_same_test_part():
         parts.load(settings(dataset="cifar10"))
 
 
-@pytest.mark.parametrize(
-    "component", crossed(["full", "noise", "batch"], default=["noise"], tier="slow")
-)
+@pytest.mark.parametrize("component", crossed(["full", "noise", "batch"], default=[], tier="slow"))
 def test_rules_perturb_along_what_the_method_says(component):
     run = grid.Run(
         grid.Setting("Digits", "digits", "small_cnn"),
@@ -132,6 +130,7 @@ def test_a_model_with_methods_of_its_own_keeps_them(rule, monkeypatch):
     assert (network.get_weights()[0] != before[0]).any()
 
 
+@pytest.mark.slow
 def test_the_other_batches_are_the_same_images_in_another_order():
     config = settings()
     bundle = parts.load(config)

@@ -2,12 +2,14 @@
 
     python -m pytest -p tests.keras_own.plugin -c /dev/null .../site-packages/keras/src/trainers
 
-The step's methods are set on Keras' TensorFlow trainer. What they look for in a model, the rule and
-the mean of the sharpness, stands beside it: tests find the variables, layers and logs that they
-expect.
+The step's methods are set on Keras' TensorFlow trainer, whose own move to a base of it: there,
+`super()` finds them. What the step looks for in a model, the rule and the mean of the sharpness,
+stands beside it: tests find the variables, layers and logs that they expect.
 """
 
 import dataclasses
+import inspect
+import types
 import weakref
 
 import keras
@@ -16,8 +18,8 @@ from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 import keras_zsharp
 from keras_zsharp.training import StepOptions
 from keras_zsharp.training.tensorflow import TwoPassStep
+from tests.still import still
 
-PLAIN = TensorFlowTrainer.train_step, TensorFlowTrainer.make_train_function
 BESIDE = weakref.WeakKeyDictionary()
 TRAINED = weakref.WeakSet()
 counted = 0
@@ -27,39 +29,60 @@ def beside(model):
     """The model's rule and tracker."""
     if model not in BESIDE:
         tracker = keras.metrics.Mean(name="sharpness")
-        BESIDE[model] = keras_zsharp.SAM(rho=0.0), tracker
+        BESIDE[model] = still(), tracker
     return BESIDE[model]
 
 
 def make_train_function(model, force=False):
     with model.distribute_strategy.scope():
         beside(model)
-    return PLAIN[1](model, force)
+    return of_the_trainer(TwoPassStep.make_train_function)(model, force)
 
 
-def train_step(model, data):
+def prepared(model, batch):
     global counted
-    if not model._prepare(keras.utils.unpack_x_y_sample_weight(data)):
-        return PLAIN[0](model, data)
-    if model not in TRAINED:
+    variables = TwoPassStep._prepare(model, batch)
+    if variables and model not in TRAINED:
         TRAINED.add(model)
         counted += 1
-    return TwoPassStep.train_step(model, data)
+    return variables
+
+
+def of_the_trainer(method):
+    """The same function, in which `super()` starts from Keras' trainer."""
+    names = method.__code__.co_freevars if inspect.isfunction(method) else ()
+    if "__class__" not in names:
+        return method
+    cells = dict(zip(names, method.__closure__, strict=True))
+    cells["__class__"] = types.CellType(TensorFlowTrainer)
+    return types.FunctionType(
+        method.__code__,
+        method.__globals__,
+        method.__name__,
+        method.__defaults__,
+        tuple(cells.values()),
+    )
 
 
 def pytest_configure(config):
     """Not when it is imported: whoever looks for doctests does that, too."""
-    methods = {n: value for n, value in vars(TwoPassStep).items() if not n.startswith("__")}
+    ours = [base for base in reversed(TwoPassStep.__mro__) if "keras_zsharp" in base.__module__]
+    methods = {n: v for base in ours for n, v in vars(base).items() if not n.startswith("__")}
     others = {
-        "train_step": train_step,
         "make_train_function": make_train_function,
+        "_prepare": prepared,
         "perturbation": property(lambda model: beside(model)[0]),
         "sharpness_tracker": property(lambda model: beside(model)[1]),
-        "ascent_gradients": lambda model, gradients, variables: gradients,
+        "gradients_for_the_rule": lambda model, gradients, variables: gradients,
+        "step_is_always_perturbed": True,
+        "skips_nonfinite": keras_zsharp.SharpnessAwareTraining.skips_nonfinite,
     }
     settings = dataclasses.asdict(StepOptions())
-    for name, value in {**methods, **settings, **others}.items():
-        setattr(TensorFlowTrainer, name, value)
+    new = {**methods, **settings, **others}
+    before = {name: value for name, value in vars(TensorFlowTrainer).items() if name in new}
+    TensorFlowTrainer.__bases__ = (type("Plain", TensorFlowTrainer.__bases__, before),)
+    for name, value in new.items():
+        setattr(TensorFlowTrainer, name, of_the_trainer(value))
 
 
 def pytest_terminal_summary(terminalreporter):

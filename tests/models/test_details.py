@@ -45,6 +45,7 @@ def test_cifar_shortcut_takes_every_second_pixel_and_pads_channels():
     assert not shortcut[..., 24:].any()
 
 
+@pytest.mark.slow
 def test_pyramidnet_shortcut_averages_pixels_and_pads_channels_at_the_end():
     network = models.pyramidnet110((4, 4, 3), alpha=54)
     before, changing = adds(network)[17:19]

@@ -98,7 +98,8 @@ BAD = {
         lambda: perturbations.get("s_sam"),
         ValueError,
         "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'fisher_sam', "
-        "'friendly_sam', 'gsam', 'sam', 'zsharp'. Received: perturbation='s_sam'",
+        "'friendly_sam', 'gsam', 'le_sam', 'look_sam', 'msam', 'sam', 'ssam', 'wsam', 'zsharp'. "
+        "Received: perturbation='s_sam'",
     ),
     "class": (
         lambda: perturbations.get(SAM),

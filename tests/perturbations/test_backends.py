@@ -35,15 +35,7 @@ found = jax.jit(lambda g: masks.zscore_masks(g, 0.95))([kernel, square])
 for ours, plain in zip(found, masks.zscore_masks([kernel, square], 0.95)):
     np.testing.assert_array_equal(ours, plain)
 """
-RULES = [
-    "sam",
-    "asam",
-    "zsharp",
-    "friendly_sam",
-    "adaptive_friendly_sam",
-    "fisher_sam",
-    "gsam",
-]
+RULES = list(keras_zsharp.perturbations.RULES)
 
 
 @pytest.mark.slow

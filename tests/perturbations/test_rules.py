@@ -13,10 +13,15 @@ from keras import layers
 from keras_zsharp import (
     ASAM,
     GSAM,
+    LESAM,
+    MSAM,
     SAM,
+    SSAM,
+    WSAM,
     AdaptiveFriendlySAM,
     FisherSAM,
     FriendlySAM,
+    LookSAM,
     ZSharp,
     perturbations,
 )
@@ -35,6 +40,11 @@ RULES = {
     "asam": ASAM(rho=0.1, eta=0.02),
     "fisher_sam": FisherSAM(rho=0.1, eta=0.3),
     "gsam": GSAM(rho=0.1, alpha=0.3),
+    "le_sam": LESAM(rho=0.1, sigma=0.02),
+    "look_sam": LookSAM(rho=0.1, alpha=0.3, every=2),
+    "msam": MSAM(rho=0.1),
+    "ssam": SSAM(rho=0.1),
+    "wsam": WSAM(rho=0.1, gamma=0.3),
     "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
     "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
 }
@@ -87,6 +97,30 @@ def test_hand_computed_goldens():
     [descent] = GSAM(alpha=0.5).descent([np.float32([3, 4])], [np.float32([2, 0])])
     np.testing.assert_allclose(descent, [2, -2], rtol=1e-6)
 
+    # g is 5 long, s is 13: at its length, s is 5 / 13 of itself.
+    [descent] = SSAM().descent([np.float32([3, 4])], [np.float32([5, 12])])
+    np.testing.assert_allclose(descent, [25 / 13, 60 / 13], rtol=1e-6)
+
+    # gamma / (1 - gamma) = 4, (1 - 2 gamma) / (1 - gamma) = -3.
+    [descent] = WSAM(gamma=0.8).descent([np.float32([3, 4])], [np.float32([2, 5])])
+    np.testing.assert_allclose(descent, [-1, 8], rtol=1e-5)
+
+    # To raise the loss by 0.1 along a gradient 5 long takes 0.02; at most 0.01 is allowed.
+    for rho, radius in ((0.5, 0.02), (0.01, 0.01)):
+        [epsilon] = LESAM(rho=rho, sigma=0.1)([np.float32([3, 4])], [zero])
+        np.testing.assert_allclose(epsilon, [0.6 * radius, 0.8 * radius], rtol=1e-6)
+
+    # Against the momentum.
+    [epsilon] = MSAM(rho=0.1)([np.float32([3, 4])], [zero])
+    np.testing.assert_allclose(epsilon, [-0.06, -0.08], rtol=1e-6)
+
+    # Beside g = (3, 0), s has (0, 2): between, |g'| = 5 and alpha = 0.5 add (0, 2.5).
+    rule = LookSAM(alpha=0.5)
+    rule.build([zero])
+    rule.descent([np.float32([3, 0])], [np.float32([7, 2])])
+    [descent] = rule.plain_descent([np.float32([3, 4])])
+    np.testing.assert_allclose(descent, [3, 6.5], rtol=1e-6)
+
     # m = 0.1 g, d = g - m = 0.9 g; then m = 0.09 g + 0.1 (-g) = -0.01 g, d = -g + 0.01 g.
     rule = FriendlySAM(rho=0.1)
     gradient = np.float32([3, 4])
@@ -114,6 +148,10 @@ def test_none_stays_none_and_shapes_and_dtypes_stay(name):
         "zsharp_magnitude",
         "zsharp_one_quantile",
         "gsam",
+        "look_sam",
+        "msam",
+        "ssam",
+        "wsam",
         "friendly_sam",
     ],
 )
@@ -287,7 +325,7 @@ def test_config_round_trip(name):
 
 
 OTHERS = {
-    "rho": 0.3,
+    "rho": 0.35,
     "q_p": 0.6,
     "norm": "per_variable",
     "min_rank": 3,
@@ -295,6 +333,8 @@ OTHERS = {
     "percentile_scope": "global",
     "eta": 0.7,
     "alpha": 0.8,
+    "every": 3,
+    "gamma": 0.4,
     "lmbda": 0.4,
     "sigma": 0.2,
     "name": "mine",

@@ -22,7 +22,12 @@ from keras import layers
 import keras_zsharp
 
 EPOCHS, STEPS = 4, 6
-RULES = {**keras_zsharp.perturbations.RULES, "unbuilt": keras_zsharp.FriendlySAM}
+STATELESS = ("fisher_sam", "gsam", "le_sam", "ssam", "wsam")
+"""Rules of which a file has nothing more than of SAM."""
+RULES = {
+    **{n: rule for n, rule in keras_zsharp.perturbations.RULES.items() if n not in STATELESS},
+    "unbuilt": keras_zsharp.FriendlySAM,
+}
 
 
 def parts():

@@ -8,7 +8,8 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp, sharpness_aware
-from keras_zsharp.perturbations.variables import is_overwritten
+from keras_zsharp.keras_internals import is_overwritten
+from tests.still import still
 from tests.tiers import crossed
 from tests.training import reference
 from tests.training.cases import (
@@ -115,9 +116,9 @@ def scales(net):
 def test_float8_layers_train_and_their_scales_are_those_of_the_clean_pass(rule):
     # Not eagerly: that fails in plain Keras, too.
     plain = quantized("float8")
-    still = quantized("float8", lambda net: SharpnessAwareModel(net, rule(rho=0.0)))
+    unmoved = quantized("float8", lambda net: SharpnessAwareModel(net, still(rule)))
     assert len(scales(plain)) == 12
-    for ours, theirs in zip(still.get_weights(), plain.get_weights(), strict=True):
+    for ours, theirs in zip(unmoved.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
     # A weight 100 further on would show in the range of the kernel.
     far = quantized("float8", lambda net: SharpnessAwareModel(net, rule(rho=100.0)))
@@ -132,8 +133,8 @@ def test_layers_quantized_to_integers_train_what_is_left(mode):
         skip_in_the_lowest_version("has no int4")
     arguments = {"lora_rank": 2, "run_eagerly": True}
     plain = quantized(mode, **arguments)
-    still = quantized(mode, lambda net: SharpnessAwareModel(net, SAM(rho=0.0)), **arguments)
-    assert_same(still.get_weights(), plain.get_weights())
+    unmoved = quantized(mode, lambda net: SharpnessAwareModel(net, still()), **arguments)
+    assert_same(unmoved.get_weights(), plain.get_weights())
     moved = quantized(mode, lambda net: SharpnessAwareModel(net, SAM(rho=0.5)), lora_rank=2)
     assert {v.name for v in moved.trainable_variables} == {"lora_kernel_a", "lora_kernel_b", "bias"}
     pairs = zip(moved.trainable_variables, plain.trainable_variables, strict=True)
@@ -262,7 +263,7 @@ def image_classifier():
 def test_keras_hub_task_with_its_preprocessor(make, tmp_path):
     """In `fit`, `evaluate`, `predict` and after loading; without a radius, to the bit."""
     labels, ends = np.arange(SAMPLES) % 3, []
-    for wrap in (lambda net: net, lambda net: sharpness_aware(net, SAM(rho=0.0))):
+    for wrap in (lambda net: net, lambda net: sharpness_aware(net, still())):
         keras.utils.set_random_seed(0)
         net, x = make()
         before = net.predict(x, verbose=0)

@@ -43,6 +43,7 @@ def resident_bytes():
     return 1024 * int(line.split()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux tells")
 def test_five_hundred_steps_do_not_grow_the_process():
     model, traces = standing_still("friendly_sam"), []

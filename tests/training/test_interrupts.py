@@ -59,6 +59,7 @@ def interruptible():
     signal.signal(signal.SIGINT, found)
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("interruptible")
 def test_no_interrupt_tears_an_eager_step(monkeypatch):
     model = compiled()

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
-from keras_zsharp.training.tensorflow import micro_batches
+from keras_zsharp.training.parts import split as split_into
+from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mode
 from tests.training.running import build
@@ -26,7 +27,7 @@ def test_parts_hold_every_example_once(size, mode):
 
     def split(x):
         batch = ({"x": x}, x[:, 0], None)
-        return [(count, *part) for count, part in micro_batches.split(batch, 5)]
+        return [(count, *part) for count, part in split_into(batch, 5)]
 
     if mode != "eager":
         shape = (None, 2) if mode == "graph without shape" else x.shape
@@ -46,7 +47,7 @@ def test_parts_hold_every_example_once(size, mode):
 
 def test_one_part_is_the_batch():
     batch = (tf.ones((3, 2)), None, None)
-    [(count, part)] = micro_batches.split(batch, 1)
+    [(count, part)] = split_into(batch, 1)
     assert count == 3
     assert part is batch
 
@@ -91,7 +92,7 @@ STATELESS = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_he
             *((name, mode) for name in ("everything", "sparse_gradients") for mode in OUTSIDE_XLA),
             *((name, mode) for name in STATELESS for mode in MODES),
         ],
-        default=[("everything", "eager"), ("sparse_gradients", "graph"), ("two_outputs", "graph")],
+        default=[("sparse_gradients", "graph"), ("two_outputs", "graph")],
     ),
 )
 @pytest.mark.parametrize("rho", crossed([0.5, 0.0], default=[0.5]))
@@ -110,7 +111,7 @@ def test_step_is_the_mean_of_the_steps_of_the_parts(name, mode, rho):
 @pytest.mark.parametrize("name", crossed(STATELESS, default=["regularized"]))
 def test_without_radius_the_parts_step_as_the_whole_batch(name):
     batch, plain = eleven(CASES[name]), build(name)
-    models = [SharpnessAwareModel(build(name), SAM(0.0), micro_batches=2), plain]
+    models = [SharpnessAwareModel(build(name), still(), micro_batches=2), plain]
     logs = [
         sgd(model, name, run_eagerly=True).train_on_batch(*batch, return_dict=True)["loss"]
         for model in models
@@ -163,7 +164,7 @@ def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode
 def test_layers_that_assign_in_their_call(name, mode):
     """At learning rate 0 and rho 0 the passes of a part agree, and parts are small batches."""
     case = CASES[name]
-    model = SharpnessAwareModel(build(name), SAM(rho=0.0), micro_batches=2)
+    model = SharpnessAwareModel(build(name), still(), micro_batches=2)
     sgd(model, name, 0.0, **MODES[mode])
     parts = sgd(build(name), name, 0.0, **MODES[mode])
     ours = model.fit(case.x, case.y, batch_size=6, epochs=2, shuffle=False, verbose=0).history

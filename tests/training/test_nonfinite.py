@@ -8,6 +8,7 @@ import pytest
 from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp
+from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SPARSE, assert_same, in_every_mode
 
@@ -206,7 +207,7 @@ def test_loss_scaling_of_sparse_gradients(mode):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_without_skipping_a_bad_batch_does_what_it_does_to_plain_keras(bad):
     results = []
-    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0)), lambda net: net):
+    for wrap in (lambda net: SharpnessAwareModel(net, still()), lambda net: net):
         keras.utils.set_random_seed(0)
         net = network()
         model = wrap(net)
@@ -222,7 +223,7 @@ def test_without_skipping_loss_scaling_does_what_it_does_in_plain_keras():
     """The optimizer keeps the weights and halves its scale; BatchNormalization takes what comes."""
     results = []
     arguments = {"skip_nonfinite": False}
-    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0), **arguments), lambda net: net):
+    for wrap in (lambda net: SharpnessAwareModel(net, still(), **arguments), lambda net: net):
         keras.utils.set_random_seed(0)
         net = network()
         model = wrap(net)
@@ -247,7 +248,7 @@ def test_without_skipping_loss_scaling_does_what_it_does_in_plain_keras():
 def test_mixed_precision_without_a_perturbation_is_plain_keras(policy, mode):
     mode = MODES[mode]
     results = []
-    for wrap in (lambda net: SharpnessAwareModel(net, SAM(0.0)), lambda net: net):
+    for wrap in (lambda net: SharpnessAwareModel(net, still()), lambda net: net):
         keras.utils.set_random_seed(0)
         keras.config.set_dtype_policy(policy)
         try:

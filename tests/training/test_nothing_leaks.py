@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
+from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, in_every_mode
 
@@ -139,7 +140,7 @@ class UnseededNoise(layers.Layer):
 @in_every_mode
 def test_noise_without_a_seed_is_the_same_in_both_passes_and_new_in_every_step(mode):
     net = keras.Sequential([keras.Input((3,)), UnseededNoise(), layers.Dense(1)])
-    model = SharpnessAwareModel(net, SAM(rho=0.0))
+    model = SharpnessAwareModel(net, still())
     model.compile(keras.optimizers.SGD(0.0), "mse", **mode)
     x, y = np.ones((2, 3), "float32"), np.ones((2, 1), "float32")
     logs = model.fit(x, y, epochs=4, verbose=0).history
@@ -161,7 +162,7 @@ class StatefulFunction(layers.Layer):
 
 def stateful_function(**mode):
     net = keras.Sequential([keras.Input((8,)), StatefulFunction(), layers.Dense(1)])
-    model = SharpnessAwareModel(net, SAM(rho=0.0))
+    model = SharpnessAwareModel(net, still())
     model.compile(keras.optimizers.SGD(0.0), "mse", **mode)
     return model, (np.ones((4, 8), "float32"), np.ones((4, 1), "float32"))
 

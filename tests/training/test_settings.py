@@ -21,6 +21,8 @@ SETTINGS = {
     "micro_batches": lambda: 2,
     "skip_nonfinite": lambda: True,
     "perturbation_sync": lambda: "global",
+    "perturb_from": lambda: 1,
+    "perturb_only": lambda: "kernels",
 }
 """Each other than the default."""
 
@@ -160,7 +162,9 @@ def test_saved_as_they_are_set(make, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
-    assert loaded.step_options == model.step_options == StepOptions(3, 2, True, "global")
+    assert (
+        loaded.step_options == model.step_options == StepOptions(3, 2, True, "global", 1, "kernels")
+    )
     assert loaded.perturbation.get_config() == model.perturbation.get_config()
     assert_same(*([v.numpy() for v in m.variables] for m in (loaded, model)))
     assert_same(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
@@ -217,7 +221,7 @@ MISTAKES = [
         for value in (0, -1, np.int64(0))
     ),
     *(("skip_nonfinite", value, TypeError, "None, True or False") for value in (0, "yes", 1.0)),
-    *(("perturbation_sync", value, TypeError, STRING) for value in (None, True, 2)),
+    *(("perturbation_sync", value, TypeError, STRING) for value in (True, 2)),
     ("perturbation_sync", "all", ValueError, "'replica' or 'global'"),
 ]
 

@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel
 from keras_zsharp.sharpness import ball_loss
+from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import MODES, assert_same, normal
 
@@ -100,7 +101,7 @@ def trained(model, mode, loss="mse"):
 def test_trains_as_plain_keras(name, mode):
     plain = trained(network(SEEN[name]), mode)
     net = network(SEEN[name])
-    trained(SharpnessAwareModel(net, SAM(rho=0.0)), mode)
+    trained(SharpnessAwareModel(net, still()), mode)
     assert_same(net.get_weights(), plain)
 
 
@@ -118,7 +119,7 @@ def test_remat_scope_trains_as_plain_keras(mode):
 
     plain = trained(network(), mode)
     net = network()
-    trained(SharpnessAwareModel(net, SAM(rho=0.0)), mode)
+    trained(SharpnessAwareModel(net, still()), mode)
     assert_same(net.get_weights(), plain)
 
 
@@ -166,7 +167,7 @@ def test_state_of_what_is_computed_twice(mode):
 
     plain = trained(network(), mode)
     net = network()
-    trained(SharpnessAwareModel(net, SAM(rho=0.0)), mode)
+    trained(SharpnessAwareModel(net, still()), mode)
     for weight, expected in zip(net.get_weights(), plain, strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
 
@@ -212,7 +213,7 @@ refused_in_every_mode = pytest.mark.parametrize(
 def assert_refused(net, mode, settings, loss="mse", received=""):
     before = net.get_weights()
     with pytest.raises(ValueError, match=REFUSED.format(received)):
-        trained(SharpnessAwareModel(net, SAM(rho=0.0), **SETTINGS[settings]), mode, loss)
+        trained(SharpnessAwareModel(net, still(), **SETTINGS[settings]), mode, loss)
     assert_same(net.get_weights(), before)
 
 
@@ -257,5 +258,5 @@ def test_loss_that_is_a_function_without_weights_trains(mode):
 
     plain = trained(network(Reading.activated), mode, loss)
     net = network(Reading.activated)
-    trained(SharpnessAwareModel(net, SAM(rho=0.0)), mode, loss)
+    trained(SharpnessAwareModel(net, still()), mode, loss)
     assert_same(net.get_weights(), plain)

@@ -19,6 +19,13 @@ class Operations:
     def _all(self):
         return self.graph.get_operations() if self.graph else []
 
+    def drawing(self):
+        """Names of those with a seed, or with the state of a `tf.random.Generator`.
+
+        Keras' noise has neither. Eagerly, what TensorFlow draws goes unnoticed.
+        """
+        return [operation.name for operation in self.made if _draws(operation)]
+
 
 def check_nothing_carried(weights, first, second):
     """No operation of the second pass has an input that depends on the weights of the first.
@@ -53,3 +60,9 @@ def _takes(operation, carried):
 def _alone():
     replicas = tf.distribute.get_replica_context()
     return replicas is None or replicas.num_replicas_in_sync == 1
+
+
+def _draws(operation):
+    kind = operation.type
+    of_a_generator = kind.startswith(("Rng", "Stateful")) and "PartitionedCall" not in kind
+    return of_a_generator or any(a.name == "seed2" for a in operation.op_def.attr)

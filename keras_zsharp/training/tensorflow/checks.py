@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import read_around_scope
-from keras_zsharp.perturbations.variables import is_overwritten
 from keras_zsharp.weight_scope import NO_FUNCTION
 
 _AROUND = NO_FUNCTION + ". Received: such a layer or loss with the weights {}"
@@ -25,13 +24,3 @@ def check_second_pass(variables, gradients, shifted_gradients):
     around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]
     if around and not tf.executing_eagerly():
         raise ValueError(_AROUND.format(around))
-
-
-def check_parts(count, variables):
-    """The scales that float8 layers find in the parts of a batch have no mean."""
-    scales = [v.path for v in variables if is_overwritten(v)]
-    if count > 1 and scales:
-        raise ValueError(
-            "`micro_batches` must be 1 for layers quantized to float8. "
-            f"Received: micro_batches={count} and the scales {scales}"
-        )

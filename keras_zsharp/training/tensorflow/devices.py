@@ -9,7 +9,7 @@ neither any more: then `first_batch` and `as_vectors` can go.
 import keras
 import tensorflow as tf
 
-from keras_zsharp.keras_internals import spans_workers
+from keras_zsharp.tensorflow_internals import spans_workers
 
 
 def first_batch(strategy, iterator):

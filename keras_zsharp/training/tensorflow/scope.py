@@ -25,7 +25,7 @@ class PassScope(WeightScope):
         self._updates = dict(after._updates) if after else {}
         weight_ids = {id(v) for v in variables}
         state = [
-            (variable, after.state_mapping[key])
+            (variable, after.stands_for(variable))
             for key, variable in self._updates.items()
             if key not in weight_ids
         ]
@@ -33,8 +33,7 @@ class PassScope(WeightScope):
         self._graph = tf.compat.v1.get_default_graph()
         self._released = {}
 
-    def add_update(self, update):
-        variable, value = update
+    def write(self, variable, value):
         is_weight = self.is_weight(variable)
         if self._in_loop():
             if is_weight:
@@ -47,15 +46,15 @@ class PassScope(WeightScope):
             return
         if is_weight:
             # A layer that assigns its own weights, such as SpectralNormalization.
-            value = _assigned(self.get_current_value(variable), value)
-        super().add_update((variable, value))
+            value = _assigned(self.read(variable), value)
+        super().write(variable, value)
         self._updates[id(variable)] = variable
 
-    def get_current_value(self, variable):
+    def read(self, variable):
         recorded = id(variable) in self._updates and not self.is_weight(variable)
         if recorded and self._in_loop():
             self._release(variable)
-        return super().get_current_value(variable)
+        return super().read(variable)
 
     def _in_loop(self):
         """Whether a loop's or branch's body is being traced: its tensors do not live outside."""
@@ -76,17 +75,26 @@ class PassScope(WeightScope):
         with self._graph.as_default():
             self._released.setdefault(id(variable), (variable, stored(variable).read_value()))
             if self._updates.pop(id(variable), None) is not None:
-                assign_in_place(variable, self.state_mapping.pop(id(variable)))
+                assign_in_place(variable, self.take_out(variable))
 
     def rewind(self):
         """Undoes what the pass assigned in place, for another pass to do it anew."""
         for variable, value in self._released.values():
             variable.assign(value)
 
+    def check_no_weight_assigned(self):
+        """Where all of the step's passes are at w + e, a weight would stay there."""
+        assigned = [v.path for v in self._updates.values() if self.is_weight(v)]
+        if assigned:
+            raise ValueError(
+                "A layer must not assign weights of its own where the rule perturbs along the "
+                f"optimizer's momentum: they would stay at w + e. Received: {assigned} assigned"
+            )
+
     def commit(self, condition=None):
         """Assigns what the pass would have assigned. To be called outside of the scope."""
         for variable in self._updates.values():
-            assign_if(condition, variable, self.get_current_value(variable))
+            assign_if(condition, variable, self.read(variable))
 
 
 def assign_if(condition, variable, value):

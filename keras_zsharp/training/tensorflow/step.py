@@ -3,14 +3,13 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from keras_zsharp import keras_internals
-from keras_zsharp.training import interrupts
+from keras_zsharp import keras_internals, tensorflow_internals
+from keras_zsharp.training import interrupts, logs, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.training.tensorflow import devices
 from keras_zsharp.training.tensorflow import gradients as gradients_of
-from keras_zsharp.training.tensorflow import micro_batches, noise
 from keras_zsharp.training.tensorflow.carried import Operations, check_nothing_carried
 from keras_zsharp.training.tensorflow.checks import (
-    check_parts,
     check_read_in_scope,
     check_second_pass,
 )
@@ -19,27 +18,50 @@ from keras_zsharp.training.tensorflow.scope import PassScope, assign_if
 from keras_zsharp.training.tensorflow.written import nothing_written
 
 
-class TwoPassStep:
+class TwoPassStep(keras_internals.BuiltFromABatch):
     """The training step of `SharpnessAwareTraining` on the TensorFlow backend.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
-    ints `perturb_every` and `micro_batches`, `skip_nonfinite`, a bool or None, and
-    `perturbation_sync`, "replica" or "global".
+    step's options.
     """
 
+    def make_train_function(self, force=False):
+        devices.check_devices(self)
+        return super().make_train_function(force)
+
     def train_step(self, data):
+        return devices.as_vectors(self.distribute_strategy, self._two_passes(data))
+
+    def test_step(self, data):
+        logs = super().test_step(data)
+        # Only training measures it.
+        logs.pop(self.sharpness_tracker.name, None)
+        return devices.as_vectors(self.distribute_strategy, logs)
+
+    def _before_building(self, iterator, data_batch):
+        strategy = self.distribute_strategy
+        if iterator is not None and keras_internals.is_distributed(self):
+            return None, devices.first_batch(strategy, iterator)
+        if iterator is not None and not self.built:
+            # Keras would wait for the first step, too late for callbacks that restore weights.
+            keras_internals.build_as_iterated(self, iterator)
+        return iterator, data_batch
+
+    def _two_passes(self, data):
         batch = keras.utils.unpack_x_y_sample_weight(data)
         variables, rule_variables = self._prepare(batch), self.perturbation.variables
         if not variables:
             return super().train_step(data)
-        perturbing = self.optimizer.iterations % self.perturb_every == 0
+        perturbing = turns.perturbs(self, self.optimizer.iterations)
 
+        one_pass = self.perturbation.along_momentum
+        take_passes = self._one_pass if one_pass else self._both_passes
         clean, outcomes, sizes = None, [], []
-        for size, part in micro_batches.split(batch, self.micro_batches):
-            clean, outcome = self._both_passes(part, variables, perturbing, after=clean)
+        for size, part in parts.split(batch, self.micro_batches):
+            clean, outcome = take_passes(part, variables, perturbing, after=clean)
             outcomes.append(outcome)
             sizes.append(size)
-        outcome = micro_batches.mean(outcomes, sizes, rule_variables)
+        outcome = parts.mean(outcomes, sizes, rule_variables, gradients_of.weighted)
         if self.skips_nonfinite:
             finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=on_all_replicas(finite))
@@ -54,7 +76,9 @@ class TwoPassStep:
             for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
                 assign_if(outcome.finite, variable, value)
             self._apply(outcome, variables)
-        return self._logs(batch, outcome, perturbing)
+        with tensorflow_internals.outside_of_graph():
+            keras_internals.build_metrics(self, batch[1], outcome.y_pred)
+        return logs.updated(self, batch, outcome, perturbing)
 
     def _apply(self, outcome, variables):
         gradients, finite = outcome.gradients, outcome.finite
@@ -82,7 +106,7 @@ class TwoPassStep:
         def perturbed():
             # 2. The rule turns the gradients into e(w).
             clean.rewind()
-            chosen = self.ascent_gradients(ascent, variables)
+            chosen = self.gradients_for_the_rule(ascent, variables)
             with PassScope(variables, weights) as scope:
                 epsilons = self.perturbation(chosen, variables)
 
@@ -91,22 +115,59 @@ class TwoPassStep:
             generators = noise.shared_generators()
             with Operations() as second:
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
-            noise.warn_of_noise(second.made, generators)
+            noise.warn_of_noise(generators, second.drawing())
             check_nothing_carried(clean.weights, first, second)
             check_second_pass(variables, gradients, shifted_gradients)
             return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)
 
         def plain():
-            return loss, gradients, _values(self.perturbation.variables)
+            with PassScope(variables, weights) as scope:
+                self.perturbation.count_this_step()
+            return loss, gradients, _values(self.perturbation.variables, scope)
 
-        second = perturbed() if self.perturb_every == 1 else tf.cond(perturbing, perturbed, plain)
+        second = gradients_of.either(perturbing, perturbed, plain)
         shifted_loss, shifted_gradients, rule_state = second
 
         # 4. The optimizer is given the second gradients, or what the rule makes of both.
-        rule, given = self.perturbation, (gradients, shifted_gradients, variables)
-        descent = gradients_of.descent(rule, *given, sync)
+        rule, passes = self.perturbation, (gradients, shifted_gradients)
+        given = rule, passes, variables, rule_state, perturbing
+        descent, rule_state = gradients_of.descent(*given, sync)
         finite = all_finite(loss, gradients) if self.skips_nonfinite else None
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
+
+    def _one_pass(self, batch, variables, perturbing, after):
+        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        weights, rule = _values(variables), self.perturbation
+        momenta = keras_internals.momenta(self.optimizer, variables)
+
+        def perturbed():
+            chosen = self.gradients_for_the_rule(momenta, variables)
+            with PassScope(variables, weights) as scope:
+                epsilons = rule(chosen, variables)
+            return list(map(_shift, weights, epsilons)), _values(rule.variables, scope)
+
+        def plain():
+            with PassScope(variables, weights) as scope:
+                rule.count_this_step()
+            return list(map(tf.identity, weights)), _values(rule.variables, scope)
+
+        shifts, rule_state = gradients_of.either(perturbing, perturbed, plain)
+        shifted, first = PassScope(variables, shifts, after), Operations()
+        with nothing_written(self, first), first:
+            loss, gradients, y_pred = self._run_pass(shifted, variables, batch)
+        shifted.check_no_weight_assigned()
+        finite = all_finite(loss, gradients) if self.skips_nonfinite else None
+        return shifted, Outcome(y_pred, loss, loss, gradients, rule_state, finite)
+
+    def count_devices(self):
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def gradients_of(self, batch, variables):
+        """Gradients at w of another batch, as dense and unscaled as the rule is given them."""
+        scope = PassScope(variables, _values(variables))
+        _, gradients, _ = self._run_pass(scope, variables, batch)
+        scope.rewind()
+        return gradients_of.ascent(gradients, variables, self.optimizer.scale_loss(1.0), "replica")
 
     def _run_pass(self, scope, variables, batch):
         """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
@@ -121,37 +182,13 @@ class TwoPassStep:
             check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred
 
-    def _logs(self, batch, outcome, perturbing):
-        x, y, sample_weight = batch
-        size = micro_batches.size_of(x)
-        loss = keras_internals.unscale_loss(outcome.loss)
-        sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss
-        keras_internals.loss_tracker(self).update_state(loss, sample_weight=size)
-        counts = perturbing
-        if outcome.finite is not None:
-            counts &= outcome.finite
-            sharpness = tf.where(outcome.finite, sharpness, 0)
-        self.sharpness_tracker.update_state(
-            sharpness, sample_weight=size * tf.cast(counts, "int32")
-        )
-        with keras_internals.outside_of_graph():
-            keras_internals.build_metrics(self, y, outcome.y_pred)
-        return self.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
-
-    @property
-    def skips_nonfinite(self):
-        """Whether steps whose loss or gradients are not finite are skipped."""
-        if self.skip_nonfinite is None:
-            return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        return self.skip_nonfinite
-
     def _prepare(self, batch):
         """The trainable variables, after creating what the model, rule and optimizer lack."""
-        with keras_internals.outside_of_graph():
+        with tensorflow_internals.outside_of_graph():
             if not keras_internals.is_built(self):
                 keras_internals.build(self, batch[0])
             variables = keras_internals.trained(self)
-            check_parts(self.micro_batches, variables)
+            parts.check(self.micro_batches, variables)
             self.perturbation.build(variables)
             if variables and not self.optimizer.built:
                 self.optimizer.build(variables)

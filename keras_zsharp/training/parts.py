@@ -3,15 +3,27 @@
 import itertools
 
 import keras
-import tensorflow as tf
+from keras import ops
 
+from keras_zsharp.keras_internals import is_overwritten
+from keras_zsharp.tracing import is_sparse, with_length
 from keras_zsharp.training.outcome import Outcome
+
+
+def check(count, variables):
+    """The scales that float8 layers find in the parts of a batch have no mean."""
+    scales = [v.path for v in variables if is_overwritten(v)]
+    if count > 1 and scales:
+        raise ValueError(
+            "`micro_batches` must be 1 for layers quantized to float8. "
+            f"Received: micro_batches={count} and the scales {scales}"
+        )
 
 
 def size_of(x):
     """The number of examples in the (nested) inputs `x`: an int where it is static."""
     leaf = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
-    return tf.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]
+    return ops.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]
 
 
 def split(batch, count):
@@ -44,19 +56,24 @@ def split(batch, count):
         )
 
     return [
-        (end - begin, part(begin, tf.maximum(end, begin + 1)))
+        (end - begin, part(begin, _larger(end, begin + 1)))
         for begin, end in itertools.pairwise(bounds)
     ]
+
+
+def _larger(one, other):
+    static = isinstance(one, int)
+    return max(one, other) if static else ops.maximum(one, other)
 
 
 def _telling(batch):
     """A tensor that has the batch's length."""
     leaves = [(path, x) for path, x in keras.tree.flatten_with_path(batch) if x is not None]
-    sparse = [_name(path) for path, x in leaves if isinstance(x, tf.SparseTensor)]
+    sparse = [_name(path) for path, x in leaves if is_sparse(x)]
     if sparse:
         raise TypeError(
             "`micro_batches` must be 1 for sparse tensors, which cannot be cut. "
-            f"Received: a tf.SparseTensor in {', '.join(sparse)}"
+            f"Received: one in {', '.join(sparse)}"
         )
     leaves = [(path, x) for path, x in leaves if len(x.shape)]
     telling = [(path, x) for path, x in leaves if path[0] == 1] or leaves
@@ -85,11 +102,15 @@ def _checked(x, size):
     if x.shape[0] is not None:
         return x
     message = "With `micro_batches` > 1, inputs must have the length of the batch or a known one."
-    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], size, message)]):
-        return tf.identity(x)
+    return with_length(x, size, message)
 
 
-def mean(outcomes, sizes, rule_variables):
+def weighted(values, shares):
+    """The weighted sum of tensors."""
+    return sum(v * ops.cast(share, v.dtype) for v, share in zip(values, shares, strict=True))
+
+
+def mean(outcomes, sizes, rule_variables, weighted=weighted):
     """One outcome out of those of the parts: as over replicas of a distributed model.
 
     Losses and gradients are averaged, and so is the rule's state where its variables have the
@@ -99,39 +120,27 @@ def mean(outcomes, sizes, rule_variables):
         outcomes: List of `Outcome`s.
         sizes: List of the parts' weights: how many examples count in each.
         rule_variables: The variables that `rule_state` belongs to.
+        weighted: Function from values of the parts and their shares to the weighted sum.
     """
     if len(outcomes) == 1:
         return outcomes[0]
     shares = [size / sum(sizes) for size in sizes]
 
-    def weighted(values):
-        if values[0] is None:
-            return None
-        if isinstance(values[0], tf.IndexedSlices):
-            return _weighted_slices(values, shares)
-        return sum(value * tf.cast(s, value.dtype) for value, s in zip(values, shares, strict=True))
+    def mean_of(values):
+        return None if values[0] is None else weighted(values, shares)
 
     def concatenated(*parts):
-        return tf.concat([p[:size] for p, size in zip(parts, sizes, strict=True)], axis=0)
+        return ops.concatenate([p[:size] for p, size in zip(parts, sizes, strict=True)])
 
     y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
     return Outcome(
         y_pred=keras.tree.map_structure(concatenated, *y_pred),
-        loss=weighted(losses),
-        shifted_loss=weighted(shifted_losses),
-        gradients=[weighted(values) for values in zip(*gradients, strict=True)],
+        loss=mean_of(losses),
+        shifted_loss=mean_of(shifted_losses),
+        gradients=[mean_of(values) for values in zip(*gradients, strict=True)],
         rule_state=[
-            weighted(values) if variable.aggregation == "mean" else values[0]
+            mean_of(values) if variable.aggregation == "mean" else values[0]
             for variable, values in zip(rule_variables, zip(*rule_states, strict=True), strict=True)
         ],
-        finite=None if finite[0] is None else tf.reduce_all(finite),
-    )
-
-
-def _weighted_slices(slices, shares):
-    """The weighted sum of sparse gradients, which stays sparse."""
-    return tf.IndexedSlices(
-        tf.concat([s.values * tf.cast(w, s.dtype) for s, w in zip(slices, shares, strict=True)], 0),
-        tf.concat([s.indices for s in slices], axis=0),
-        slices[0].dense_shape,
+        finite=None if finite[0] is None else ops.all(ops.stack(finite)),
     )

@@ -1,4 +1,4 @@
-"""Perturbed steps and plain ones take turns."""
+"""Perturbed steps and plain ones take turns: by options, and where the radius is 0."""
 
 import itertools
 
@@ -23,7 +23,6 @@ OTHERS = ("dict_outputs", "shared_and_nested", "attention", "token", "custom_cel
     crossed(
         itertools.product(("everything", *OF_EVERYTHING, *OTHERS), MODES),
         default=[
-            ("everything", "graph"),
             ("custom_cell", "graph"),
             ("spectral", "graph"),
             ("sequential", "eager"),
@@ -41,35 +40,59 @@ def test_agrees_with_a_reference_that_perturbs_at_even_steps(name, mode):
     assert third != 0
 
 
-GROWING = keras.optimizers.schedules.PolynomialDecay(0.1, 10, 1.1)
-
-
-def growing_radius(perturb_every, learning_rate=0.1, **mode):
-    """The quadratic with Friendly-SAM, whose radius grows with every perturbation."""
-    return quadratic(FriendlySAM(GROWING), learning_rate, perturb_every=perturb_every, **mode)
+PolynomialDecay = keras.optimizers.schedules.PolynomialDecay
+GROWING = PolynomialDecay(0.1, 10, 1.1)
 
 
 @in_every_mode
-def test_rule_stands_still_on_plain_steps(mode):
-    model, batch = growing_radius(3, **mode)
-    radii, averages = [], []
-    for _ in range(5):
-        radii.append(model.perturbation.rho)
+@pytest.mark.parametrize(
+    ("rho", "options", "perturbed"),
+    [
+        (GROWING, {"perturb_every": 3}, [0, 3]),
+        (GROWING, {"perturb_from": 2}, [2, 3, 4]),
+        (GROWING, {"perturb_from": 1, "perturb_every": 3}, [1, 4]),
+        (PolynomialDecay(0.2, 2, 0.0), {}, [0, 1]),
+        (0.0, {}, []),
+    ],
+    ids=["every", "from", "both", "falling", "zero"],
+)
+def test_averages_stand_still_on_plain_steps_and_schedules_do_not(rho, options, perturbed, mode):
+    model, batch = quadratic(FriendlySAM(rho), 0.1, **options, **mode)
+    seen = [0.0]
+    for step in range(5):
+        if not isinstance(rho, float):
+            assert model.perturbation.rho == pytest.approx(float(rho(step)))
         model.train_on_batch(*batch)
-        averages.append(model.perturbation.averages[0].numpy().tolist())
-    np.testing.assert_allclose(radii, [0.1, 0.2, 0.2, 0.2, 0.3], rtol=1e-6)
-    assert averages[0] == averages[1] == averages[2] != averages[3] == averages[4]
+        averages = model.perturbation.averages
+        seen.append(np.abs(averages[0].numpy()).sum())
+    assert [step for step in range(5) if seen[step + 1] != seen[step]] == perturbed
 
 
 def test_sharpness_is_the_mean_of_the_perturbed_steps():
-    """Steps 0 and 3 of four, where the radii are the first two."""
-    third, (x, y) = growing_radius(3, learning_rate=0.0)
-    every, _ = growing_radius(1, learning_rate=0.0)
-    seen = [
-        m.fit(np.repeat(x, n, 0), np.repeat(y, n, 0), batch_size=2, verbose=0).history
-        for m, n in ((third, 4), (every, 2))
-    ]
-    assert seen[0]["sharpness"] == pytest.approx(seen[1]["sharpness"], rel=1e-5)
+    """Steps 0 and 3 of four, whose radii are 0.1 and 0.4."""
+    sharpness = {}
+    for name, rho, options in (
+        ("both", GROWING, {"perturb_every": 3}),
+        ("first", 0.1, {}),
+        ("last", 0.4, {}),
+    ):
+        model, (x, y) = quadratic(SAM(rho), 0.0, **options)
+        history = model.fit(np.repeat(x, 4, 0), np.repeat(y, 4, 0), batch_size=2, verbose=0)
+        sharpness[name] = history.history["sharpness"][0]
+    mean = (sharpness["first"] + sharpness["last"]) / 2
+    assert sharpness["both"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_radius_of_a_file_is_in_force_at_once(tmp_path):
+    """As where a backup is restored once `fit` has made its program: averages stand still."""
+    (still, _), (moving, batch) = (quadratic(FriendlySAM(rho)) for rho in (0.0, 0.5))
+    still.train_on_batch(*batch)
+    still.save_weights(tmp_path / "of.weights.h5")
+    moving.train_on_batch(*batch)
+    moving.load_weights(tmp_path / "of.weights.h5")
+    moving.train_on_batch(*batch)
+    assert moving.perturbation.rho == 0
+    assert not np.any(moving.perturbation.averages[0])
 
 
 def test_counted_by_the_optimizer_across_a_save(tmp_path):

@@ -12,15 +12,14 @@ def shared_generators():
     return random.getstate(), key.tobytes(), position
 
 
-def warn_of_noise(operations, before):
-    """Warns if a pass draws noise that another pass over the batch draws anew.
+def warn_of_noise(before, operations=()):
+    """Warns if a pass has drawn noise that another pass over the batch draws anew.
 
     Args:
-        operations: Those of the pass in a graph. Eagerly, what TensorFlow draws goes unnoticed.
         before: `shared_generators()` before the pass.
+        operations: Names of operations of a graph that draw.
     """
-    names = [operation.name for operation in operations if _draws(operation)]
-    sources = [f"the operations {names[:3]}"] if names else []
+    sources = [f"the operations {list(operations[:3])}"] if operations else []
     if shared_generators() != before:
         sources.append("numbers from NumPy's or Python's generator")
     if sources:
@@ -30,10 +29,3 @@ def warn_of_noise(operations, before):
             f"Received: a model with {' and '.join(sources)}",
             stacklevel=2,
         )
-
-
-def _draws(operation):
-    """Whether it has a seed, or the state of a `tf.random.Generator`; Keras' noise has neither."""
-    kind = operation.type
-    of_a_generator = kind.startswith(("Rng", "Stateful")) and "PartitionedCall" not in kind
-    return of_a_generator or any(a.name == "seed2" for a in operation.op_def.attr)

@@ -1,0 +1,53 @@
+import keras
+from keras import ops
+
+from keras_zsharp.checks import number
+from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
+from keras_zsharp.perturbations.operators import DELTA, each, global_norm, radius_factor, scale
+
+
+def _budget(sigma):
+    return number("sigma", sigma, ">= 0", lambda sigma: sigma >= 0)
+
+
+@keras.saving.register_keras_serializable("keras_zsharp")
+class LESAM(Perturbation):
+    """Loss-equated SAM: the perturbation goes as far as raises the loss by a given amount.
+
+    `e(w) = r g / (‖g‖₂ + 1e-8)` with `r = min(sigma / (‖g‖₂ + 1e-8), rho)`, with the norm over all
+    variables together: to first order, the loss at w + e(w) is sigma above that at w, or less.
+    Where SAM's radius is fixed, and the rise of the loss grows with the gradient, here it is the
+    rise that is fixed: the second gradient has more of the curvature.
+
+    Args:
+        rho: The largest radius, >= 0: a number or a `LearningRateSchedule`.
+        sigma: The rise of the loss, >= 0: a number, which can be set while training, or a
+            `LearningRateSchedule`. The source lets it fall to 0 at the end of training.
+        name: Name of the rule.
+
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
+    Reference:
+        Wang et al., "Fix the Loss, Not the Radius: Rethinking the Adversarial Perturbation of
+        Sharpness-Aware Minimization", ICML 2026, arXiv:2605.10183.
+    """
+
+    sigma = Hyperparameter(_budget)
+
+    def __init__(self, rho=0.5, sigma=0.05, *, name=None):
+        super().__init__(rho, name=name)
+        self.sigma = sigma
+
+    def perturbs(self):
+        return ops.logical_and(super().perturbs(), type(self).sigma.tensor(self) > 0)
+
+    def call(self, gradients, variables, rho):
+        norm = global_norm(gradients)
+        sigma = ops.maximum(ops.cast(type(self).sigma.tensor(self), norm.dtype), 0)
+        factor = radius_factor(ops.minimum(sigma / (norm + DELTA), ops.cast(rho, norm.dtype)), norm)
+        return each(lambda g: scale(g, factor), gradients)
+
+    def get_config(self):
+        return {**super().get_config(), "sigma": type(self).sigma.to_config(self)}

@@ -1,0 +1,74 @@
+import tensorflow as tf
+
+from keras_zsharp import keras_internals
+from keras_zsharp.sharpness.derivatives import base
+from keras_zsharp.sharpness.derivatives.base import joined
+from keras_zsharp.weight_scope import NO_FUNCTION, WeightScope
+
+
+class BatchLoss(base.BatchLoss):
+    """See `base.BatchLoss`."""
+
+    def __init__(self, model, structure, specs):
+        super().__init__(model, structure, specs)
+        self.loss, self.gradient, self.product = map(
+            self._compiled, (self._loss, self._gradient, self._product)
+        )
+
+    def _compiled(self, method):
+        if self.model.run_eagerly:
+            return method
+        specs = [
+            spec if isinstance(spec, tf.TypeSpec) else tf.TensorSpec(spec.shape, spec.dtype)
+            for spec in self._specs
+        ]
+        vector, scale = tf.TensorSpec((self.size,), tf.float32), tf.TensorSpec((), tf.float32)
+        # A function of its own: TensorFlow counts what all instances trace of one method, and
+        # would warn of retracing.
+        return tf.function(
+            lambda *arguments: method(*arguments),
+            input_signature=[vector, scale, specs],
+            autograph=False,
+        )
+
+    def _loss(self, shift, scale, batch):
+        del scale
+        return (self._at(self._weights(shift), batch),)
+
+    def _gradient(self, shift, scale, batch):
+        loss, gradients = self._gradients(self._weights(shift), scale, batch)
+        return loss, joined(gradients) / scale
+
+    def _product(self, vector, scale, batch):
+        weights = self._weights(tf.zeros_like(vector))
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            _, gradients = self._gradients(weights, scale, batch)
+            slope = tf.reduce_sum(joined(gradients) * vector)
+        return (joined(_derivatives(tape, slope, weights)) / scale,)
+
+    def _at(self, weights, batch):
+        """The loss with `weights` in place of the variables; whatever state it moves is dropped."""
+        with WeightScope(self.variables, weights), tf.GradientTape() as tape:
+            loss = self._evaluated(batch)
+        around = keras_internals.read_around_scope(self.variables, tape)
+        if around:
+            raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")
+        return loss
+
+    def _gradients(self, weights, scale, batch):
+        """The loss, and the gradients of the scaled one."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = self._at(weights, batch)
+            scaled_loss = loss * scale
+        return loss, _derivatives(tape, scaled_loss, weights)
+
+    def _weights(self, shift):
+        return self._shifted([tf.convert_to_tensor(v) for v in self.variables], shift)
+
+
+def _derivatives(tape, value, weights):
+    gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    # Sparse ones, of embeddings, add up repeated rows.
+    return [tf.convert_to_tensor(g) for g in gradients]

@@ -1,0 +1,282 @@
+import typing
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from keras_zsharp import keras_internals
+from keras_zsharp.training import gradients as gradients_of
+from keras_zsharp.training import logs, noise, parts, turns
+from keras_zsharp.training.jax import devices
+from keras_zsharp.training.jax.derivatives import value_and_gradients
+from keras_zsharp.training.jax.in_turn import in_turn
+from keras_zsharp.training.outcome import Outcome
+
+
+class State(typing.NamedTuple):
+    """What Keras' trainer hands to a step and takes from it: a list of arrays for each."""
+
+    weights: list
+    others: list
+    optimizer: list
+    metrics: list
+
+
+@jax.tree_util.register_pytree_node_class
+class Told(tuple):
+    """The state, and whether the step is to perturb: each answer is compiled for itself."""
+
+    def __new__(cls, state, perturbs):
+        told = super().__new__(cls, state)
+        told.perturbs = perturbs
+        return told
+
+    def tree_flatten(self):
+        return tuple(self), self.perturbs
+
+    @classmethod
+    def tree_unflatten(cls, perturbs, state):
+        return cls(state, perturbs)
+
+
+class TwoPassStep(keras_internals.ProgramsChosen):
+    """The training step of `SharpnessAwareTraining` on the JAX backend: a function of the state.
+
+    Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
+    step's options.
+    """
+
+    def make_train_function(self, force=False):
+        variables = keras_internals.trained(self)
+        devices.check_devices(self)
+        parts.check(self.micro_batches, variables)
+        # Before Keras takes the first state: what is made while tracing would not be part of it.
+        self.perturbation.build(variables)
+        return super().make_train_function(force)
+
+    def train_step(self, state, data):
+        given = State(*state)
+        if not given.weights:
+            return super().train_step(state, data)
+        batch = keras.utils.unpack_x_y_sample_weight(data)
+        told = getattr(state, "perturbs", None)
+        perturbing = self._perturbs(given) if told is None else told
+        if self.perturbation_sync == "replica" and self.count_devices() > 1:
+            clean, outcome = devices.on_each(self._all_parts, batch, given, perturbing)
+        else:
+            clean, outcome = self._all_parts(batch, given, perturbing)
+        if self.skips_nonfinite:
+            finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
+            outcome = outcome._replace(finite=finite)
+
+        clean = self._with_values(clean, self._rule_variables(), outcome.rule_state)
+        new = self._applied(given, clean, outcome)
+        return self._logged(new, batch, outcome, perturbing)
+
+    def test_step(self, state, data):
+        logs, state = super().test_step(state, data)
+        # Only training measures it.
+        logs.pop(self.sharpness_tracker.name, None)
+        return logs, state
+
+    def count_devices(self):
+        return devices.count_devices()
+
+    def gradients_of(self, batch, variables):
+        """Gradients at w of another batch, as unscaled as the rule is given them.
+
+        To be called by `ascent_gradients`, in whose scope the variables have their values.
+        """
+        state = State(*([v.value for v in of_kind] for of_kind in self._kinds()))
+        _, _, gradients, _ = self._run_pass(state, batch)
+        return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+
+    def choose_program(self, state):
+        """A trainer's state that says whether the step perturbs, where it may be a plain one.
+
+        On a CPU, XLA runs convolutions in a branch many times slower: there, each kind of step is a
+        program of its own. Elsewhere the program chooses, and the host does not wait for it.
+        """
+        if self.step_is_always_perturbed or not devices.on_cpu():
+            return state
+        return Told(state, perturbs=bool(self._perturbs(State(*state))))
+
+    def _perturbs(self, given):
+        """Whether the step from a state on perturbs: a bool, or such a scalar tensor."""
+        with self._scope(given):
+            return turns.perturbs(self, self.optimizer.iterations.value)
+
+    def _all_parts(self, batch, given, perturbing):
+        """The state after the clean passes over the parts of a batch, and the mean `Outcome`."""
+
+        def passes(part, before):
+            one_pass = self.perturbation.along_momentum
+            take_passes = self._one_pass if one_pass else self._both_passes
+            return take_passes(part, given, before, perturbing)
+
+        split = parts.split(batch, self.micro_batches)
+        return in_turn(passes, split, given, self._rule_variables())
+
+    def _both_passes(self, batch, given, before, perturbing):
+        """The state after the clean pass, which goes on from `before`, and the `Outcome`."""
+        # 1. Loss and gradients at w.
+        clean, loss, gradients, y_pred = self._run_pass(before, batch)
+        with self._scope(given):
+            ascent = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+
+        def perturbed():
+            # 2. The rule turns the gradients into e(w).
+            variables, rule_variables = keras_internals.trained(self), self._rule_variables()
+            with self._scope(given) as scope:
+                chosen = self.gradients_for_the_rule(ascent, variables)
+                epsilons = self.perturbation(chosen, variables)
+            rule_state = [scope.read(v) for v in rule_variables]
+
+            # 3. Loss and gradients at w + e(w).
+            weights = list(map(_shift, given.weights, epsilons))
+            generators = noise.shared_generators()
+            shifted = self._run_pass(before._replace(weights=weights), batch)
+            noise.warn_of_noise(generators)
+            _, shifted_loss, shifted_gradients, _ = shifted
+            return shifted_loss, self._instantiated(shifted_gradients), rule_state
+
+        def plain():
+            with self._scope(given) as scope:
+                self.perturbation.count_this_step()
+            rule_state = [scope.read(v) for v in self._rule_variables()]
+            return loss, self._instantiated(gradients), rule_state
+
+        second = _either(perturbing, perturbed, plain)
+        shifted_loss, shifted_gradients, rule_state = second
+
+        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        rule, passes = self.perturbation, (self._instantiated(gradients), shifted_gradients)
+        asked = rule, passes, keras_internals.trained(self), rule_state, perturbing
+        descent, rule_state = gradients_of.descent(*asked, _either)
+        finite = _all_finite(loss, passes[0]) if self.skips_nonfinite else None
+        return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
+
+    def _one_pass(self, batch, given, before, perturbing):
+        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        variables, rule_variables = keras_internals.trained(self), self._rule_variables()
+
+        def perturbed():
+            with self._scope(given) as scope:
+                momenta = keras_internals.momenta(self.optimizer, variables)
+                chosen = self.gradients_for_the_rule(momenta, variables)
+                epsilons = self.perturbation(chosen, variables)
+            weights = list(map(_shift, given.weights, epsilons))
+            return weights, [scope.read(v) for v in rule_variables]
+
+        def plain():
+            with self._scope(given) as scope:
+                self.perturbation.count_this_step()
+            return given.weights, [scope.read(v) for v in rule_variables]
+
+        weights, rule_state = _either(perturbing, perturbed, plain)
+        shifted = self._run_pass(before._replace(weights=weights), batch)
+        after, loss, gradients, y_pred = shifted
+        gradients = self._instantiated(gradients)
+        finite = _all_finite(loss, gradients) if self.skips_nonfinite else None
+        outcome = Outcome(y_pred, loss, loss, gradients, rule_state, finite)
+        return after._replace(weights=given.weights), outcome
+
+    def _run_pass(self, state, batch):
+        """The state after a pass, its loss, gradients (scaled as the optimizer asks), predictions.
+
+        Gradients are None where the loss does not depend on the weights.
+        """
+        x, y, sample_weight = batch
+
+        def scaled_loss(weights):
+            with self._scope(state._replace(weights=weights)) as scope:
+                y_pred = keras_internals.forward(self, x)
+                loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+                scaled = self.optimizer.scale_loss(loss)
+            others = [scope.read(v) for v in self.non_trainable_variables]
+            metrics = [scope.read(v) for v in self.metrics_variables]
+            return scaled, (state._replace(others=others, metrics=metrics), loss, y_pred)
+
+        (clean, loss, y_pred), gradients = value_and_gradients(scaled_loss, state.weights)
+        return clean._replace(weights=state.weights), loss, gradients, y_pred
+
+    def _applied(self, given, clean, outcome):
+        """The state after the optimizer's step, or as it was where the step is skipped."""
+        finite, gradients = outcome.finite, outcome.gradients
+        scales = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if finite is not None and scales:
+            # An optimizer that looks for it sees it, and lowers its scale.
+            nothing = jnp.where(finite, 0.0, jnp.nan)
+            gradients = [gradients[0] + nothing.astype(gradients[0].dtype), *gradients[1:]]
+        weights, optimizer = self.optimizer.stateless_apply(
+            given.optimizer, gradients, given.weights
+        )
+        if finite is not None:
+            if not scales:
+                weights = _where(finite, weights, given.weights)
+                optimizer = _where(finite, optimizer, given.optimizer)
+            clean = clean._replace(others=_where(finite, clean.others, given.others))
+        return clean._replace(weights=weights, optimizer=optimizer)
+
+    def _logged(self, state, batch, outcome, perturbing):
+        with self._scope(state) as scope:
+            found = logs.updated(self, batch, outcome, perturbing)
+        metrics = [scope.read(v) for v in self.metrics_variables]
+        return found, tuple(state._replace(metrics=metrics))
+
+    def _scope(self, state):
+        """One in which all variables have the values of a state."""
+        return keras_internals.Scope(self._pairs(state), collect_losses=True)
+
+    def _pairs(self, state):
+        return [
+            pair
+            for of_kind, values in zip(self._kinds(), state, strict=True)
+            for pair in zip(of_kind, values, strict=True)
+        ]
+
+    def _kinds(self):
+        """The variables of a `State`."""
+        return (
+            keras_internals.trained(self),
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+
+    def _of(self, state, variable):
+        """The value that a variable has in a state."""
+        return next(value for v, value in self._pairs(state) if v is variable)
+
+    def _with_values(self, state, variables, values):
+        """A state with other values for some of the variables that are not trained."""
+        new = {id(v): value for v, value in zip(variables, values, strict=True)}
+        pairs = zip(self.non_trainable_variables, state.others, strict=True)
+        return state._replace(others=[new.get(id(v), value) for v, value in pairs])
+
+    def _rule_variables(self):
+        return self.perturbation.variables
+
+    def _instantiated(self, gradients):
+        """With zeros for None, as plain Keras' optimizers are given them on JAX."""
+        pairs = zip(gradients, keras_internals.trained(self), strict=True)
+        return [jnp.zeros(v.shape, v.dtype) if g is None else g for g, v in pairs]
+
+
+def _either(condition, yes, no):
+    """One of two functions' results; where the step runs eagerly, the other is not called."""
+    if isinstance(condition, jax.core.Tracer):
+        return jax.lax.cond(condition, yes, no)
+    return yes() if condition else no()
+
+
+def _shift(weight, epsilon):
+    return weight if epsilon is None else weight + epsilon.astype(weight.dtype)
+
+
+def _all_finite(loss, gradients):
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(value)) for value in (loss, *gradients)]))
+
+
+def _where(condition, new, old):
+    return [jnp.where(condition, n, o) for n, o in zip(new, old, strict=True)]

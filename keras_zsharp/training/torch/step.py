@@ -1,0 +1,170 @@
+import contextlib
+
+import keras
+import torch
+
+from keras_zsharp import keras_internals
+from keras_zsharp.torch_checks import check_modules, check_read_in_scope
+from keras_zsharp.training import gradients as gradients_of
+from keras_zsharp.training import interrupts, logs, noise, parts, turns
+from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.training.torch import randomness
+from keras_zsharp.training.torch.scope import PassScope
+
+
+class TwoPassStep:
+    """The training step of `SharpnessAwareTraining` on the PyTorch backend.
+
+    Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
+    step's options.
+    """
+
+    def make_train_function(self, force=False):
+        variables = keras_internals.trained(self)
+        check_modules(self)
+        parts.check(self.micro_batches, variables)
+        self.perturbation.build(variables)
+        if variables and not self.optimizer.built:
+            self.optimizer.build(variables)
+        return super().make_train_function(force)
+
+    def train_step(self, data):
+        variables, rule_variables = keras_internals.trained(self), self.perturbation.variables
+        if not variables:
+            return super().train_step(data)
+        batch = keras.utils.unpack_x_y_sample_weight(data)
+        perturbing = bool(turns.perturbs(self, self.optimizer.iterations.value))
+
+        noise_before = randomness.state()
+        one_pass = self.perturbation.along_momentum
+        take_passes = self._one_pass if one_pass else self._both_passes
+        clean, outcomes, sizes = None, [], []
+        for size, part in parts.split(batch, self.micro_batches):
+            clean, outcome = take_passes(part, variables, perturbing, after=clean)
+            outcomes.append(outcome)
+            sizes.append(size)
+        with torch.no_grad():
+            outcome = parts.mean(outcomes, sizes, rule_variables)
+            if self.skips_nonfinite:
+                finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
+                outcome = outcome._replace(finite=finite)
+
+            # Nothing has been written so far.
+            with interrupts.held_back():
+                self._write(clean, outcome, variables, rule_variables)
+                if outcome.finite is not None and not outcome.finite:
+                    randomness.restore(noise_before)
+                return logs.updated(self, batch, outcome, perturbing)
+
+    def test_step(self, data):
+        logs = super().test_step(data)
+        # Only training measures it.
+        logs.pop(self.sharpness_tracker.name, None)
+        return logs
+
+    def count_devices(self):
+        return 1
+
+    def gradients_of(self, batch, variables):
+        """Gradients at w of another batch, as unscaled as the rule is given them."""
+        scope = PassScope(variables, _values(variables))
+        with torch.enable_grad(), randomness.put_back():
+            _, gradients, _ = self._run_pass(scope, variables, batch)
+        return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+
+    def _both_passes(self, batch, variables, perturbing, after):
+        """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
+        # 1. Loss and gradients at w.
+        clean = PassScope(variables, _values(variables, after), after)
+        with randomness.same_noise() as rewound:
+            loss, gradients, y_pred = self._run_pass(clean, variables, batch)
+        weights, rule = _values(variables, clean), self.perturbation
+        shifted_loss, shifted_gradients = loss, gradients
+        if not perturbing:
+            with PassScope(variables, weights) as scope:
+                rule.count_this_step()
+            rule_state = _values(rule.variables, scope)
+        else:
+            with torch.no_grad():
+                # 2. The rule turns the gradients into e(w).
+                ascent = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+                with rewound():
+                    chosen = self.gradients_for_the_rule(ascent, variables)
+                with PassScope(variables, weights) as scope:
+                    epsilons = rule(chosen, variables)
+                rule_state = _values(rule.variables, scope)
+                shifts = list(map(_shift, weights, epsilons))
+
+            # 3. Loss and gradients at w + e(w).
+            generators = noise.shared_generators()
+            with rewound():
+                shifted = PassScope(variables, shifts, after)
+                shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
+            noise.warn_of_noise(generators)
+
+        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        with torch.no_grad():
+            passes = gradients, shifted_gradients
+            given = rule, passes, variables, rule_state, perturbing
+            descent, rule_state = gradients_of.descent(*given, _either)
+            finite = _all_finite(loss, gradients) if self.skips_nonfinite else None
+        return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
+
+    def _one_pass(self, batch, variables, perturbing, after):
+        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        weights, rule = _values(variables), self.perturbation
+        with torch.no_grad(), PassScope(variables, weights) as scope:
+            shifts = weights
+            if perturbing:
+                momenta = keras_internals.momenta(self.optimizer, variables)
+                epsilons = rule(self.gradients_for_the_rule(momenta, variables), variables)
+                shifts = list(map(_shift, weights, epsilons))
+            else:
+                rule.count_this_step()
+        shifted = PassScope(variables, shifts, after)
+        loss, gradients, y_pred = self._run_pass(shifted, variables, batch)
+        shifted.check_no_weight_assigned()
+        finite = _all_finite(loss, gradients) if self.skips_nonfinite else None
+        rule_state = _values(rule.variables, scope)
+        return shifted, Outcome(y_pred, loss, loss, gradients, rule_state, finite)
+
+    def _run_pass(self, scope, variables, batch):
+        """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
+        x, y, sample_weight = batch
+        with scope:
+            y_pred = keras_internals.forward(self, x)
+            loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        gradients = check_read_in_scope(scaled_loss, scope.weights, variables)
+        y_pred = keras.tree.map_structure(lambda t: t.detach(), y_pred)
+        return loss.detach(), gradients, y_pred
+
+    def _write(self, clean, outcome, variables, rule_variables):
+        if outcome.finite is None or outcome.finite:
+            clean.commit()
+            for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
+                variable.assign(value)
+            self.optimizer.apply(outcome.gradients, variables)
+        elif isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It looks for what is not finite, and lowers its scale.
+            nothing = [None if g is None else g * float("nan") for g in outcome.gradients]
+            self.optimizer.apply(nothing, variables)
+
+
+def _either(condition, yes, no):
+    return yes() if condition else no()
+
+
+def _values(variables, scope=None):
+    """What `variables` stand for in `scope`, or else here."""
+    with scope or contextlib.nullcontext():
+        return [keras.ops.convert_to_tensor(v).detach() for v in variables]
+
+
+def _shift(weight, epsilon):
+    return weight if epsilon is None else weight + epsilon.to(weight.dtype)
+
+
+def _all_finite(loss, gradients):
+    values = (loss, *(g for g in gradients if g is not None))
+    return torch.stack([torch.isfinite(value).all() for value in values]).all()

@@ -1,0 +1,67 @@
+"""Training on two devices that JAX is told to find, compared with training on one.
+
+A program of `test_devices.py`: JAX must be told before it starts. Prints a line of JSON.
+"""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_zsharp import SharpnessAwareModel
+from tests.backends import networks
+
+DEVICES = ["cpu:0", "cpu:1"]
+
+
+def weights_after(rule, dropout=0.0, **options):
+    """Weights and averages after ten steps; BatchNormalization's statistics come last."""
+    model = SharpnessAwareModel(
+        networks.network(dropout=dropout), networks.rule_of(rule), **options
+    )
+    networks.compiled(model)
+    networks.trained(model, examples=10 * networks.BATCH)
+    kinds = model.model.trainable_weights, model.perturbation.variables
+    trained = networks.flat(networks.copied([v for kind in kinds for v in kind]))
+    return trained, networks.flat(networks.copied(model.model.non_trainable_weights))
+
+
+def distance(one, other):
+    return [float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True)]
+
+
+def data_parallel():
+    return keras.distribution.DataParallel(devices=DEVICES)
+
+
+def model_parallel():
+    mesh = keras.distribution.DeviceMesh((1, 2), ["batch", "model"], DEVICES)
+    layout = keras.distribution.LayoutMap(mesh)
+    layout[".*conv2d.*kernel"] = (None, None, None, "model")
+    layout[".*dense.*kernel"] = ("model", None)
+    return keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+
+
+def compared():
+    one = {rule: weights_after(rule, dropout=0.5) for rule in ("zsharp", "friendly_sam")}
+    every_other = weights_after("zsharp", perturb_every=2)
+    parts = weights_after("friendly_sam", micro_batches=2)
+    found = {}
+    for name, distribution in {"data": data_parallel(), "model": model_parallel()}.items():
+        keras.distribution.set_distribution(distribution)
+        for rule, weights in one.items():
+            found[f"{name} {rule}"] = distance(weights_after(rule, dropout=0.5), weights)
+    try:
+        weights_after("sam", perturbation_sync="replica")
+    except ValueError as error:
+        found["refused"] = str(error)
+    keras.distribution.set_distribution(data_parallel())
+    found["every other"] = distance(weights_after("zsharp", perturb_every=2), every_other)
+    replica = weights_after("friendly_sam", perturbation_sync="replica")
+    found["replica"] = distance(replica, parts)
+    found["replica is not global"] = distance(replica, weights_after("friendly_sam"))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(compared()))

@@ -1,0 +1,196 @@
+"""Rules that change what the optimizer is given, over steps, against their equations in float64."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_zsharp import GSAM, LESAM, MSAM, SSAM, WSAM, LookSAM, SharpnessAwareModel
+
+pytestmark = pytest.mark.matrix
+MODES = {"default": {}, "eager": {"run_eagerly": True}}
+STEPS, RATE = 7, 0.05
+CURVATURES, STARTS = [[1.0, 4.0], [0.5]], [[3.0, 1.0], [-2.0]]
+
+
+class Bowl(layers.Layer):
+    """`f(w) = Σ a w⁴ / 4` of two variables: the gradient at w is `a w³`."""
+
+    def build(self, input_shape):
+        self.ws = [
+            self.add_weight(
+                name=f"w{i}",
+                shape=(len(start),),
+                initializer=lambda shape, dtype=None, start=start: ops.cast(start, dtype),
+            )
+            for i, start in enumerate(STARTS)
+        ]
+
+    def call(self, inputs):
+        terms = [ops.sum(ops.multiply(a, w**4)) for a, w in zip(CURVATURES, self.ws, strict=True)]
+        return inputs * sum(terms) / 4
+
+
+def gradient(w):
+    return np.concatenate(CURVATURES) * w**3
+
+
+def norm(g):
+    return np.sqrt(g @ g)
+
+
+def shifted(w, rho):
+    g = gradient(w)
+    return g, gradient(w + rho * g / (norm(g) + 1e-8))
+
+
+def gsam(w, step, state):
+    g, s = shifted(w, 0.2)
+    u = s / norm(s)
+    return s - 0.3 * (g - (g @ u) * u)
+
+
+def ssam(w, step, state):
+    g, s = shifted(w, 0.2)
+    return s * norm(g) / norm(s)
+
+
+def wsam(w, step, state):
+    g, s = shifted(w, 0.2)
+    return ((1 - 2 * 0.8) * g + 0.8 * s) / (1 - 0.8)
+
+
+def le_sam(w, step, state):
+    return shifted(w, min(0.5 / (norm(gradient(w)) + 1e-8), 0.2))[1]
+
+
+def look_sam(w, step, state):
+    if step % 3 == 0:
+        g, s = shifted(w, 0.2)
+        u = g / norm(g)
+        state["v"] = s - (s @ u) * u
+        return s
+    g = gradient(w)
+    return g + 0.7 * norm(g) / norm(state["v"]) * state["v"]
+
+
+def look_sam_late(w, step, state):
+    """From step 2 on: it perturbs at the first multiple of 3 after it."""
+    if step < 3:
+        return gradient(w)
+    return look_sam(w, step, state)
+
+
+def compiled(rule, optimizer, mode="default", **options):
+    """A model whose loss is the bowl."""
+    inputs = keras.Input((1,))
+    model = SharpnessAwareModel(keras.Model(inputs, Bowl()(inputs)), rule, **options)
+    model.compile(optimizer, lambda y, y_pred: y_pred, **MODES[mode])
+    return model
+
+
+def batches(count=1):
+    ones = np.ones((4 * count, 1), "float32")
+    return ones, 0 * ones
+
+
+def weights(model):
+    return np.concatenate([ops.convert_to_numpy(v) for v in model.trainable_variables])
+
+
+RULES = {
+    "gsam": (gsam, lambda: GSAM(rho=0.2, alpha=0.3), {}),
+    "ssam": (ssam, lambda: SSAM(rho=0.2), {}),
+    "wsam": (wsam, lambda: WSAM(rho=0.2, gamma=0.8), {}),
+    "le_sam": (le_sam, lambda: LESAM(rho=0.2, sigma=0.5), {}),
+    "look_sam": (look_sam, lambda: LookSAM(rho=0.2, alpha=0.7, every=3), {}),
+    "late": (look_sam_late, lambda: LookSAM(rho=0.2, every=3), {"perturb_from": 2}),
+    "parts": (look_sam, lambda: LookSAM(rho=0.2, every=3), {"micro_batches": 2}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "mode"),
+    [
+        *((name, None, "default") for name in RULES),
+        *((name, 2.0**10, "default") for name in ("gsam", "look_sam", "wsam")),
+        ("look_sam", None, "eager"),
+    ],
+)
+def test_steps_by_the_equations(name, scale, mode):
+    equation, rule, options = RULES[name]
+    w, state = np.concatenate(STARTS), {}
+    for step in range(STEPS):
+        w = w - RATE * equation(w, step, state)
+
+    optimizer = keras.optimizers.SGD(RATE)
+    if scale:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+    model = compiled(rule(), optimizer, mode, **options)
+    model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0)
+    np.testing.assert_allclose(weights(model), w, rtol=1e-4)
+
+
+def heavy_ball(w):
+    """SGD's momentum is that of the source."""
+    v = np.zeros_like(w)
+    for _ in range(STEPS):
+        v = 0.9 * v + gradient(w - 0.2 * v / (norm(v) + 1e-8))
+        w = w - RATE * v
+    return w
+
+
+def adam(w):
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t in range(1, STEPS + 1):
+        g = gradient(w - 0.2 * m / (norm(m) + 1e-8))
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        w = w - RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-7)
+    return w
+
+
+OPTIMIZERS = {
+    "sgd": (heavy_ball, lambda: keras.optimizers.SGD(RATE, momentum=0.9)),
+    "adam": (adam, lambda: keras.optimizers.Adam(RATE, beta_2=0.99)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mode"),
+    [
+        *((name, {}, "default") for name in OPTIMIZERS),
+        ("sgd", {"micro_batches": 2}, "default"),
+        ("sgd", {}, "eager"),
+    ],
+)
+def test_msam_by_the_equations(name, options, mode):
+    equation, optimizer = OPTIMIZERS[name]
+    model = compiled(MSAM(rho=0.2), optimizer(), mode, **options)
+    history = model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(weights(model), equation(np.concatenate(STARTS)), rtol=1e-4)
+    assert history["sharpness"] == [0.0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "nadam", "adamax", "lion"])
+def test_msam_takes_optimizers_with_a_momentum(optimizer):
+    model = compiled("msam", optimizer)
+    losses = [float(model.train_on_batch(*batches())[0]) for _ in range(3)]
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "muon"])
+def test_msam_refuses_others(optimizer):
+    model = compiled("msam", optimizer)
+    with pytest.raises(ValueError, match="`optimizer` must keep a momentum"):
+        model.train_on_batch(*batches())
+
+
+def test_without_radius_look_sam_takes_plain_steps():
+    """Also once it has something to go on along."""
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.2, 0.0])
+    model = compiled(LookSAM(rho=rates, every=3), keras.optimizers.SGD(RATE))
+    w = np.concatenate(STARTS)
+    for step in range(3):
+        w = w - RATE * (gradient(w) if step else shifted(w, 0.2)[1])
+        model.train_on_batch(*batches())
+    np.testing.assert_allclose(weights(model), w, rtol=1e-5)

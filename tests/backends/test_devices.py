@@ -1,0 +1,57 @@
+"""`keras.distribution` on JAX: a batch, or the weights, on two devices."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+if keras.backend.backend() != "jax":
+    pytest.skip("`keras.distribution` trains on JAX", allow_module_level=True)
+
+pytestmark = pytest.mark.matrix
+
+
+@pytest.fixture(scope="module")
+def found():
+    flags = "--xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags}
+    command = [sys.executable, "-m", "tests.backends.devices"]
+    run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", ["data", "model"])
+@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam"])
+def test_two_devices_train_as_one(found, kind, rule):
+    """Of sharded weights, too, the filter keeps those that it keeps of the whole."""
+    assert max(found[f"{kind} {rule}"]) < 1e-5
+
+
+def test_intervals_on_two_devices(found):
+    assert max(found["every other"]) < 1e-5
+
+
+def test_a_perturbation_of_each_replicas_own(found):
+    """As with parts of a batch, but for the statistics that these move one after the other."""
+    weights, _ = found["replica"]
+    assert weights < 1e-5
+    assert found["replica is not global"][0] > 1e-3
+
+
+def test_replicas_that_share_the_weights_have_one_perturbation(found):
+    assert "under a `ModelParallel`, whose devices share the weights" in found["refused"]
+
+
+def test_each_replica_has_seeds_of_its_own():
+    import jax.numpy as jnp
+
+    from keras_zsharp.training.jax.devices import _with_own_seeds
+    from keras_zsharp.training.jax.step import State
+
+    others = [jnp.array([7, 3], "uint32"), jnp.ones(2)]
+    first, second = (_with_own_seeds(State([], others, [], []), jnp.int32(i)) for i in range(2))
+    assert [v.tolist() for v in first.others] == [[7, 3], [1, 1]]
+    assert [v.tolist() for v in second.others] == [[8, 3], [1, 1]]

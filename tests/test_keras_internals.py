@@ -1,0 +1,130 @@
+"""Each private name of Keras that the library needs, one by one: a new Keras that lacks it says so.
+
+All were there in Keras 3.8 and 3.15, but for `_get_save_spec`, which 3.8 lacks.
+"""
+
+import importlib
+import itertools
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_zsharp import keras_internals
+from tests.test_package import of_keras, own_names
+
+INTERNALS = pathlib.Path(__file__).parents[1] / "keras_zsharp" / "keras_internals.py"
+NEEDED = {
+    "model._allow_non_tensor_positional_args": "to hand inputs on as they are",
+    "model._call_has_training_arg": "to call a layer with `training` only where it takes that",
+    "model._compile_loss": "to build the variables of a loss",
+    "model._compile_metrics": "to build metrics outside of a graph",
+    "model._compute_loss": "to call a `compute_loss` that takes no `training`",
+    "model._convert_input_args": "to hand inputs on without casting them",
+    "model._flatten_layers": "to go through layers within layers",
+    "model._initial_epoch": "to start where a backup ended",
+    "model._loss_tracker": "to log the loss of the clean pass",
+    "model._metrics": "to know the metrics of a model itself",
+    "model._trainable_variables": "to tell a layer's own weights from those of layers in it",
+    "model._tracker.locked": "to track a rule in a model that is built",
+    "model._tracker.replace_tracked_value": "to put a layer in the place of another",
+    "model._tracker.untrack": "to take a rule out of a model",
+    "model._unpickle_model": "to copy and pickle",
+    "model.supports_jit": "to keep a step from being compiled",
+    "optimizer._get_variable_index": "to find the momentum of a variable",
+    "scope.add_update": "to see what a pass assigns",
+    "scope.get_current_value": "to give weights other values in a pass",
+    "scope.state_mapping": "to give weights other values in a pass",
+    "variable._direct_assign": "to assign in a scope",
+    "variable._value": "to know who reads around a scope",
+}
+MODULES = {
+    "keras.src.backend.compute_output_spec": "to build from shapes",
+    "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
+    "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
+    "keras.src.utils.python_utils.default": "to save what a constructor was given",
+    "keras.src.utils.python_utils.is_default": "to know who wrote a `get_config`",
+}
+BY_BACKEND = {
+    "tensorflow": {
+        "model._default_save_signature": "for TFLite's converter",
+        "model._get_save_spec": "for TFLite's converter",
+        "model._maybe_symbolic_build": "to build before callbacks restore weights",
+        "model._distribute_strategy": "to know whether there are several devices",
+        "iterator._distributed_dataset": "to know the shapes before the first batch",
+    },
+    "jax": {
+        "model._make_function": "to choose the program that takes a step",
+        "model._remat_mode": "to call a model's `call` as Keras does",
+        "model.jax_state_sync": "to read weights while `fit` has them",
+    },
+    "torch": {"model._modules": "to find layers among attributes"},
+}
+IN_FILES_OF_PYTORCH = "keras.src.backend.torch.optimizers."
+HERE = BY_BACKEND[keras.backend.backend()]
+
+
+@pytest.fixture(scope="module")
+def owners():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
+    found = {"model": model, "scope": keras.StatelessScope(), "variable": model.weights[0]}
+    found["optimizer"] = model.optimizer
+    if keras.backend.backend() == "tensorflow":
+        trainer = importlib.import_module("keras.src.backend.tensorflow.trainer")
+        found["iterator"] = trainer.TFEpochIterator(
+            x=np.ones((2, 2)), distribute_strategy=model.distribute_strategy
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", [*NEEDED, *HERE])
+def test_keras_has(name, owners):
+    if name == "model._get_save_spec" and keras.__version__.startswith("3.8."):
+        pytest.skip("Keras 3.8 converts without it.")
+    first, *rest = name.split(".")
+    owner = owners[first]
+    for attribute in rest:
+        needed = {**NEEDED, **HERE}[name]
+        assert hasattr(owner, attribute), f"{name}, which is needed {needed}"
+        owner = getattr(owner, attribute)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_keras_has_the_function(name):
+    module, _, function = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), function), MODULES[name]
+
+
+@pytest.mark.parametrize("kind", keras_internals._MOMENTA)
+def test_where_optimizers_keep_a_momentum(kind):
+    """Against the gradient for SGD, which has the sign of the step."""
+    variable = keras.Variable(np.zeros(2, "float32"))
+    by_argument = kind in (keras.optimizers.SGD, keras.optimizers.RMSprop)
+    optimizer = kind(0.1, momentum=0.9) if by_argument else kind(0.1)
+    optimizer.build([variable])
+    optimizer.apply([keras.ops.convert_to_tensor(np.float32([1, -1]))], [variable])
+    [momentum] = keras_internals.momenta(optimizer, [variable])
+    assert np.sign(keras.ops.convert_to_numpy(momentum)).tolist() == [1, -1]
+
+
+def test_what_float8_scales_are_known_by():
+    layer = keras.layers.Dense(4)
+    layer.build((None, 4))
+    layer.quantize("float8")
+    assert any(getattr(v, "overwrite_with_gradient", False) for v in layer.variables)
+
+
+def test_what_a_layer_is_built_from_can_be_told_otherwise():
+    """Keras records the arguments of a `build` that an instance has for itself."""
+    assert "build" in vars(keras.layers.Dense(1))
+
+
+def test_none_is_left_out():
+    names = [*NEEDED, *itertools.chain(*BY_BACKEND.values())]
+    listed = {part for name in names for part in name.split(".")} | {*MODULES}
+    listed |= {name.rpartition(".")[0] for name in MODULES}
+    listed |= {"keras.src.backend", "keras.src.utils.python_utils", IN_FILES_OF_PYTORCH}
+    assert set(of_keras(INTERNALS, ours=set(own_names()))) <= listed
