@@ -29,7 +29,7 @@ BATCH_SIZES = {
     "vit_7_8_12_768": 32,
 }
 """Less than the papers' 128 or 256, for two cores to get through."""
-OURS = [("keras3", method) for method in ("AdamW", "SAM", *tables.RULES)]
+METHODS = ["AdamW", "SAM", *tables.RULES]
 PEERS = {
     "graph": [
         ("keras3_without_onednn", "SAM"),
@@ -39,7 +39,10 @@ PEERS = {
         ("pytorch", "ZSharp"),
     ],
     "xla": [("keras2", "SAM")],
+    "jax": [("by_hand", "SAM")],
+    "pytorch": [("by_hand", "SAM")],
 }
+"""By mode: TensorFlow's in a graph or under XLA, or another backend as Keras runs it."""
 
 
 class Row:
@@ -74,11 +77,11 @@ class Row:
         self._process.communicate()
 
 
-def measure(network, mode, rounds):
+def measure(network, mode, rounds, methods=METHODS):
     """What the rows of one network and mode answered, by library and method."""
     rows = {}
     with contextlib.ExitStack() as stack:
-        for library, method in (*OURS, *PEERS[mode]):
+        for library, method in (*(("keras3", each) for each in methods), *PEERS[mode]):
             row = stack.enter_context(Row(library, network, method, mode, BATCH_SIZES[network]))
             if "missing" not in row.result:
                 rows[f"{library} {method}"] = row
@@ -98,6 +101,7 @@ def parse(arguments=None):
     parser.add_argument("results", type=pathlib.Path, help="JSON file, to go on from or to make")
     parser.add_argument("--networks", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
     parser.add_argument("--modes", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args(arguments)
 
@@ -117,7 +121,7 @@ def main(arguments=None):
             name = f"{network} {BATCH_SIZES[network]} {mode}"
             if name not in results["measured"]:
                 print(f"{name} ...", file=sys.stderr)
-                results["measured"][name] = measure(network, mode, options.rounds)
+                results["measured"][name] = measure(network, mode, options.rounds, options.methods)
                 options.results.write_text(json.dumps(results), encoding="utf-8")
     print(tables.all_of(results))
 

@@ -19,9 +19,11 @@ def builders(name):
     tf_keras.ops = types.SimpleNamespace(
         broadcast_to=tf.broadcast_to, concatenate=tf.concat, pad=tf.pad, shape=tf.shape
     )
-    for module in ("keras_zsharp", "keras_zsharp.models"):
+    root = pathlib.Path(__file__).parents[2]
+    folders = {"keras_zsharp": root / "keras_zsharp", "keras_zsharp.models": root / "models"}
+    for module, folder in folders.items():
         sys.modules[module] = types.ModuleType(module)
-        sys.modules[module].__path__ = [str(pathlib.Path(__file__).parents[2] / "models")]
+        sys.modules[module].__path__ = [str(folder)]
     keras, sys.modules["keras"] = sys.modules.get("keras"), tf_keras
     try:
         return importlib.import_module(f"keras_zsharp.models.{name}")

@@ -1,7 +1,9 @@
-"""Ours, and Keras' own step as `AdamW`."""
+"""Ours, and Keras' own step as `AdamW`, on the backend that `KERAS_BACKEND` names."""
+
+import importlib
+import math
 
 import keras
-import tensorflow as tf
 
 import keras_zsharp
 
@@ -12,9 +14,20 @@ RULES = {
     "F-ASAM": keras_zsharp.AdaptiveFriendlySAM,
     "Fisher SAM": keras_zsharp.FisherSAM,
     "GSAM": keras_zsharp.GSAM,
+    "LESAM": keras_zsharp.LESAM,
+    "LookSAM": keras_zsharp.LookSAM,
+    "MSAM": keras_zsharp.MSAM,
+    "SSAM": keras_zsharp.SSAM,
+    "WSAM": keras_zsharp.WSAM,
     "ZSharp": keras_zsharp.ZSharp,
 }
-VERSIONS = {"Keras": keras.__version__, "TensorFlow": tf.__version__}
+BACKEND = keras.backend.backend()
+VERSIONS = {
+    "Keras": keras.__version__,
+    BACKEND: importlib.import_module(BACKEND).__version__,
+}
+JIT_COMPILE = {"graph": False, "xla": True}
+"""On the other backends it is Keras' default: JAX compiles, PyTorch does not."""
 
 
 def step(network, method, mode, x, y):
@@ -24,6 +37,6 @@ def step(network, method, mode, x, y):
     if method != "AdamW":
         model = keras_zsharp.SharpnessAwareModel(net, RULES[method]())
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adamw", loss, jit_compile=mode == "xla")
-    weights = 4 * sum(int(v.shape.num_elements()) for v in net.trainable_variables)
+    model.compile("adamw", loss, jit_compile=JIT_COMPILE.get(mode, "auto"))
+    weights = 4 * sum(math.prod(v.shape) for v in net.trainable_variables)
     return lambda: model.train_on_batch(x, y), weights

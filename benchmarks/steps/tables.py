@@ -3,8 +3,27 @@
 import statistics
 
 OURS = "keras3 {}".format
-RULES = ("ASAM", "Friendly-SAM", "F-ASAM", "Fisher SAM", "GSAM", "ZSharp")
+RULES = (
+    "ASAM",
+    "Friendly-SAM",
+    "F-ASAM",
+    "Fisher SAM",
+    "GSAM",
+    "LESAM",
+    "LookSAM",
+    "MSAM",
+    "SSAM",
+    "WSAM",
+    "ZSharp",
+)
 """Ours beside SAM."""
+BACKENDS = {
+    "graph": "TensorFlow, graph",
+    "xla": "TensorFlow, XLA",
+    "jax": "JAX",
+    "pytorch": "PyTorch",
+}
+"""By mode."""
 
 
 def all_of(results):
@@ -27,7 +46,7 @@ def all_of(results):
 
 
 def _table(columns, measured):
-    header = ["network", "batch", "mode", *columns]
+    header = ["network", "batch", "backend", *columns]
     lines = ["| " + " | ".join(header) + " |", "| --- | ---: | --- |" + " ---: |" * len(columns)]
     for (network, batch, mode), rows in measured.items():
         cells = []
@@ -36,7 +55,7 @@ def _table(columns, measured):
                 cells.append(cell(rows))
             except KeyError:  # a library that was not installed, or does not run in this mode
                 cells.append("")
-        lines.append(f"| `{network}` | {batch} | {mode} | " + " | ".join(cells) + " |")
+        lines.append(f"| `{network}` | {batch} | {BACKENDS[mode]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -102,6 +121,7 @@ _OF_PEERS = {
     "SAM (ms)": _step(OURS("SAM")),
     "without oneDNN / with": _ratio("keras3_without_onednn SAM", OURS("SAM")),
     "Keras 2 SAM / ours": _ratio("keras2 SAM", OURS("SAM")),
+    "SAM by hand / ours": _ratio("by_hand SAM", OURS("SAM")),
     "PyTorch SAM / ours": _ratio("pytorch SAM", OURS("SAM")),
     "PyTorch Friendly-SAM / ours": _ratio("pytorch Friendly-SAM", OURS("Friendly-SAM")),
     "PyTorch ZSharp / ours": _ratio("pytorch ZSharp", OURS("ZSharp")),

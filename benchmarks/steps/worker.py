@@ -20,6 +20,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import numpy as np
 
 WARM_UP = 1
+BACKENDS = {"jax": "jax", "pytorch": "torch"}
+"""Of the modes that are not TensorFlow's."""
 
 
 def give_back():
@@ -53,6 +55,7 @@ def main(library, network, method, mode, batch_size):
     def answer(**values):
         print(json.dumps(values), file=answers, flush=True)
 
+    os.environ["KERAS_BACKEND"] = BACKENDS.get(mode, "tensorflow")
     try:
         steps = importlib.import_module(f"steps.{library}")
     except ModuleNotFoundError as missing:
