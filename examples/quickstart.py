@@ -2,6 +2,7 @@
 
     python examples/quickstart.py
 
+Keras' backends JAX and PyTorch train it as well: `KERAS_BACKEND=jax python examples/quickstart.py`.
 Every method trains the same network on scikit-learn's 8x8 digits, with 40 % of the training labels
 moved to a wrong class, and is tested on clean ones. Prints a table and writes it as `quickstart.md`
 and `quickstart.csv`, beside `quickstart.png`, a picture of the test accuracy over the epochs. After
@@ -10,6 +11,7 @@ every run all are up to date, so that an interrupted comparison keeps what it ha
 
 import argparse
 import csv
+import math
 import pathlib
 import statistics
 import time
@@ -30,6 +32,7 @@ METHODS = {
         lambda: keras_zsharp.ZSharp(rho=0.2, norm="per_variable"),
     ),
 }
+BATCH = 64
 PROBE_RHO = 0.05
 HEADER = ("method", "test accuracy (%)", "train loss", "sharpness", "step (ms)")
 
@@ -63,31 +66,38 @@ def train(method, seed, epochs, noise):
     title, rule = METHODS[method]
     keras.utils.set_random_seed(seed)
     bundle = keras_zsharp.data.digits(label_noise=noise, seed=seed)
+    images, labels = bundle.arrays["train"]
     network = keras_zsharp.models.small_cnn(bundle.input_shape, bundle.classes)
     perturbation = rule()
     model = network
     if perturbation is not None:
         model = keras_zsharp.SharpnessAwareModel(network, perturbation)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(bundle.train))
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * math.ceil(len(labels) / BATCH))
     model.compile(keras.optimizers.AdamW(schedule), loss=loss(), metrics=["accuracy"])
     progress = Progress(f"{title}, seed {seed}", epochs)
     history = model.fit(
-        bundle.train, validation_data=bundle.test, epochs=epochs, callbacks=[progress], verbose=0
+        images,
+        labels,
+        BATCH,
+        epochs,
+        validation_data=bundle.arrays["test"],
+        callbacks=[progress],
+        verbose=0,
     ).history
     return {
         "accuracy": [100 * accuracy for accuracy in history["val_accuracy"]],
         "loss": history["loss"][-1],
-        "sharpness": sharpness(network, bundle),
+        "sharpness": sharpness(network, images, labels),
         # The first epoch traces and compiles.
         "step": statistics.median(progress.step_times[1:] or progress.step_times),
     }
 
 
-def sharpness(network, bundle):
+def sharpness(network, images, labels):
     """Mean of `L(w + e) - L(w)` over the training set, e of SAM: the same measure for all."""
     probe = keras_zsharp.SharpnessAwareModel(network, keras_zsharp.SAM(rho=PROBE_RHO))
     probe.compile(keras.optimizers.SGD(0.0), loss=loss())
-    return probe.fit(bundle.train, verbose=0).history["sharpness"][0]
+    return probe.fit(images, labels, BATCH, verbose=0).history["sharpness"][0]
 
 
 def summary(runs):

@@ -23,6 +23,8 @@ class Recipe:
         schedule: "steps": the learning rate times 0.75 every 10 epochs; "cosine": down to 0.
         validation: Share of the training data to hold out, with label noise like the rest; what
             `Method.choose` needs.
+        clean_validation: Whether the labels that are held out are those of the dataset, and not as
+            noisy as the rest.
         split_seed: Of the digits alone: the seed of their division into training and test, for
             runs with different seeds to have the same test part.
 
@@ -39,6 +41,7 @@ class Recipe:
     label_noise: float = 0.0
     validation: float | None = None
     split_seed: int | None = None
+    clean_validation: bool = False
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -59,6 +62,7 @@ class Method:
             best mean accuracy on the validation data.
         recipe: What differs from the grid's recipe.
         line: Name of the line in plots over the grid's axis that the row is a point of.
+        step: How the step is taken: arguments of `keras_zsharp.training.StepOptions`.
         ascent: `component` of `keras_zsharp.analysis.AscentFrom`, along which the rule perturbs, of
             all training data; None for the batch's gradient.
     """
@@ -69,6 +73,7 @@ class Method:
     choose: Mapping = nothing()
     recipe: Mapping = nothing()
     line: str | None = None
+    step: Mapping = nothing()
     ascent: str | None = None
 
     @property
@@ -124,13 +129,17 @@ class Run:
     @property
     def config(self):
         """All that says what it computes, as `runs` takes it."""
+        recipe = dataclasses.asdict(self.recipe)
+        if not self.recipe.clean_validation:
+            del recipe["clean_validation"]  # As in the files of before there was a choice.
         return {
             "dataset": self.setting.dataset,
             "model": self.setting.network,
             "rule": self.method.rule,
             "settings": self.rule_settings,
             "seed": self.seed,
-            **dataclasses.asdict(self.recipe),
+            **recipe,
+            **({"step": dict(self.method.step)} if self.method.step else {}),
             **({"ascent": self.method.ascent} if self.method.ascent else {}),
         }
 
@@ -148,6 +157,7 @@ class Grid:
         seeds: Of the runs.
         paper: The paper's (mean, standard deviation) in %, by the labels of (setting, method).
         axis: Name of a field of the recipe, or of a rule's argument, to plot the accuracy over.
+        timed: Whether the report has the seconds of a run, and plots the accuracy over them.
     """
 
     title: str
@@ -158,6 +168,7 @@ class Grid:
     seeds: tuple = (0, 1, 2)
     paper: Mapping = nothing()
     axis: str | None = None
+    timed: bool = False
 
     def __post_init__(self):
         for name, objects in (("settings", self.settings), ("methods", self.methods)):

@@ -21,9 +21,11 @@ def load(config, data_dir=None):
         bundle = data.digits(split_seed=config["split_seed"], **options)
     else:
         bundle = data.load(config["dataset"], data_dir=data_dir, **options)
-    if bundle.validation is None or not config["label_noise"]:
+    clean = config.get("clean_validation") or not config["label_noise"]
+    if bundle.validation is None or clean:
         return bundle
-    return dataclasses.replace(bundle, validation=with_noise(bundle, config))
+    noisy = {"validation": lambda: with_noise(bundle, config)}
+    return dataclasses.replace(bundle, pipelines=bundle.pipelines | noisy)
 
 
 def with_noise(bundle, config):
@@ -80,7 +82,7 @@ def build(config, bundle):
         images = ascent_data(bundle, config, component)
         model = analysis.AscentFrom(model, rule, ascent_data=images, component=component)
     elif rule is not None:
-        model = keras_zsharp.sharpness_aware(model, rule)
+        model = keras_zsharp.sharpness_aware(model, rule, **config.get("step", {}))
     crossentropy = (
         keras.losses.CategoricalCrossentropy
         if bundle.one_hot

@@ -83,10 +83,33 @@ def over_axis(rows, axis):
     return _png(figure)
 
 
+def frontier(plan, rows):
+    """Test accuracy over the seconds of a run, and a line along the best; None without runs."""
+    rows = {i: row for i, row in enumerate(rows) if row.chosen.results}
+    if not rows:
+        return None
+    figure, axes = _figure("seconds", f"{rows[min(rows)].setting.label}: mean ± std over seeds")
+    styles, points = _styles(len(rows)), []
+    for (i, row), style in zip(rows.items(), styles, strict=True):
+        x, _ = summary.mean_std(summary.seconds(plan, row.chosen))
+        y, _ = summary.mean_std(row.chosen.percent().values())
+        marker = {"color": style["color"], "linestyle": "none"}
+        _errorbar(axes, [x], [row.chosen], row.method.label, marker | {"marker": "osD^v"[i // 10]})
+        points.append((x, y))
+    best = []
+    for x, y in sorted(points):
+        if not best or y > best[-1][1]:
+            best.append((x, y))
+    axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1, zorder=0, label="frontier")
+    axes.set_xlim(left=0)
+    return _png(figure)
+
+
 def _errorbar(axes, xs, arms, label, style):
     stats = [summary.mean_std(arm.percent().values()) for arm in arms]
     means, stds = [mean for mean, _ in stats], [std or 0 for _, std in stats]
-    axes.errorbar(xs, means, stds, label=label, capsize=3, marker=".", elinewidth=1, **style)
+    style = {"marker": ".", **style}
+    axes.errorbar(xs, means, stds, label=label, capsize=3, elinewidth=1, **style)
 
 
 def _styles(count):

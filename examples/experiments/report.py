@@ -17,6 +17,11 @@ CHOICE = (
     " Where a method was run with several values, `chosen` are those with the best mean accuracy "
     "on held-out training data after the last epoch; the test data had no part in it."
 )
+TIMED = (
+    " `seconds` are those of the epochs' training, each epoch as long as the run's median one: "
+    "compilation is left out. The first of the frontier is the fastest, and each of the others is "
+    "more accurate than all that are faster."
+)
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .7em;text-align:right;"
@@ -48,7 +53,8 @@ def content(plan):
     grid, rows = plan.grid, summary.rows(plan)
     blocks = [("heading", 1, grid.title), ("text", _state(plan))]
     note = NOTE.format(reference=grid.reference)
-    blocks.append(("text", note + CHOICE * any(row.arms[1:] for row in rows)))
+    note += CHOICE * any(row.arms[1:] for row in rows) + TIMED * grid.timed
+    blocks.append(("text", note))
     if grid.axis:
         for group in _groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
             name = f"{group[0].setting.network} on {group[0].setting.dataset} by {grid.axis}"
@@ -56,7 +62,10 @@ def content(plan):
     for group in _groups(rows, lambda row: row.setting.label):
         label = group[0].setting.label
         blocks.append(("heading", 2, label))
-        blocks.append(("table", *table(group, grid)))
+        blocks.append(("table", *table(group, plan)))
+        if grid.timed:
+            frontier = pictures.frontier(plan, group)
+            blocks.append(("picture", f"{label} by seconds", frontier))
         blocks.append(("picture", f"{label} by epoch", pictures.learning_curves(plan, group)))
         blocks.append(("picture", f"{label} by choice", pictures.sensitivity(group)))
     return [block for block in blocks if block[-1] is not None]
@@ -79,8 +88,9 @@ def _state(plan):
     )
 
 
-def table(rows, grid):
+def table(rows, plan):
     """Header and lines of a setting's table, as strings, without columns that nothing fills."""
+    grid = plan.grid
     header = [
         "method",
         "chosen",
@@ -91,19 +101,20 @@ def table(rows, grid):
         f"over {grid.reference}",
         "p",
         "train loss",
+        "seconds",
         "runs",
     ]
     reference = next((row for row in rows if row.method.label == grid.reference), None)
-    lines = [_line(row, reference, grid) for row in rows]
+    lines = [_line(row, reference, plan) for row in rows]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
 
 
-def _line(row, reference, grid):
-    arm, label = row.chosen, row.method.label
+def _line(row, reference, plan):
+    grid, arm, label = plan.grid, row.chosen, row.method.label
     paper = grid.paper.get((row.setting.label, label))
     chosen = ", ".join(f"{k}={v}" for k, v in arm.choice.items()) if arm.results else ""
-    line = [label, chosen, "missing", "", spread(*paper) if paper else "", "", "", "", ""]
+    line = [label, chosen, "missing", "", spread(*paper) if paper else "", *[""] * 5]
     if arm.results:
         mean, std = summary.mean_std(arm.percent().values())
         line[2] = spread(mean, std)
@@ -114,6 +125,8 @@ def _line(row, reference, grid):
             over, p = summary.difference(arm, reference.chosen)
             line[6] = "" if over is None else f"{over:+.2f}"
             line[7] = "" if p is None else f"{p:.2g}"
+        if grid.timed:
+            line[9] = f"{summary.mean_std(summary.seconds(plan, arm))[0]:.1f}"
     return [*line, f"{row.finished} of {row.planned}"]
 
 

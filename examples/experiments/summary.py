@@ -83,6 +83,14 @@ def curves(plan, arm, key):
     return [[row[key] for row in rows] for rows in told]
 
 
+def seconds(plan, arm):
+    """What an arm's runs took, in seconds: the epochs, each as long as the median one.
+
+    The first one's compilation is left out, and whatever else ran beside one of them.
+    """
+    return [statistics.median(told) * len(told) for told in curves(plan, arm, "seconds")]
+
+
 def mean_std(values):
     """Mean, and the sample's standard deviation; None for it where there is but one value."""
     values = list(values)
