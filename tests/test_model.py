@@ -306,7 +306,7 @@ class WithADefault(Noisy):
     ("make", "mode"),
     crossed(
         itertools.product((WithoutTraining, WithOthers, WithADefault), ("eager", "graph")),
-        default=[(WithADefault, "graph")],
+        default=[(WithADefault, "graph"), (WithOthers, "graph")],
     ),
 )
 def test_trains_in_the_phase_that_plain_keras_trains_in(make, mode):

@@ -100,7 +100,7 @@ FAULTS = [
         STEP,
         "scaled_loss = self.optimizer.scale_loss(loss)",
         "scaled_loss = self.optimizer.scale_loss(loss - sum(self.losses))",
-        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-eager]",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-graph]",
     ),
     Fault(
         "regularizers are taken at w in the second pass",
@@ -120,7 +120,7 @@ FAULTS = [
         "keras_zsharp/weight_scope.py",
         "collect_losses=True",
         "collect_losses=False",
-        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-eager]",
+        "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-graph]",
     ),
     Fault(
         "sample weights are forgotten",
@@ -250,7 +250,7 @@ FAULTS = [
         PARTS,
         "shares = [size / sum(sizes) for size in sizes]",
         "shares = [1 / len(sizes) for _ in sizes]",
-        "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_parts[0.5-everything-eager]",
+        "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_parts[0.5-two_outputs-graph]",
     ),
     Fault(
         "a part of a batch does not go on from the state of the one before",
@@ -429,7 +429,7 @@ FAULTS = [
         MIXIN,
         "self.make_train_function(force=True)",
         "pass",
-        "tests/training/test_settings.py::test_in_force_from_the_next_step[perturb_every-graph]",
+        "tests/training/test_settings.py::test_in_force_from_the_next_step[skip_nonfinite-graph]",
     ),
     Fault(
         "a rule that was replaced stays with the model",
@@ -507,7 +507,7 @@ FAULTS = [
         STEP,
         ", interrupts.held_back():",
         ":",
-        "tests/training/test_interrupts.py::test_no_interrupt_tears_an_eager_step",
+        "tests/training/test_interrupts.py::test_no_interrupt_tears_an_eager_step[4]",
     ),
     Fault(
         "noise that the passes do not share is not mentioned",
@@ -550,7 +550,7 @@ FAULTS = [
         "keras_zsharp/keras_internals.py",
         "    wrapper._call_has_training_arg = model._call_has_training_arg\n",
         "",
-        "tests/test_model.py::test_trains_in_the_phase_that_plain_keras_trains_in[graph-WithOthers]",
+        "tests/test_model.py::test_trains_in_the_phase_that_plain_keras_trains_in[WithOthers-graph]",
     ),
     Fault(
         "a wrapper does not log the metrics of the model inside",

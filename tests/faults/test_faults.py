@@ -1,5 +1,8 @@
 """Whatever is wrong in the library, the default tier notices."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.faults.__main__ import ROOT, named_test
@@ -18,4 +21,13 @@ def test_fault_is_noticed(fault):
 @every_fault
 def test_fault_can_be_put_in(fault):
     assert (ROOT / fault.file).read_text(encoding="utf-8").count(fault.old) == 1
-    assert (ROOT / fault.test.partition("::")[0]).exists()
+
+
+@pytest.mark.project
+def test_tests_that_notice_faults_are_in_the_default_tier():
+    """Else the fault would pass the tier that is run at every change."""
+    named = {fault.test for fault in FAULTS}
+    files = sorted({test.partition("::")[0] for test in named})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", *files]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert named - set(told.splitlines()) == set()

@@ -21,7 +21,7 @@ def standing_still(rule, **mode):
     inputs = keras.Input((5,))
     x = layers.BatchNormalization()(layers.Dense(6, activation="tanh")(inputs))
     model = SharpnessAwareModel(keras.Model(inputs, layers.Dense(1)(x)), rule)
-    model.compile(keras.optimizers.SGD(0.0), "mse", **mode)
+    model.compile(keras.optimizers.Adam(0.0), "mse", **mode)
     return model
 
 
@@ -33,7 +33,8 @@ def test_two_thousand_steps_at_rate_zero_leave_the_weights(name):
     x, y = np.repeat(X, 500, axis=0), np.repeat(Y, 500, axis=0)
     history = model.fit(x, y, batch_size=3, verbose=0).history
     assert int(model.optimizer.iterations) == 2000
-    assert history["sharpness"][0] > 0
+    # MSAM has no loss of a second pass to compare with.
+    assert history["sharpness"][0] > 0 or name == "msam"
     assert_same([v.numpy() for v in model.trainable_variables], before)
 
 

@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_zsharp import FriendlySAM, SharpnessAwareModel
 from keras_zsharp.training.interrupts import held_back
+from tests.tiers import crossed
 from tests.training.cases import normal
 
 X, Y = normal(5), normal(1)
@@ -59,9 +60,9 @@ def interruptible():
     signal.signal(signal.SIGINT, found)
 
 
-@pytest.mark.matrix
+@pytest.mark.parametrize("stride", crossed([1, 4], default=[4]))
 @pytest.mark.usefixtures("interruptible")
-def test_no_interrupt_tears_an_eager_step(monkeypatch):
+def test_no_interrupt_tears_an_eager_step(monkeypatch, stride):
     model = compiled()
     before = state(model)
     with monkeypatch.context() as patch:
@@ -69,7 +70,7 @@ def test_no_interrupt_tears_an_eager_step(monkeypatch):
         model.train_on_batch(X, Y)
     after = state(model)
     outcomes = []
-    for number in range(1, counted.count + 1):
+    for number in range(counted.count, 0, -stride):
         model = compiled()
         assert equal(state(model), before)
         with monkeypatch.context() as patch:
