@@ -12,7 +12,7 @@ from keras_zsharp.models.resnet import (
     resnet56,
     resnet110,
 )
-from keras_zsharp.models.small_cnn import small_cnn
+from keras_zsharp.models.small_cnn import small_cnn, strided_cnn
 from keras_zsharp.models.vgg import vgg16_bn, vgg19_bn
 from keras_zsharp.models.vit import vit_7_8_8_384, vit_7_8_12_768
 from keras_zsharp.models.wide_resnet import wide_resnet, wide_resnet_16_8, wide_resnet_28_10
@@ -29,6 +29,7 @@ __all__ = [
     "resnet56",
     "resnet110",
     "small_cnn",
+    "strided_cnn",
     "vgg16_bn",
     "vgg19_bn",
     "vit_7_8_8_384",

@@ -73,10 +73,10 @@ PUBLIC = {
         "batches": 1,
     },
     data.digits: {**LOADED, "train_size": 1200, "split_seed": None},
-    data.load: {"name": "cifar10", **LOADED, "data_dir": None},
+    data.load: {"name": "cifar10", **LOADED, "data_dir": None, "train_size": 100},
     **{
-        getattr(data, name): {**LOADED, "data_dir": None}
-        for name in ("cifar10", "cifar100", "svhn", "tiny_imagenet")
+        getattr(data, name): {**LOADED, "data_dir": None, "train_size": 100}
+        for name in ("cifar10", "cifar100", "fashion_mnist", "svhn", "tiny_imagenet")
     },
     data.symmetric_label_noise: {
         "labels": lambda: np.arange(4),
@@ -92,7 +92,7 @@ PUBLIC = {
         getattr(models, name): {**IMAGES, "name": "net"}
         for name in (
             *("resnet18", "resnet20", "resnet32", "resnet44", "resnet50", "resnet56", "resnet110"),
-            *("small_cnn", "vgg16_bn", "vgg19_bn"),
+            *("small_cnn", "strided_cnn", "vgg16_bn", "vgg19_bn"),
         )
     },
     **{

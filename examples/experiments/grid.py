@@ -42,6 +42,7 @@ class Recipe:
     validation: float | None = None
     split_seed: int | None = None
     clean_validation: bool = False
+    train_size: int | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -130,8 +131,9 @@ class Run:
     def config(self):
         """All that says what it computes, as `runs` takes it."""
         recipe = dataclasses.asdict(self.recipe)
-        if not self.recipe.clean_validation:
-            del recipe["clean_validation"]  # As in the files of before there was a choice.
+        for name in ("clean_validation", "train_size"):
+            if not recipe[name]:
+                del recipe[name]  # As in the files of before there was a choice.
         return {
             "dataset": self.setting.dataset,
             "model": self.setting.network,

@@ -28,6 +28,7 @@ CHECKS = {
     "batch_size": _int(1),
     "learning_rate": _number("> 0", lambda value: value > 0),
     "weight_decay": _number(">= 0", lambda value: value >= 0),
+    "train_size": _int(1),
     "label_noise": _number("in [0, 1]", lambda value: 0 <= value <= 1),
     "validation": _number("in (0, 1)", lambda value: 0 < value < 1),
     "seed": _int(0, 2**32 - 1),

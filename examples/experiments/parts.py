@@ -15,6 +15,8 @@ def load(config, data_dir=None):
     """The bundle of a run's data."""
     names = ("batch_size", "augment", "label_noise", "seed", "validation")
     options = {name: config[name] for name in names}
+    if config.get("train_size"):
+        options["train_size"] = config["train_size"]
     if config["split_seed"] is not None:
         if config["dataset"] != "digits":
             raise ValueError(f"`split_seed` is of the digits alone. Received: {config}")

@@ -45,6 +45,21 @@ DIGITS = Recipe(
 DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, weight_decay=1e-3)
 """The same with the optimizer of the Friendly-SAM paper."""
 
+FASHION = Recipe(
+    epochs=10,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=5e-5,
+    schedule="cosine",
+    augment=None,
+    label_noise=0.2,
+    validation=0.2,
+    clean_validation=True,
+    train_size=5000,
+)
+"""On 4,000 images of Fashion-MNIST; 1,000 more, with clean labels, choose the radii."""
+
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
 RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
 LARGER_RADII = {"rho": (0.2, 0.5, 1.0)}
@@ -59,3 +74,29 @@ DIGITS_SGD_METHODS = (
     Method("F-SAM", "FriendlySAM", choose=RADII),
 )
 """Those that the Friendly-SAM paper compares along its axes."""
+
+
+def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_radii):
+    """AdamW, also with the epochs that SAM's time buys it, and methods of one to two passes.
+
+    Args:
+        epochs: Of all but the second.
+        late_from: The first step that the late ones perturb in.
+        radii: Those to choose from.
+        momentum_radii: The same for MSAM, whose perturbation has another length.
+        normalization_radii: The same where normalization layers alone are perturbed.
+    """
+    radii, late = {"rho": radii}, {"perturb_from": late_from}
+    alone = {"perturb_only": "normalization"}
+    return (
+        Method("AdamW"),
+        Method("AdamW, twice the epochs", recipe={"epochs": 2 * epochs}),
+        Method("SAM", "SAM", choose=radii),
+        Method("SAM, late", "SAM", choose=radii, step=late),
+        Method("SAM, every second step", "SAM", choose=radii, step={"perturb_every": 2}),
+        Method("LookSAM", "LookSAM", choose=radii),
+        Method("MSAM", "MSAM", choose={"rho": momentum_radii}),
+        Method("SAM-ON", "SAM", choose={"rho": normalization_radii}, step=alone),
+        Method("ZSharp", "ZSharp", choose=radii),
+        Method("ZSharp, late", "ZSharp", choose=radii, step=late),
+    )

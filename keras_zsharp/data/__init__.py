@@ -2,7 +2,15 @@
 
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.digits import digits
-from keras_zsharp.data.loading import NAMES, cifar10, cifar100, load, svhn, tiny_imagenet
+from keras_zsharp.data.loading import (
+    NAMES,
+    cifar10,
+    cifar100,
+    fashion_mnist,
+    load,
+    svhn,
+    tiny_imagenet,
+)
 from keras_zsharp.data.noise import symmetric_label_noise
 from keras_zsharp.data.pipeline import AUGMENTATIONS
 
@@ -13,6 +21,7 @@ __all__ = [
     "cifar10",
     "cifar100",
     "digits",
+    "fashion_mnist",
     "load",
     "svhn",
     "symmetric_label_noise",

@@ -19,6 +19,7 @@ class Dataset:
         cutout: Side of the square that cutout hides, in pixels.
         flip: Whether a mirrored image keeps its label.
         top: The largest pixel value; the lowest is 0.
+        ubyte: Name of Debian's folder with its files in MNIST's format; None where there are none.
     """
 
     tfds_name: str
@@ -31,6 +32,7 @@ class Dataset:
     cutout: int = 16
     flip: bool = True
     top: int = 255
+    ubyte: str | None = None
 
 
 def _percent(*values):
@@ -42,6 +44,7 @@ _IMAGENET = (_percent(0.485, 0.456, 0.406), _percent(0.229, 0.224, 0.225))
 _CIFAR10 = (_percent(0.4914, 0.4822, 0.4465), _percent(0.2470, 0.2435, 0.2616))
 _CIFAR100 = (_percent(0.5071, 0.4865, 0.4409), _percent(0.2673, 0.2564, 0.2762))
 _TINY_IMAGENET = (_percent(0.4802, 0.4481, 0.3975), _percent(0.2770, 0.2691, 0.2821))
+_FASHION_MNIST = (_percent(0.2860), _percent(0.3530))
 _SVHN = (_percent(0.4377, 0.4438, 0.4728), _percent(0.1980, 0.2010, 0.1970))
 
 DATASETS = {
@@ -49,6 +52,7 @@ DATASETS = {
     "cifar100": Dataset("cifar100", *_CIFAR100),
     "tiny_imagenet": Dataset("tiny_imagenet", *_TINY_IMAGENET, test="validation"),
     "svhn": Dataset("svhn_cropped", *_SVHN, flip=False),
+    "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte="fashion-mnist"),
     "oxford_iiit_pet": Dataset("oxford_iiit_pet", *_IMAGENET, size=224, padding=0),
     "oxford_flowers102": Dataset("oxford_flowers102", *_IMAGENET, size=224, padding=0),
     "cars196": Dataset("cars196", *_IMAGENET, size=224, padding=0),

@@ -17,12 +17,13 @@ CLASSES = {
     "cifar100": 100,
     "tiny_imagenet": 200,
     "svhn": 10,
+    "fashion_mnist": 10,
     "oxford_iiit_pet": 37,
     "oxford_flowers102": 102,
     "cars196": 196,
     "imagenet2012": 1000,
 }
-SIDES = {"cifar10": 32, "cifar100": 32, "svhn": 32, "tiny_imagenet": 64}
+SIDES = {"cifar10": 32, "cifar100": 32, "svhn": 32, "fashion_mnist": 28, "tiny_imagenet": 64}
 
 
 def arrays(dataset):
@@ -66,15 +67,15 @@ def test_the_catalogue_is_whole():
 def test_every_dataset_through_tensorflow_datasets_mocks(name, tmp_path):
     with tfds.testing.mock_data(num_examples=9):
         bundle = data.load(name, batch_size=4, label_noise=0.3, data_dir=tmp_path)
-    side = SIDES.get(name, 224)
-    assert bundle.input_shape == (side, side, 3)
+    side, channels = SIDES.get(name, 224), 1 if name == "fashion_mnist" else 3
+    assert bundle.input_shape == (side, side, channels)
     assert bundle.classes == CLASSES[name]
     assert bundle.sizes == {"train": 9, "test": 9}
     assert bundle.noisy_labels == 3
     for part in (bundle.train, bundle.test):
         assert len(part) == 3
         images, labels = arrays(part)
-        assert images.shape == (9, side, side, 3)
+        assert images.shape == (9, side, side, channels)
         assert (images.dtype, labels.dtype, labels.shape) == ("float32", "int64", (9,))
         assert np.abs(images).max() < 5
         assert labels.min() >= 0
@@ -85,7 +86,9 @@ def test_every_dataset_through_tensorflow_datasets_mocks(name, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    crossed(["cifar10", "cifar100", "svhn", "tiny_imagenet"], default=["tiny_imagenet"]),
+    crossed(
+        ["cifar10", "cifar100", "svhn", "fashion_mnist", "tiny_imagenet"], default=["tiny_imagenet"]
+    ),
 )
 def test_functions_by_name(name, tmp_path):
     function = getattr(data, name)
@@ -125,6 +128,24 @@ def test_validation_is_held_out_before_the_noise(cifar):
         for image, label in zip(pixels(bundle, images), labels, strict=True)
     ]
     assert sum(moved) == 18
+
+
+@pytest.mark.parametrize("name", ["cifar", "flowers"])
+def test_the_first_training_examples(name, request):
+    folder, train, test = request.getfixturevalue(name)
+    tfds_name = {"cifar": "cifar10", "flowers": "oxford_flowers102"}[name]
+    load = functools.partial(data.load, tfds_name, augment=None, data_dir=folder)
+    part = load(train_size=30, validation=0.2)
+    assert part.sizes == {"train": 24, "validation": 6, "test": len(test)}
+    assert sorted(arrays(part.train)[1]) == sorted(label for _, label in train[:24])
+    assert arrays(part.validation)[1].tolist() == [label for _, label in train[24:30]]
+    assert load(train_size=len(train)).sizes == load().sizes
+    with pytest.raises(ValueError, match=f"`train_size` must be at most {len(train)}"):
+        load(train_size=len(train) + 1)
+
+
+def test_the_digits_take_a_size_too():
+    assert data.load("digits", train_size=100).sizes == {"train": 100, "test": 1697}
 
 
 @pytest.mark.parametrize("augment", crossed([None, "standard", "cutout"], default=["cutout"]))

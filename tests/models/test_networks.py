@@ -70,7 +70,7 @@ def parameters(network):
 
 
 def test_every_builder_is_tested():
-    families = {"cifar_resnet", "wide_resnet", "small_cnn"}
+    families = {"cifar_resnet", "wide_resnet", "small_cnn", "strided_cnn"}
     assert set(models.__all__) == set(NETWORKS) | families
 
 

@@ -1,0 +1,70 @@
+"""Datasets in the files of MNIST's family: gzipped arrays of bytes, four of them in a folder."""
+
+import gzip
+import math
+import pathlib
+import zlib
+
+import numpy as np
+
+from keras_zsharp.data.splits import InMemory
+
+FILES = {
+    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+SYSTEM = pathlib.Path("/usr/share/datasets")
+"""Where Debian's packages put such folders."""
+
+
+def folder(name, data_dir):
+    """The folder with the files of the dataset `name`, None where there is none.
+
+    Raises:
+        ValueError: `data_dir` has some of the files, and not all.
+    """
+    given = SYSTEM / name if data_dir is None else pathlib.Path(data_dir)
+    missing = [file for part in FILES.values() for file in part if not (given / file).is_file()]
+    if len(missing) == sum(map(len, FILES.values())):
+        return None
+    if missing:
+        raise ValueError(
+            f"`data_dir` must have {', '.join(missing)} beside the other files of that kind. "
+            f"Received: data_dir={str(given)!r}"
+        )
+    return given
+
+
+def read(folder, part, classes):
+    """The examples of "train" or "test", in the order of the files.
+
+    Raises:
+        RuntimeError: A file, which is named, is damaged.
+    """
+    images, labels = (_array(folder / file) for file in FILES[part])
+    if images.ndim != 3 or labels.shape != images.shape[:1] or not images.size:
+        raise RuntimeError(
+            f"The files {', '.join(FILES[part])} in {folder} must have as many labels as images. "
+            f"They have the shapes {labels.shape} and {images.shape}"
+        )
+    if labels.max() >= classes:
+        raise _damaged(folder / FILES[part][1], f"it has the label {labels.max()}")
+    return InMemory(images[..., None], labels.astype("int64"))
+
+
+def _array(path):
+    """Two zeros, a type, the number of axes, the axes as big-endian integers, the bytes."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    start = 4 + 4 * axes
+    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
+    if not axes or len(shape) != axes or len(content) - start != math.prod(shape):
+        raise _damaged(path, f"its {len(content)} bytes are no array of bytes")
+    return np.frombuffer(content, "uint8", offset=start).reshape(shape)
+
+
+def _damaged(path, why):
+    return RuntimeError(f"The file {path} is damaged: {why}. Get it again.")
