@@ -7,7 +7,8 @@ CONFIG is one of examples/configs, or a file like them. Every run has a folder i
 `config.json`, `history.csv`, `model.keras` and `result.json`; a finished one is never repeated. The
 same command goes on where an interrupted one was, in the middle of its run. Several processes may
 be given the same output: each run is done by one of them, and what one leaves when it is killed,
-another takes over. At last `report.md` and `report.html` have the tables and pictures.
+another takes over. At last `report.md` and `report.html` have the tables and pictures. They are
+computed from `results.csv` and `epochs.csv` beside them, which is all that `--report-only` needs.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import sys
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments import files, plan, report, reuse, runs, work
+from experiments import files, plan, report, reuse, runs, tables, work
 
 # TensorFlow keeps some graphs of every model it has trained: 25 MiB by run of `small_cnn`.
 RUNS_BY_PROCESS = 25
@@ -81,7 +82,8 @@ def reproduce(options, limit):
         todo = plan.Plan(grid, options.output, options.strategy, options.only)
         if options.reuse and train_too:
             print(f"Taken over: {reuse.reuse(todo, options.reuse)} runs")
-        print(describe(todo), flush=True)
+        if not (options.report_only and tables.are_alone(todo)):
+            print(describe(todo), flush=True)
         if options.dry_run:
             return True
         if train_too and todo.refused():
@@ -91,7 +93,10 @@ def reproduce(options, limit):
     if train_too:
         train(todo, strategy, options, limit)
     if not train_too or runs.is_chief(options.strategy):
-        print(f"Written: {report.write(todo)}", flush=True)
+        try:
+            print(f"Written: {report.write(todo)}", flush=True)
+        except ValueError as error:
+            sys.exit(str(error))
     return options.report_only or options.strategy == "multiworker" or not todo.left()
 
 
@@ -103,7 +108,7 @@ def parse(arguments):
     add("config", metavar="CONFIG", help="name in examples/configs, or path of a file")
     add("--output", type=pathlib.Path, help="by default runs/CONFIG")
     add("--dry-run", action="store_true", help="say what there is to do, and stop")
-    add("--report-only", action="store_true", help="report on the runs there are")
+    add("--report-only", action="store_true", help="report on the runs, or the CSVs, there are")
     add("--only", default="", metavar="TEXT", help="only runs whose name contains this")
     reuse_help = "take over the finished runs of these outputs that this grid has, too"
     add("--reuse", nargs="+", type=pathlib.Path, metavar="OUTPUT", help=reuse_help)

@@ -12,7 +12,7 @@ from experiments import summary
 SIZE = (8, 4.8)
 
 
-def learning_curves(plan, rows):
+def learning_curves(tables, rows):
     """Accuracy over the epochs, of the rows of a setting; None where no run is finished."""
     styles = _styles(len(rows))
     rows = {i: row for i, row in enumerate(rows) if row.chosen.results}
@@ -23,7 +23,7 @@ def learning_curves(plan, rows):
     figure, axes = _figure("epoch", f"{first.setting.label}: mean and range over seeds")
     floors = []
     for i, row in rows.items():
-        points = list(zip(*summary.curves(plan, row.chosen, key), strict=False))
+        points = list(zip(*summary.curves(tables, row.chosen, key), strict=False))
         points = [[100 * value for value in point] for point in points]
         epochs = range(1, len(points) + 1)
         axes.plot(epochs, [statistics.mean(p) for p in points], label=row.method.label, **styles[i])
@@ -83,7 +83,7 @@ def over_axis(rows, axis):
     return _png(figure)
 
 
-def frontier(plan, rows):
+def frontier(tables, rows):
     """Test accuracy over the seconds of a run, and a line along the best; None without runs."""
     rows = {i: row for i, row in enumerate(rows) if row.chosen.results}
     if not rows:
@@ -91,7 +91,7 @@ def frontier(plan, rows):
     figure, axes = _figure("seconds", f"{rows[min(rows)].setting.label}: mean ± std over seeds")
     styles, points = _styles(len(rows)), []
     for (i, row), style in zip(rows.items(), styles, strict=True):
-        x, _ = summary.mean_std(summary.seconds(plan, row.chosen))
+        x, _ = summary.mean_std(summary.seconds(tables, row.chosen))
         y, _ = summary.mean_std(row.chosen.percent().values())
         marker = {"color": style["color"], "linestyle": "none"}
         _errorbar(axes, [x], [row.chosen], row.method.label, marker | {"marker": "osD^v"[i // 10]})

@@ -3,15 +3,18 @@
 import base64
 import html
 
-from experiments import files, pictures, summary
+from experiments import files, pictures, summary, tables
 from experiments.grid import slug
 
 NOTE = (
     "Test accuracy in % after the last epoch: mean ± sample standard deviation over seeds. `best` "
     "is the mean of every run's best epoch on the test data, which nobody knows who has not looked "
-    "at them. `difference` is to the paper's mean. `p` is of a two-sided paired t-test over the "
-    "seeds against {reference}, with no correction for the number of comparisons; where it is "
-    "missing there are fewer than two common seeds, or the difference is the same with all of them."
+    "at them. `difference` is to the paper's mean. `over {reference}` is the mean of the "
+    "differences, seed by seed, with their 95 % interval by Student's t, with no correction for "
+    "the number of comparisons. An interval with 0 in it does not say that there is no difference. "
+    "`could show` is the difference that would have an interval without 0 four times in five, with "
+    "so many seeds that scatter like these. Both are missing where there are fewer than two common "
+    "seeds, or where the difference is the same with all of them."
 )
 CHOICE = (
     " Where a method was run with several values, `chosen` are those with the best mean accuracy "
@@ -30,8 +33,8 @@ STYLE = (
 
 
 def write(plan):
-    """Writes `report.md` and `report.html` into the plan's folder; returns the latter's path."""
-    blocks = content(plan)
+    """Writes `report.md`, `report.html` and the tables they are computed from; returns the page."""
+    blocks = content(tables.of(plan))
     folder = plan.output / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     for kind, *block in blocks:
@@ -48,10 +51,10 @@ def _write(path, content):
         partial.write_bytes(content)
 
 
-def content(plan):
+def content(told):
     """The parts of the report, in order: ("heading" | "text" | "table" | "picture", ...)."""
-    grid, rows = plan.grid, summary.rows(plan)
-    blocks = [("heading", 1, grid.title), ("text", _state(plan))]
+    grid, rows = told.grid, summary.rows(told)
+    blocks = [("heading", 1, grid.title), ("text", _state(told))]
     note = NOTE.format(reference=grid.reference)
     note += CHOICE * any(row.arms[1:] for row in rows) + TIMED * grid.timed
     blocks.append(("text", note))
@@ -62,12 +65,15 @@ def content(plan):
     for group in _groups(rows, lambda row: row.setting.label):
         label = group[0].setting.label
         blocks.append(("heading", 2, label))
-        blocks.append(("table", *table(group, plan)))
+        blocks.append(("table", *table(group, told)))
         if grid.timed:
-            frontier = pictures.frontier(plan, group)
+            frontier = pictures.frontier(told, group)
             blocks.append(("picture", f"{label} by seconds", frontier))
-        blocks.append(("picture", f"{label} by epoch", pictures.learning_curves(plan, group)))
+        blocks.append(("picture", f"{label} by epoch", pictures.learning_curves(told, group)))
         blocks.append(("picture", f"{label} by choice", pictures.sensitivity(group)))
+    header, lines = _sources(told)
+    if lines:
+        blocks += [("heading", 2, "Where the results are from"), ("table", header, lines)]
     return [block for block in blocks if block[-1] is not None]
 
 
@@ -78,19 +84,19 @@ def _groups(rows, key):
     return groups.values()
 
 
-def _state(plan):
-    left = plan.left()
+def _state(told):
+    left = told.left()
     if not left:
-        return f"All {len(plan.runs)} runs are finished."
+        return f"All {len(told.runs)} runs are finished."
     return (
-        f"Incomplete: {len(left)} of {len(plan.runs)} runs are missing, and what is below is not "
+        f"Incomplete: {len(left)} of {len(told.runs)} runs are missing, and what is below is not "
         "the last word. `runs` says how many of each row are finished; these count."
     )
 
 
-def table(rows, plan):
+def table(rows, told):
     """Header and lines of a setting's table, as strings, without columns that nothing fills."""
-    grid = plan.grid
+    grid = told.grid
     header = [
         "method",
         "chosen",
@@ -99,19 +105,19 @@ def table(rows, plan):
         "paper",
         "difference",
         f"over {grid.reference}",
-        "p",
+        "could show",
         "train loss",
         "seconds",
         "runs",
     ]
     reference = next((row for row in rows if row.method.label == grid.reference), None)
-    lines = [_line(row, reference, plan) for row in rows]
+    lines = [_line(row, reference, told) for row in rows]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
 
 
-def _line(row, reference, plan):
-    grid, arm, label = plan.grid, row.chosen, row.method.label
+def _line(row, reference, told):
+    grid, arm, label = told.grid, row.chosen, row.method.label
     paper = grid.paper.get((row.setting.label, label))
     chosen = ", ".join(f"{k}={v}" for k, v in arm.choice.items()) if arm.results else ""
     line = [label, chosen, "missing", "", spread(*paper) if paper else "", *[""] * 5]
@@ -122,12 +128,29 @@ def _line(row, reference, plan):
         line[5] = f"{mean - paper[0]:+.2f}" if paper else ""
         line[8] = f"{summary.mean_std(arm.values('train_loss').values())[0]:.4f}"
         if reference and row is not reference:
-            over, p = summary.difference(arm, reference.chosen)
-            line[6] = "" if over is None else f"{over:+.2f}"
-            line[7] = "" if p is None else f"{p:.2g}"
+            line[6:8] = _over(summary.difference(arm, reference.chosen))
         if grid.timed:
-            line[9] = f"{summary.mean_std(summary.seconds(plan, arm))[0]:.1f}"
+            line[9] = f"{summary.mean_std(summary.seconds(told, arm))[0]:.1f}"
     return [*line, f"{row.finished} of {row.planned}"]
+
+
+def _sources(told):
+    """Header and lines of a table of what the finished runs note of themselves."""
+    lines = {}
+    for noted in filter(None, map(told.source, told.runs)):
+        lines[tuple(noted.items())] = lines.get(tuple(noted.items()), 0) + 1
+    header = list(dict.fromkeys(name for line in lines for name, _ in line))
+    rows = [[*(str(dict(line).get(n, "")) for n in header), str(n)] for line, n in lines.items()]
+    return [*header, "runs"], rows
+
+
+def _over(found):
+    """A difference with its interval, and what it would have taken to be shown."""
+    if found is None:
+        return "", ""
+    if found.low is None:
+        return f"{found.mean:+.2f}", ""
+    return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]", f"{found.detectable:.2f}"
 
 
 def spread(mean, std):

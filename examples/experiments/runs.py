@@ -13,7 +13,7 @@ import shutil
 import keras
 import tensorflow as tf
 
-from experiments import callbacks, files, folders, history, parts
+from experiments import callbacks, files, folders, history, parts, provenance
 from keras_zsharp.callbacks import Backup, DamagedBackup
 
 
@@ -95,6 +95,7 @@ def result(config, tested, rows):
         "epochs": len(rows),
         "seconds": sum(row["seconds"] for row in rows),
         "versions": {**folders.versions(), "python": platform.python_version()},
+        "provenance": provenance.now(),
         "devices": [d.name for d in tf.config.list_logical_devices()],
     }
 

@@ -3,13 +3,12 @@
 import dataclasses
 import math
 import statistics
-import warnings
 from collections.abc import Mapping
 
-from experiments import history
 from experiments.grid import Method, Setting
 
-EXACT = 1e-12
+ALIKE = 1e-6
+"""Differences of accuracies in % below this are none: one of ten million images makes as much."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,19 +54,19 @@ class Row:
         return sum(len(arm.results) for arm in self.arms)
 
 
-def rows(plan):
+def rows(tables):
     """All rows, setting by setting."""
     by_row = {}
-    for run in plan.runs:
+    for run in tables.runs:
         choices = by_row.setdefault((run.setting.label, run.method.label), {})
         choices.setdefault(tuple(run.choice.items()), []).append(run)
-    return [_row(plan, list(choices.values())) for choices in by_row.values()]
+    return [_row(tables, list(choices.values())) for choices in by_row.values()]
 
 
-def _row(plan, choices):
+def _row(tables, choices):
     arms = []
     for of_choice in choices:
-        results = {run.seed: result for run in of_choice if (result := plan.result(run))}
+        results = {run.seed: result for run in of_choice if (result := tables.result(run))}
         first = of_choice[0]
         arms.append(Arm(first.setting, first.method, first.choice, tuple(of_choice), results))
     chosen = max(arms, key=lambda arm: arm.validation) if arms[1:] else arms[0]
@@ -75,20 +74,17 @@ def _row(plan, choices):
     return Row(chosen.setting, chosen.method, tuple(arms), chosen, planned)
 
 
-def curves(plan, arm, key):
-    """A column of the histories of an arm's finished runs, a list of values for each."""
-    recipe = arm.runs[0].recipe
-    paths = [plan.folder(run) / "history.csv" for run in arm.runs if run.seed in arm.results]
-    told = [history.read(path, recipe.epochs, recipe.validation) for path in paths]
-    return [[row[key] for row in rows] for rows in told]
+def curves(tables, arm, key):
+    """A column of the epochs of an arm's finished runs, a list of values for each."""
+    return [tables.curve(run, key) for run in arm.runs if run.seed in arm.results]
 
 
-def seconds(plan, arm):
+def seconds(tables, arm):
     """What an arm's runs took, in seconds: the epochs, each as long as the median one.
 
     The first one's compilation is left out, and whatever else ran beside one of them.
     """
-    return [statistics.median(told) * len(told) for told in curves(plan, arm, "seconds")]
+    return [statistics.median(told) * len(told) for told in curves(tables, arm, "seconds")]
 
 
 def mean_std(values):
@@ -97,24 +93,40 @@ def mean_std(values):
     return statistics.mean(values), statistics.stdev(values) if values[1:] else None
 
 
-def difference(arm, reference):
-    """Of two arms' accuracies in % over the seeds of both: the mean, and p of a paired t-test.
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Between two arms' accuracies, seed by seed, in points of a per cent.
 
-    p is two-sided, and None where there is none: with fewer than two seeds, or where the difference
-    is the same with every seed, so that it has no variance.
+    Attributes:
+        mean: Of the differences.
+        low, high: Their 95 % interval by Student's t; None with fewer than two seeds, or where the
+            difference is the same with every seed, so that it has no variance.
+        detectable: The difference that so many seeds with this variance would show to be none of
+            chance (two-sided, at 5 %) four times in five; None where there is no interval.
     """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    detectable: float | None = None
+
+
+def difference(arm, reference):
+    """The `Difference` over the seeds that both arms have; None without any."""
     from scipy import stats
 
     mine, its = arm.percent(), reference.percent()
-    seeds = [seed for seed in mine if seed in its]
-    if not seeds:
-        return None, None
-    differences = [mine[seed] - its[seed] for seed in seeds]
-    mean = statistics.mean(differences)
-    if len(seeds) < 2 or max(differences) - min(differences) < EXACT * 100:
-        return mean, None
-    with warnings.catch_warnings():
-        # Of differences that are nearly alike, which is what a small p says.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        p = stats.ttest_rel([mine[s] for s in seeds], [its[s] for s in seeds]).pvalue
-    return mean, None if math.isnan(p) else float(p)
+    differences = [mine[seed] - its[seed] for seed in mine if seed in its]
+    if not differences:
+        return None
+    mean, std = mean_std(differences)
+    if std is None or max(differences) - min(differences) < ALIKE:
+        return Difference(mean)
+    freedom, error = len(differences) - 1, std / math.sqrt(len(differences))
+    at_five, four_in_five = stats.t.ppf((0.975, 0.8), freedom)
+    return Difference(
+        mean,
+        mean - at_five * error,
+        mean + at_five * error,
+        (at_five + four_in_five) * error,
+    )

@@ -72,7 +72,9 @@ class InMemory:
 
 @dataclasses.dataclass(frozen=True)
 class Streamed:
-    """A split of a prepared tensorflow-datasets builder whose images differ in size.
+    """Part of a split of a prepared tensorflow-datasets builder whose images differ in size.
+
+    It has `size` examples, from that of number `start` on.
 
     In training a crop is random: 8 to 100 % of the image's area, its sides at 3:4 to 4:3, scaled
     to a square (Szegedy et al. 2015). Else it is the square of 7/8 of the shorter side in the
@@ -83,6 +85,7 @@ class Streamed:
     split: str
     size: int
     side: int
+    start: int = 0
     shifts: np.ndarray | None = None
     classes: int | None = None
 
@@ -93,8 +96,8 @@ class Streamed:
     def hold_out(self, count):
         kept = self.size - count
         return (
-            dataclasses.replace(self, split=f"{self.split}[:{kept}]", size=kept),
-            dataclasses.replace(self, split=f"{self.split}[{kept}:]", size=count),
+            dataclasses.replace(self, size=kept),
+            dataclasses.replace(self, size=count, start=self.start + kept),
         )
 
     def with_label_noise(self, shifts, classes):
@@ -134,7 +137,8 @@ class Streamed:
         )
 
     def _examples(self):
-        examples = stored_examples(self.builder, self.split, encoded=True)
+        part = f"{self.split}[{self.start}:{self.start + self.size}]"
+        examples = stored_examples(self.builder, part, encoded=True)
         if self.shifts is None:
             return examples
         shifts = tf.data.Dataset.from_tensor_slices(self.shifts)

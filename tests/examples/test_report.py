@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from experiments import plan, report, summary
+from experiments import plan, report, summary, tables
 from experiments.grid import Grid, Method, Recipe, Setting
 from tests.examples import tiny_grid
 
@@ -44,17 +44,20 @@ def todo(tmp_path):
 
 
 def test_numbers(todo):
-    header, lines = report.table(summary.rows(todo), todo)
+    header, lines = report.table(summary.rows(told := tables.of(todo)), told)
     adamw, sam = (dict(zip(header, line, strict=True)) for line in lines)
     # The standard deviations: sqrt((0.1667² * 100 + ...) / 2), of 89, 90, 93 and of 90, 92, 94.
     assert adamw["test accuracy"] == f"90.67 ± {math.sqrt(13 / 3):.2f}"
     assert sam["test accuracy"] == "92.00 ± 2.00"
     assert sam["chosen"] == "rho=0.1"
     assert (sam["paper"], sam["difference"]) == ("90.00 ± 1.00", "+2.00")
-    assert (adamw["paper"], adamw["difference"], adamw["p"]) == ("", "", "")
-    assert sam["over AdamW"] == "+1.33"
-    # t = 4 with two degrees of freedom, of which p = 1 - t / sqrt(t² + 2).
-    assert sam["p"] == f"{1 - 4 / math.sqrt(18):.2g}"
+    assert (adamw["paper"], adamw["difference"], adamw["could show"]) == ("", "", "")
+    # Of 1, 2 and 1 the standard error is 1/3. With two degrees of freedom, a share x of Student's
+    # distribution is within -t and t for t = x sqrt(2 / (1 - x²)): 95 %, and 60 % for 80 % below t.
+    t, power = (x * math.sqrt(2 / (1 - x**2)) for x in (0.95, 0.6))
+    low, high = (4 / 3 + sign * t / 3 for sign in (-1, 1))
+    assert sam["over AdamW"] == f"+1.33 [{low:+.2f}, {high:+.2f}]"
+    assert sam["could show"] == f"{(t + power) / 3:.2f}"
     assert sam["best"] == "93.00"
     assert sam["train loss"] == "0.2500"
     assert (adamw["runs"], sam["runs"]) == ("3 of 3", "6 of 6")
@@ -67,7 +70,7 @@ def test_seconds_are_without_the_compilation(tmp_path):
         finish(todo, run, 0.9)
         path = todo.folder(run) / "history.csv"
         path.write_text(path.read_text().replace("0,0.25,2,", "0,0.25,9,"))
-    header, [line] = report.table(summary.rows(todo), todo)
+    header, [line] = report.table(summary.rows(told := tables.of(todo)), told)
     assert line[header.index("seconds")] == "11.0"
     assert "by-seconds.png" in report.write(todo).with_suffix(".md").read_text()
 
@@ -96,18 +99,18 @@ def test_files(todo):
 def test_pictures_over_an_axis(todo, axis):
     grid = made(todo.output, axis=axis).grid
     todo.grid = grid
-    assert f"![small_cnn on digits by {axis}]" in report.markdown(report.content(todo))
+    assert f"![small_cnn on digits by {axis}]" in report.markdown(report.content(tables.of(todo)))
 
 
 def test_incomplete(tmp_path):
     todo = made(tmp_path)
-    text = report.markdown(report.content(todo))
+    text = report.markdown(report.content(tables.of(todo)))
     assert "Incomplete: 9 of 9 runs are missing" in text
     assert "| AdamW | missing |" in text
     first, second = (r for r in todo.runs if r.seed == 0 and r.choice.get("rho") != 0.2)
     finish(todo, first, 0.5)
     finish(todo, second, 0.75)
-    text = report.markdown(report.content(todo))
+    text = report.markdown(report.content(tables.of(todo)))
     # One seed has neither a standard deviation nor a test.
     assert "| AdamW |  | 50.00 | 51.00 |  |  |  | 0.2500 | 1 of 3 |" in text
     assert (
@@ -116,11 +119,11 @@ def test_incomplete(tmp_path):
     )
 
 
-def test_no_p_without_variance(tmp_path):
+def test_no_interval_without_variance(tmp_path):
     todo = made(tmp_path, methods=(Method("AdamW"), Method("SAM", "SAM")))
     for run in todo.runs:
         # By 25 % with every seed, though the seeds differ.
         finish(todo, run, 0.5 + 0.125 * run.seed + 0.25 * (run.method.label == "SAM"))
-    adamw, sam = (row.chosen for row in summary.rows(todo))
-    assert summary.difference(sam, adamw) == (25.0, None)
-    assert summary.difference(sam, sam) == (0.0, None)
+    adamw, sam = (row.chosen for row in summary.rows(tables.of(todo)))
+    assert summary.difference(sam, adamw) == summary.Difference(25.0)
+    assert summary.difference(sam, sam) == summary.Difference(0.0)

@@ -1,0 +1,60 @@
+"""Where a result is from: what it takes to get it again, or to see why it differs."""
+
+import datetime
+import functools
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+
+
+def now():
+    """Of a run that this process does, as a dict of strings, numbers, and None for the unknown.
+
+    `commit` is that of the source when the process first asked, and `clean` whether it had changes
+    that were not committed.
+    """
+    return {
+        **_source(),
+        "backend": f"{keras.backend.backend()} {_backend_version()}",
+        "numpy": np.__version__,
+        "hardware": f"{_processor()}, {os.cpu_count()} cores",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _backend_version():
+    return sys.modules[keras.backend.backend()].__version__
+
+
+@functools.cache
+def _source():
+    changes = _git("status", "--porcelain")
+    return {"commit": _git("rev-parse", "HEAD"), "clean": None if changes is None else not changes}
+
+
+def _git(*arguments):
+    """What git says of this source; None without git, or where the source is in no repository."""
+    command = ["git", "-C", str(HERE), *arguments]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.strip()
+
+
+def _processor():
+    """The model's name where the system tells it, else its architecture."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
