@@ -1,8 +1,8 @@
 """What a second of training buys: 5,000 images of Fashion-MNIST with 20 % wrong labels.
 
-    python examples/reproduce.py fashion_wall_clock --data-dir FOLDER
+    python examples/reproduce.py fashion_wall_clock
 
-130 runs of 10 epochs. FOLDER has the four files `*-ubyte.gz`, or is that of tensorflow-datasets.
+130 runs of 10 epochs, with `--data-dir FOLDER` on the four files `*-ubyte.gz` in a folder.
 Hardware: one CPU core a run, for the seconds to be comparable. Duration: some 30 s a run.
 Result: @RESULT@
 

@@ -91,7 +91,7 @@ def frontier(tables, rows):
     figure, axes = _figure("seconds", f"{rows[min(rows)].setting.label}: mean ± std over seeds")
     styles, points = _styles(len(rows)), []
     for (i, row), style in zip(rows.items(), styles, strict=True):
-        x, _ = summary.mean_std(summary.seconds(tables, row.chosen))
+        x = summary.seconds(tables, row.chosen)
         y, _ = summary.mean_std(row.chosen.percent().values())
         marker = {"color": style["color"], "linestyle": "none"}
         _errorbar(axes, [x], [row.chosen], row.method.label, marker | {"marker": "osD^v"[i // 10]})

@@ -84,7 +84,9 @@ class Plan:
         known = defaultdict(list)
         for run in self.runs:
             if result := self.result(run):
-                known[self._cost(run)].append(result["seconds"] / result["epochs"])
+                known[self._cost(run)].append(
+                    result.get("duration", result["seconds"]) / result["epochs"]
+                )
         times = [
             run.recipe.epochs * statistics.mean(known[self._cost(run)])
             for run in left

@@ -21,9 +21,9 @@ CHOICE = (
     "on held-out training data after the last epoch; the test data had no part in it."
 )
 TIMED = (
-    " `seconds` are those of the epochs' training, each epoch as long as the run's median one: "
-    "compilation is left out. The first of the frontier is the fastest, and each of the others is "
-    "more accurate than all that are faster."
+    " `seconds` are those of a run's steps: of each epoch the median over the runs. The first "
+    "epoch, which has the compilation, counts as the second. The first of the frontier is the "
+    "fastest, and each of the others is more accurate than all that are faster."
 )
 STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -130,7 +130,7 @@ def _line(row, reference, told):
         if reference and row is not reference:
             line[6:8] = _over(summary.difference(arm, reference.chosen))
         if grid.timed:
-            line[9] = f"{summary.mean_std(summary.seconds(told, arm))[0]:.1f}"
+            line[9] = f"{summary.seconds(told, arm):.1f}"
     return [*line, f"{row.finished} of {row.planned}"]
 
 

@@ -94,6 +94,7 @@ def result(config, tested, rows):
         "seed": config["seed"],
         "epochs": len(rows),
         "seconds": sum(row["seconds"] for row in rows),
+        "duration": sum(row["duration"] for row in rows),
         "versions": {**folders.versions(), "python": platform.python_version()},
         "provenance": provenance.now(),
         "devices": [d.name for d in tf.config.list_logical_devices()],

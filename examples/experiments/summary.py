@@ -80,11 +80,13 @@ def curves(tables, arm, key):
 
 
 def seconds(tables, arm):
-    """What an arm's runs took, in seconds: the epochs, each as long as the median one.
+    """What a run of an arm takes, in seconds: of each epoch, the median over the arm's runs.
 
-    The first one's compilation is left out, and whatever else ran beside one of them.
+    Epochs of different cost count as what they are, and what disturbed one run does not. The first
+    epoch, which has the compilation, counts as the second.
     """
-    return [statistics.median(told) * len(told) for told in curves(tables, arm, "seconds")]
+    first, *others = map(statistics.median, zip(*curves(tables, arm, "seconds"), strict=True))
+    return sum(others) + (others[0] if others else first)
 
 
 def mean_std(values):

@@ -75,7 +75,7 @@ class Work:
             sys.exit(f"{run.name}: {type(error).__name__}: {error}")
         result = runs.train(config, *prepared, folder, more=[Epochs(self.advance)])
         if result:
-            accuracy, seconds = 100 * result["test_accuracy"], result["seconds"]
+            accuracy, seconds = 100 * result["test_accuracy"], result["duration"]
             self.say(f"{run.name}: {accuracy:.2f} % in {seconds:.0f} s")
 
     def advance(self):

@@ -18,7 +18,7 @@ RUNS = {
     "digits_fsam_tables_1_2": 145,
     "digits_zsharp_table1": 145,
     "digits_zsharp_table2": 95,
-    "digits_wall_clock": 170,
+    "digits_wall_clock": 160,
     "fashion_wall_clock": 130,
     "fsam_batch_sizes": 54,
     "fsam_figure_2": 30,

@@ -102,11 +102,12 @@ def test_workers_of_a_cluster(tmp_path):
 def assert_same_run(one, other):
     for key, value in result(one).items():
         assert (
-            key in ("seconds", "versions", "provenance", "devices") or result(other)[key] == value
+            key in ("seconds", "duration", "versions", "provenance", "devices")
+            or result(other)[key] == value
         ), key
     epochs = result(one)["epochs"]
     histories = [history.read(folder / "history.csv", epochs, 0.2) for folder in (one, other)]
-    histories = [[{**row, "seconds": 0} for row in rows] for rows in histories]
+    histories = [[{**row, "seconds": 0, "duration": 0} for row in rows] for rows in histories]
     assert histories[0] == histories[1]
     weights = [
         keras.models.load_model(folder / "model.keras").get_weights() for folder in (one, other)

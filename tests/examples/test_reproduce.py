@@ -51,7 +51,7 @@ def test_nothing_is_repeated(finished, monkeypatch, capsys):
     try:
         reproduce.main([*arguments, "--dry-run"])
         printed = capsys.readouterr().out
-        seconds = round(result(output / NAMES[2])["seconds"])
+        seconds = round(result(output / NAMES[2])["duration"])
         assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}" in printed
         (output / "report.html").unlink()
         reproduce.main([*arguments, "--report-only"])
