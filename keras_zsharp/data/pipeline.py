@@ -9,6 +9,7 @@ from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.epoch_order import EpochOrder
 from keras_zsharp.data.noise import is_share, label_shifts
+from keras_zsharp.data.splits import InMemory
 from keras_zsharp.lazily import tf
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
@@ -95,7 +96,7 @@ def _batches_in_order(dataset, split, classes, options):
         return images, tf.one_hot(labels, classes) if options.one_hot else labels
 
     batches = split.batches(options.batch_size).map(prepare, tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return _prefetched(batches, split)
 
 
 def _training_batches(dataset, split, classes, options, epoch_order):
@@ -122,4 +123,11 @@ def _training_batches(dataset, split, classes, options, epoch_order):
     if options.one_hot:
         # One after the other: these layers draw from a state of their own.
         batches = batches.map(library_layers.mix(MIXED[augment], classes, seed))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return _prefetched(batches, split)
+
+
+def _prefetched(batches, split):
+    options = tf.data.Options()
+    # The thread that tunes what is read keeps an epoch of small data from ending for half a second.
+    options.autotune.enabled = not isinstance(split, InMemory)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
