@@ -31,7 +31,7 @@ def strided_cnn(input_shape=(28, 28, 1), classes=10, name="strided_cnn"):
     Blocks have 16 and 32 filters, and the first convolution steps by two pixels.
 
     >>> strided_cnn().count_params()
-    17034
+    16986
     """
     return _cnn((16, 32), 2, input_shape, classes, name)
 

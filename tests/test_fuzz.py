@@ -27,7 +27,14 @@ def net():
 
 
 OPTIONS = {field.name: field.default for field in dataclasses.fields(training.StepOptions)}
-LOADED = {"batch_size": 4, "augment": None, "label_noise": 0.0, "seed": 0, "validation": None}
+LOADED = {
+    "batch_size": 4,
+    "augment": None,
+    "label_noise": 0.0,
+    "seed": 0,
+    "validation": None,
+    "noise_draw": "others",
+}
 MEASURED = {"model": net, "data": lambda: (X, Y), "batch_size": 2, "batches": 1}
 RULE = {"rho": 0.05, "name": "rule"}
 WRAPPED = {"model": net, "perturbation": "sam", **OPTIONS}
@@ -83,6 +90,7 @@ PUBLIC = {
         "rate": 0.5,
         "classes": 4,
         "seed": 0,
+        "draw": "others",
     },
     models.cifar_resnet: {"depth": 8, **IMAGES, "name": "net"},
     models.deit_small: {"input_shape": (224, 224, 3), "classes": 10, "weights": None},

@@ -9,16 +9,9 @@ rho = 0.05, says nothing of Friendly-SAM's lambda and sigma (here 0.9 and 1), an
 """
 
 from experiments.grid import Grid, Method, Setting
-from experiments.recipes import ZSHARP
+from experiments.recipes import ZSHARP, ZSHARP_NETWORKS
 
 DATASETS = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "Tiny-ImageNet": "tiny_imagenet"}
-NETWORKS = {
-    "ResNet-56": "resnet56",
-    "ResNet-110": "resnet110",
-    "VGG-16/BN": "vgg16_bn",
-    "ViT-7/8/8-384": "vit_7_8_8_384",
-    "ViT-7/8/12-768": "vit_7_8_12_768",
-}
 FIGURES = {  # of CIFAR-10, CIFAR-100 and Tiny-ImageNet
     "ResNet-56": {
         "AdamW": ((91.08, 0.45), (64.20, 0.31), (47.47, 0.31)),
@@ -61,9 +54,9 @@ GRID = Grid(
     title="ZSharp, Table 1",
     recipe=ZSHARP,
     settings=tuple(
-        Setting(f"{data}, {network}", DATASETS[data], NETWORKS[network])
+        Setting(f"{data}, {network}", DATASETS[data], ZSHARP_NETWORKS[network])
         for data in DATASETS
-        for network in NETWORKS
+        for network in ZSHARP_NETWORKS
     ),
     methods=(
         Method("AdamW"),

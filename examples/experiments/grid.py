@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import itertools
 import re
+import typing
 from collections.abc import Mapping
 
 from experiments import numbers
@@ -19,8 +20,10 @@ class Recipe:
     """How a run trains, whatever perturbs it.
 
     Attributes:
-        optimizer: "adamw", or "sgd": with momentum 0.9, its weight decay part of the gradient.
-        schedule: "steps": the learning rate times 0.75 every 10 epochs; "cosine": down to 0.
+        optimizer: "adamw"; or, with a weight decay that is part of the gradient, "adam", or "sgd"
+            with momentum 0.9.
+        schedule: "steps": the learning rate times 0.75 every 10 epochs; "warmup_steps": a rise from
+            0 in the first 5 epochs, and times 0.75 every 30 epochs; "cosine": down to 0.
         validation: Share of the training data to hold out, with label noise like the rest; what
             `Method.choose` needs.
         clean_validation: Whether the labels that are held out are those of the dataset, and not as
@@ -43,6 +46,9 @@ class Recipe:
     split_seed: int | None = None
     clean_validation: bool = False
     train_size: int | None = None
+    noise_draw: str = "others"
+
+    ADDED: typing.ClassVar = ("clean_validation", "train_size", "noise_draw")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -131,8 +137,8 @@ class Run:
     def config(self):
         """All that says what it computes, as `runs` takes it."""
         recipe = dataclasses.asdict(self.recipe)
-        for name in ("clean_validation", "train_size"):
-            if not recipe[name]:
+        for name in Recipe.ADDED:
+            if recipe[name] == getattr(Recipe, name):
                 del recipe[name]  # As in the files of before there was a choice.
         return {
             "dataset": self.setting.dataset,

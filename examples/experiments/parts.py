@@ -15,8 +15,7 @@ def load(config, data_dir=None):
     """The bundle of a run's data."""
     names = ("batch_size", "augment", "label_noise", "seed", "validation")
     options = {name: config[name] for name in names}
-    if config.get("train_size"):
-        options["train_size"] = config["train_size"]
+    options |= {name: config[name] for name in ("train_size", "noise_draw") if config.get(name)}
     if config["split_seed"] is not None:
         if config["dataset"] != "digits":
             raise ValueError(f"`split_seed` is of the digits alone. Received: {config}")
@@ -38,7 +37,11 @@ def with_noise(bundle, config):
         labels = labels.argmax(-1)
     # Another seed than that of the training labels, whose moves these would repeat.
     noise = data.symmetric_label_noise(
-        labels, config["label_noise"], bundle.classes, config["seed"] + 2**20
+        labels,
+        config["label_noise"],
+        bundle.classes,
+        config["seed"] + 2**20,
+        config.get("noise_draw", "others"),
     )
     if bundle.one_hot:
         noise = np.eye(bundle.classes, dtype="float32")[noise]

@@ -14,6 +14,18 @@ ZSHARP = Recipe(
 )
 """Of the ZSharp paper, section 4."""
 
+ZSHARP_CODE = dataclasses.replace(ZSHARP, optimizer="adam", schedule="warmup_steps")
+"""What the paper's released code does instead."""
+
+ZSHARP_NETWORKS = {
+    "ResNet-56": "resnet56",
+    "ResNet-110": "resnet110",
+    "VGG-16/BN": "vgg16_bn",
+    "ViT-7/8/8-384": "vit_7_8_8_384",
+    "ViT-7/8/12-768": "vit_7_8_12_768",
+}
+"""Of its Table 1, as builders of `keras_zsharp.models`."""
+
 FRIENDLY = Recipe(
     epochs=200,
     batch_size=128,
@@ -21,9 +33,11 @@ FRIENDLY = Recipe(
     learning_rate=0.05,
     weight_decay=1e-3,
     schedule="cosine",
-    augment="cutout",
+    augment="cutout_half",
+    noise_draw="all",
 )
-"""Of the Friendly-SAM paper, section 6.1; the batch size is the smallest of its section 6.3.3."""
+"""Of the Friendly-SAM paper, section 6.1; the batch size is the smallest of its section 6.3.3.
+Cutout and wrong labels are those of its released code."""
 
 PLAIN_SGD = {"weight_decay": 5e-4}
 """What differs there without a perturbation."""

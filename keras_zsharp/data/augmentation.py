@@ -32,8 +32,8 @@ def crop_and_flip(images, seed, padding=4, flip=True):
     return tf.gather(tf.concat([pixels, tf.zeros((1, channels), images.dtype)], 0), indices)
 
 
-def cutout(images, seed, size=16):
-    """Sets a square of each image to 0, the mean of normalized images.
+def cutout(images, seed, size=16, probability=1.0):
+    """Sets a square of an image to 0, the mean of normalized images.
 
     The square's centre is uniform over the image, so that it may lie outside of it in part.
 
@@ -41,6 +41,7 @@ def cutout(images, seed, size=16):
         images: Float tensor of shape (batch, height, width, channels).
         seed: Integer tensor of shape (2,).
         size: Side of the square in pixels.
+        probability: With which an image gets one, in (0, 1].
 
     Returns:
         Tensor like `images`.
@@ -59,6 +60,9 @@ def cutout(images, seed, size=16):
         hidden.append((distances >= -(size // 2)) & (distances < size - size // 2))
     rows, columns = hidden
     shown = ~(rows[:, :, None] & columns[:, None, :])
+    if probability < 1:
+        draws = tf.random.experimental.stateless_fold_in(seed, 1)
+        shown |= (tf.random.stateless_uniform((batch,), draws) >= probability)[:, None, None]
     return images * tf.cast(shown, images.dtype)[..., None]
 
 

@@ -18,6 +18,7 @@ def digits(
     augment=None,
     validation=None,
     split_seed=None,
+    noise_draw="others",
 ):
     """The 1,797 real handwritten digits that come with scikit-learn: no download.
 
@@ -34,6 +35,7 @@ def digits(
         validation: Share of the training part to hold out, in (0, 1), or None.
         split_seed: Seed of the split alone, for runs with different seeds to be tested on the same
             images; by default `seed`.
+        noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
 
     Returns:
         A `DatasetBundle`.
@@ -46,7 +48,7 @@ def digits(
     >>> bundle.sizes, bundle.noisy_labels
     ({'train': 1200, 'test': 597}, 480)
     """
-    options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
+    options = pipeline.Options(batch_size, augment, label_noise, seed, validation, noise_draw)
     train_size = positive_int("train_size", train_size)
     if train_size >= SIZE:
         raise ValueError(f"`train_size` must be in [1, {SIZE - 1}]. Received: {train_size=}")

@@ -22,6 +22,7 @@ def load(
     validation=None,
     data_dir=None,
     train_size=None,
+    noise_draw="others",
 ):
     """A dataset from tensorflow-datasets as batches for training and testing.
 
@@ -49,7 +50,10 @@ def load(
             - `None`: nothing but the normalization.
             - `"standard"`: a random crop out of the image with 4 pixels of zeros around it (images
               of up to 64 pixels only), and mirroring (but for SVHN).
-            - `"cutout"`: that, and a square of 16 pixels set to the mean, as in Li et al. 2024.
+            - `"cutout"`: that, and a square of 16 pixels set to the mean, as in DeVries and
+              Taylor 2017.
+            - `"cutout_half"`: that for every second image, drawn at random, as in the released code
+              of Li et al. 2024.
             - `"randaugment"`: that of `"standard"` and two random operations of RandAugment.
             - `"cutmix"`, `"mixup"`: that of `"standard"` and a mix of images and labels. All labels
               are one-hot then, those for testing included.
@@ -72,6 +76,7 @@ def load(
             is another than that of tensorflow-datasets, and so are the batches of a seed.
         train_size: Take that many training examples, the first ones in the stored order, before
             `validation` is held out: int >= 1. By default all of them; of the digits 1,200.
+        noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
 
     Returns:
         A `DatasetBundle`.
@@ -84,7 +89,7 @@ def load(
         TypeError, ValueError: An argument is of the wrong type, or outside of its bounds.
     """
     one_of("name", name, *NAMES)
-    options = pipeline.Options(batch_size, augment, label_noise, seed, validation)
+    options = pipeline.Options(batch_size, augment, label_noise, seed, validation, noise_draw)
     if data_dir is not None:
         path("data_dir", data_dir)
     if train_size is not None:

@@ -8,12 +8,14 @@ from keras_zsharp.checks import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.epoch_order import EpochOrder
-from keras_zsharp.data.noise import is_share, label_shifts
+from keras_zsharp.data.noise import DRAWS, is_share, label_shifts
 from keras_zsharp.data.splits import InMemory
 from keras_zsharp.lazily import tf
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
-AUGMENTATIONS = (None, "standard", "cutout", "randaugment", *MIXED)
+CUTOUTS = {"cutout": 1.0, "cutout_half": 0.5}
+"""By name, the probability with which an image gets a square."""
+AUGMENTATIONS = (None, "standard", *CUTOUTS, "randaugment", *MIXED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Options:
     label_noise: float
     seed: int
     validation: float | None
+    noise_draw: str = "others"
 
     def __post_init__(self):
         checked = {
@@ -38,6 +41,7 @@ class Options:
             )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        one_of("noise_draw", self.noise_draw, *DRAWS)
         if self.augment is not None:
             one_of("augment", self.augment, *AUGMENTATIONS[1:])
 
@@ -53,7 +57,9 @@ def build(dataset, train, test, classes, options):
     held_out = None
     if options.validation is not None:
         train, held_out = _held_out(train, options.validation)
-    shifts = label_shifts(train.size, options.label_noise, classes, options.seed)
+    shifts = label_shifts(
+        train.size, options.label_noise, classes, options.seed, options.noise_draw
+    )
     if options.label_noise:
         train = train.with_label_noise(shifts, classes)
     epoch_order = EpochOrder()
@@ -113,8 +119,8 @@ def _training_batches(dataset, split, classes, options, epoch_order):
         if operations is not None:
             images = operations(tf.cast(images, tf.float32))
         images = augmentation.normalize(images, dataset.mean, dataset.std)
-        if augment == "cutout":
-            images = augmentation.cutout(images, hole, dataset.cutout)
+        if augment in CUTOUTS:
+            images = augmentation.cutout(images, hole, dataset.cutout, CUTOUTS[augment])
         return images, labels
 
     batches = split.shuffled(options.batch_size, seed, epoch_order).map(augmented, tf.data.AUTOTUNE)

@@ -60,6 +60,14 @@ def test_cutout_hides_one_square(size):
     assert (hidden.sum(axis=(1, 2)) == areas).all()
 
 
+def test_cutout_of_every_second_image():
+    images = np.ones((4000, 8, 8, 1), "float32")
+    always, half = (cutout(images, SEED, 4, probability).numpy() for probability in (1.0, 0.5))
+    untouched = half.all(axis=(1, 2, 3))
+    assert 0.47 < untouched.mean() < 0.53
+    np.testing.assert_array_equal(half[~untouched], always[~untouched])
+
+
 def test_draws_follow_the_seed():
     images = np.random.default_rng(0).normal(size=(32, 32, 32, 3)).astype("float32")
     for augment in (crop_and_flip, cutout):

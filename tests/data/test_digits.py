@@ -78,12 +78,27 @@ def test_symmetric_noise_is_uniform_over_the_other_classes():
     np.testing.assert_allclose(shares, np.full((5, 5), 0.125) + 0.375 * np.eye(5), atol=0.03)
 
 
+def test_symmetric_noise_of_all_classes():
+    """At 80 % and 10 classes, 72 % of the labels are wrong."""
+    labels = np.repeat(np.arange(10), 4000)
+    noisy = symmetric_label_noise(labels, 0.8, classes=10, seed=1, draw="all")
+    shares = np.array([np.bincount(noisy[labels == c], minlength=10) for c in range(10)]) / 4000
+    np.testing.assert_allclose(shares, np.full((10, 10), 0.08) + 0.2 * np.eye(10), atol=0.03)
+    bundle = digits(label_noise=0.8, noise_draw="all")
+    clean = digits().arrays["train"][1]
+    assert bundle.noisy_labels == (bundle.arrays["train"][1] != clean).sum() < 0.75 * 1200
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"batch_size": 0}, r"`batch_size` must be an int >= 1. Received: batch_size=0"),
         ({"train_size": 1797}, r"`train_size` must be in \[1, 1796\]. Received: train_size=1797"),
         ({"label_noise": 1.5}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=1.5"),
+        (
+            {"noise_draw": "any"},
+            "`noise_draw` must be 'others' or 'all'. Received: noise_draw='any'",
+        ),
         ({"label_noise": np.nan}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=nan"),
     ],
 )

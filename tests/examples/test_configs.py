@@ -26,6 +26,7 @@ RUNS = {
     "fsam_table_6": 36,
     "fsam_tables_1_2": 120,
     "zsharp_table1": 225,
+    "zsharp_table1_code": 75,
     "zsharp_table2": 42,
 }
 

@@ -16,6 +16,15 @@ def settings(**changes):
     return {**run, **vars(recipes.DIGITS_SGD), **changes}
 
 
+def test_weight_decay_is_part_of_the_gradient_of_adam():
+    """Whose first step is the sign of the gradient, whatever its size."""
+    w = keras.Variable([1.0, 1.0])
+    optimizer = optimizers.build(settings(optimizer="adam", weight_decay=0.5, schedule="cosine"), 5)
+    optimizer.build([w])
+    optimizer.apply([np.array([-0.4, -0.6], "float32")])
+    np.testing.assert_allclose(w, [1 - 0.05, 1 + 0.05], rtol=1e-5)
+
+
 def test_weight_decay_is_part_of_the_gradient():
     optimizer = optimizers.CoupledSGD(0.1, decay=0.1, momentum=0.9)
     w = keras.Variable([1.0])
@@ -48,10 +57,14 @@ def test_schedules():
         optimizer = optimizers.build(settings(schedule=schedule, epochs=20), 5)
         got = [float(optimizer._learning_rate(step)) for step in (0, 50, 100)]
         np.testing.assert_allclose(got, rates, atol=1e-8)
+    schedule = optimizers.WarmupSteps(0.1, 10, 60)
+    again = optimizers.WarmupSteps.from_config(schedule.get_config())
+    for step, rate in ((0, 0), (5, 0.05), (10, 0.1), (59, 0.1), (60, 0.075), (120, 0.05625)):
+        assert float(schedule(step)) == float(again(step)) == pytest.approx(rate)
     with pytest.raises(ValueError, match="`schedule` must be"):
         optimizers.build(settings(schedule="linear"), 5)
     with pytest.raises(ValueError, match="`optimizer` must be"):
-        optimizers.build(settings(optimizer="adam"), 5)
+        optimizers.build(settings(optimizer="adamax"), 5)
 
 
 @pytest.mark.filterwarnings("ignore:KerasCV is not installed")
