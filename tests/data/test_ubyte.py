@@ -77,23 +77,23 @@ def test_neither_files_nor_tensorflow_datasets(error, tmp_path, monkeypatch):
 LABELS = np.arange(20) % 10
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    {
-        "no gzip": (b"\0\0\x08\1", "t10k-labels.* is damaged: Not a gzipped file"),
-        "no end": (encoded(LABELS)[:-12], "t10k-labels.* is damaged: Compressed file ended"),
-        "a wrong checksum": (encoded(LABELS)[:-5] + bytes(5), "t10k-labels.* is damaged: CRC"),
-        "no header": (gzip.compress(b"\0\0"), "is damaged: its 2 bytes are no array of bytes"),
-        "half a header": (gzip.compress(b"\0\0\x08\1\0"), "its 5 bytes are no array of bytes"),
-        "another type": (gzip.compress(b"\0\0\x0d\1" + bytes(4)), "are no array of bytes"),
-        "too few bytes": (
-            gzip.compress(b"\0\0\x08\1\0\0\0\x14" + bytes(19)),
-            "its 27 bytes are no array of bytes",
-        ),
-        "too few labels": (encoded(LABELS[1:]), r"as many labels as images.*\(19,\) and \(20, 28"),
-        "an unknown label": (encoded(LABELS + 1), "t10k-labels.* is damaged: it has the label 10"),
-    }.values(),
-)
+DAMAGED = {
+    "no gzip": (b"\0\0\x08\1", "t10k-labels.* is damaged: Not a gzipped file"),
+    "no end": (encoded(LABELS)[:-12], "t10k-labels.* is damaged: Compressed file ended"),
+    "a wrong checksum": (encoded(LABELS)[:-5] + bytes(5), "t10k-labels.* is damaged: CRC"),
+    "no header": (gzip.compress(b"\0\0"), "is damaged: its 2 bytes are no array of bytes"),
+    "half a header": (gzip.compress(b"\0\0\x08\1\0"), "its 5 bytes are no array of bytes"),
+    "another type": (gzip.compress(b"\0\0\x0d\1" + bytes(4)), "are no array of bytes"),
+    "too few bytes": (
+        gzip.compress(b"\0\0\x08\1\0\0\0\x14" + bytes(19)),
+        "its 27 bytes are no array of bytes",
+    ),
+    "too few labels": (encoded(LABELS[1:]), r"as many labels as images.*\(19,\) and \(20, 28"),
+    "an unknown label": (encoded(LABELS + 1), "t10k-labels.* is damaged: it has the label 10"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGED.values(), ids=DAMAGED)
 def test_damaged_files(folder, content, message):
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
     with pytest.raises(RuntimeError, match=message):
