@@ -60,7 +60,7 @@ DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, we
 """The same with the optimizer of the Friendly-SAM paper."""
 
 FASHION = Recipe(
-    epochs=10,
+    epochs=8,
     batch_size=64,
     optimizer="adamw",
     learning_rate=1e-3,
