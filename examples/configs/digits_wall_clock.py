@@ -2,9 +2,10 @@
 
     python examples/reproduce.py digits_wall_clock
 
-160 runs of 30 epochs. Hardware: one CPU core a run, for the seconds to be comparable.
-Duration: 19 s (AdamW) to 35 s a run.
-Result: @RESULT@
+160 runs of 30 epochs. Hardware: one core of an AMD EPYC a run, for the seconds to be comparable.
+Duration: 30 minutes for two runs at a time.
+Result: LookSAM is 0.4 points below SAM at 1.16 times AdamW's time (95 % interval -1.1 to +0.2), SAM
+at every second step with twice the radius 0.1 below at 1.37 times. Late phases are 5 points below.
 
 AdamW has a second row with the epochs that SAM's time buys it. "Late" perturbs in the last 30 % of
 the steps, of which there are 450. The radii are chosen by the accuracy on 240 held-out training
