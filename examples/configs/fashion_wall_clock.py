@@ -21,9 +21,9 @@ GRID = Grid(
     methods=wall_clock_methods(
         epochs=FASHION.epochs,
         late_from=353,
-        radii=(0.05, 0.1, 0.2),
-        momentum_radii=(0.3, 1.0, 3.0),
-        normalization_radii=(0.1, 0.2, 0.5),
+        radii=(0.01, 0.02, 0.05),
+        momentum_radii=(0.03, 0.1, 0.3),
+        normalization_radii=(0.02, 0.05, 0.1),
     ),
     reference="SAM",
     seeds=DIGITS_SEEDS,
