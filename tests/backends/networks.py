@@ -21,11 +21,11 @@ SETTINGS = {
     },
     **{
         f"{rule}-perturb_only": (rule, {}, {"perturb_only": "normalization"})
-        for rule in ("sam", "zsharp", "friendly_sam", "look_sam")
+        for rule in ("sam", "zsharp", "friendly_sam")
     },
     **{
         f"{rule}-perturb_from": (rule, {}, {"perturb_from": 8})
-        for rule in ("sam", "friendly_sam", "look_sam", "msam")
+        for rule in ("sam", "friendly_sam", "msam")
     },
     "zsharp-per_variable": ("zsharp", {"norm": "per_variable"}, {}),
     "zsharp-percentile_scope": ("zsharp", {"percentile_scope": "global"}, {}),
