@@ -25,7 +25,7 @@ def now():
         "backend": f"{keras.backend.backend()} {_backend_version()}",
         "numpy": np.__version__,
         "hardware": f"{_processor()}, {os.cpu_count()} cores",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "command": " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 

@@ -58,5 +58,6 @@ def label_shifts(size, rate, classes, seed, draw):
     random = np.random.default_rng(seed)
     moved = random.choice(size, size=round(rate * size), replace=False)
     shifts = np.zeros(size, "int64")
-    shifts[moved] = random.integers(draw == "others", classes, size=len(moved))
+    least = 1 if draw == "others" else 0
+    shifts[moved] = random.integers(least, classes, size=len(moved))
     return shifts

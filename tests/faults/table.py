@@ -520,7 +520,7 @@ FAULTS = [
     Fault(
         "wrong labels may be the right ones",
         "keras_zsharp/data/noise.py",
-        'random.integers(draw == "others", classes, size=len(moved))',
+        "random.integers(least, classes, size=len(moved))",
         "random.integers(0, classes, size=len(moved))",
         "tests/data/test_digits.py::test_noise_moves_training_labels_only",
     ),
