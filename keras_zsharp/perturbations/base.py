@@ -73,17 +73,19 @@ class Perturbation(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
+    def _model(self):
+        """The model that the rule belongs to, if any; as an attribute, Keras would save it too."""
+        return self._owner and self._owner()
+
     def sync(self):
         """Has the rule's variables hold its state, also while its model trains."""
-        owner = self._owner and self._owner()
-        if owner is not None:
-            keras_internals.synced(owner)
+        if (model := self._model()) is not None:
+            keras_internals.synced(model)
 
     def changed(self):
         """Tells the model whose rule this is that its numbers may be others."""
-        owner = self._owner and self._owner()
-        if owner is not None:
-            owner.rule_has_changed()
+        if (model := self._model()) is not None:
+            model.rule_has_changed()
 
     def count(self):
         """The number of steps so far, plain ones too; from the first call on they are counted."""
@@ -115,7 +117,7 @@ class Perturbation(keras.layers.Layer):
 
     def check_free_for(self, model):
         """A rule that belongs to another model is refused."""
-        owner = self._owner and self._owner()
+        owner = self._model()
         if owner not in (None, model):
             raise ValueError(
                 f"`perturbation` must not belong to another model: {self.name!r} belongs to "
@@ -201,16 +203,14 @@ class Perturbation(keras.layers.Layer):
 
     def save_own_variables(self, store):
         state.save(self, store)
-        owner = self._owner and self._owner()
-        if owner is not None:
-            owner.save_seeds(store)
+        if (model := self._model()) is not None:
+            model.save_seeds(store)
 
     def load_own_variables(self, store):
         state.load(self, store)
         self.changed()
-        owner = self._owner and self._owner()
-        if owner is not None:
-            owner.load_seeds(store)
+        if (model := self._model()) is not None:
+            model.load_seeds(store)
 
     def get_config(self):
         return {"name": self.name, "rho": type(self).rho.to_config(self)}

@@ -105,6 +105,23 @@ def _checked(x, size):
     return with_length(x, size, message)
 
 
+def in_turn(passes, split, before, rule_variables, **options):
+    """What is after the clean passes over the parts of a batch, and the mean `Outcome`.
+
+    Args:
+        passes: Function from a part and what is before it to what is after its clean pass, and its
+            `Outcome`.
+        split: List of pairs, as `split` gives them.
+        before: What is before the first part.
+        rule_variables, options: As of `mean`.
+    """
+    clean, outcomes = before, []
+    for _, part in split:
+        clean, outcome = passes(part, clean)
+        outcomes.append(outcome)
+    return clean, mean(outcomes, [size for size, _ in split], rule_variables, **options)
+
+
 def weighted(values, shares):
     """The weighted sum of tensors."""
     return sum(v * ops.cast(share, v.dtype) for v, share in zip(values, shares, strict=True))

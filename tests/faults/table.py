@@ -254,9 +254,9 @@ FAULTS = [
     ),
     Fault(
         "a part of a batch does not go on from the state of the one before",
-        STEP,
-        "take_passes(part, variables, perturbing, after=clean)",
-        "take_passes(part, variables, perturbing, after=None)",
+        PARTS,
+        "clean, outcome = passes(part, clean)",
+        "clean, outcome = passes(part, before)",
         "tests/training/test_micro_batches.py::test_state_goes_from_part_to_part[graph]",
     ),
     Fault(

@@ -26,11 +26,7 @@ def in_turn(passes, split, given, rule_variables):
     compiled = isinstance(given.weights[0], jax.core.Tracer)
     if compiled and len(split) > 1 and len(set(sizes)) == 1:
         return _looped(passes, batches, given, rule_variables)
-    clean, outcomes = given, []
-    for batch in batches:
-        clean, outcome = passes(batch, clean)
-        outcomes.append(outcome)
-    return clean, parts.mean(outcomes, sizes, rule_variables)
+    return parts.in_turn(passes, split, given, rule_variables)
 
 
 def _looped(passes, batches, given, rule_variables):

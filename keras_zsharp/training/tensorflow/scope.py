@@ -1,6 +1,7 @@
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import assign_in_place, stored
+from keras_zsharp.training.assigned import check_no_weight
 from keras_zsharp.weight_scope import WeightScope
 
 
@@ -84,12 +85,7 @@ class PassScope(WeightScope):
 
     def check_no_weight_assigned(self):
         """Where all of the step's passes are at w + e, a weight would stay there."""
-        assigned = [v.path for v in self._updates.values() if self.is_weight(v)]
-        if assigned:
-            raise ValueError(
-                "A layer must not assign weights of its own where the rule perturbs along the "
-                f"optimizer's momentum: they would stay at w + e. Received: {assigned} assigned"
-            )
+        check_no_weight([v for v in self._updates.values() if self.is_weight(v)])
 
     def commit(self, condition=None):
         """Assigns what the pass would have assigned. To be called outside of the scope."""

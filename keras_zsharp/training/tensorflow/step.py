@@ -56,12 +56,12 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
 
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes
-        clean, outcomes, sizes = None, [], []
-        for size, part in parts.split(batch, self.micro_batches):
-            clean, outcome = take_passes(part, variables, perturbing, after=clean)
-            outcomes.append(outcome)
-            sizes.append(size)
-        outcome = parts.mean(outcomes, sizes, rule_variables, gradients_of.weighted)
+
+        def passes(part, after):
+            return take_passes(part, variables, perturbing, after)
+
+        split, weighted = parts.split(batch, self.micro_batches), gradients_of.weighted
+        clean, outcome = parts.in_turn(passes, split, None, rule_variables, weighted=weighted)
         if self.skips_nonfinite:
             finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=on_all_replicas(finite))

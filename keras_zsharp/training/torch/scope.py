@@ -1,4 +1,5 @@
 from keras_zsharp.keras_internals import Scope
+from keras_zsharp.training.assigned import check_no_weight
 
 
 class PassScope(Scope):
@@ -34,12 +35,7 @@ class PassScope(Scope):
 
     def check_no_weight_assigned(self):
         """Where all of the step's passes are at w + e, a weight would stay there."""
-        assigned = [v.path for v in self._updates.values() if id(v) in self._weight_ids]
-        if assigned:
-            raise ValueError(
-                "A layer must not assign weights of its own where the rule perturbs along the "
-                f"optimizer's momentum: they would stay at w + e. Received: {assigned} assigned"
-            )
+        check_no_weight([v for v in self._updates.values() if id(v) in self._weight_ids])
 
     def commit(self):
         """Assigns what the pass would have assigned. To be called outside of the scope."""

@@ -38,13 +38,13 @@ class TwoPassStep:
         noise_before = randomness.state()
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes
-        clean, outcomes, sizes = None, [], []
-        for size, part in parts.split(batch, self.micro_batches):
-            clean, outcome = take_passes(part, variables, perturbing, after=clean)
-            outcomes.append(outcome)
-            sizes.append(size)
+
+        def passes(part, after):
+            return take_passes(part, variables, perturbing, after)
+
+        split = parts.split(batch, self.micro_batches)
+        clean, outcome = parts.in_turn(passes, split, None, rule_variables)
         with torch.no_grad():
-            outcome = parts.mean(outcomes, sizes, rule_variables)
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
                 outcome = outcome._replace(finite=finite)
