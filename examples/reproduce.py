@@ -47,8 +47,9 @@ def describe(todo):
     cost = "unknown" if left and unknown == len(left) else f"about {duration} for one process"
     if 0 < unknown < len(left):
         cost += f", and {unknown} runs of unknown cost"
+    finished = sum(todo.result(run) is not None for run in todo.runs)
     state = (
-        f"{todo.grid.title}: {len(todo.runs)} runs, {len(todo.runs) - len(left)} finished, "
+        f"{todo.grid.title}: {len(todo.runs)} runs, {finished} finished, "
         f"{len(left)} left of {todo.epochs_left():,} epochs; expected time: {cost}."
     )
     return "\n".join([state, *(f"Cannot be run: {refused}" for refused in todo.refused())])

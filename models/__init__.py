@@ -11,10 +11,11 @@ from keras_zsharp.models.resnet import (
     resnet50,
     resnet56,
     resnet110,
+    small_resnet,
 )
 from keras_zsharp.models.small_cnn import small_cnn, strided_cnn
 from keras_zsharp.models.vgg import vgg16_bn, vgg19_bn
-from keras_zsharp.models.vit import vit_7_8_8_384, vit_7_8_12_768
+from keras_zsharp.models.vit import small_vit, vit_7_8_8_384, vit_7_8_12_768
 from keras_zsharp.models.wide_resnet import wide_resnet, wide_resnet_16_8, wide_resnet_28_10
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "resnet56",
     "resnet110",
     "small_cnn",
+    "small_resnet",
+    "small_vit",
     "strided_cnn",
     "vgg16_bn",
     "vgg19_bn",

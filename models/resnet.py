@@ -64,6 +64,19 @@ def resnet110(input_shape=(32, 32, 3), classes=10, name="resnet110"):
     return cifar_resnet(110, input_shape, classes, name)
 
 
+def small_resnet(input_shape=(28, 28, 1), classes=10, name="small_resnet"):
+    """`cifar_resnet(8)` for CPUs, behind a 5x5 convolution that steps by four pixels.
+
+    >>> small_resnet().count_params()
+    75738
+    """
+    inputs = checks.images(input_shape)
+    checks.outputs(classes, name)
+    x = relu(batch_norm(conv(inputs, 16, kernel_size=5, strides=4)))
+    x = _stages(x, (16, 32, 64), 1, _zero_padded_shortcut)
+    return keras.Model(inputs, logits(x, classes), name=name)
+
+
 def resnet18(input_shape=(32, 32, 3), classes=10, name="resnet18"):
     """ResNet-18 for small images: 11,173,962 trainable parameters at 10 classes.
 

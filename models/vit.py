@@ -5,8 +5,6 @@ from keras import initializers, layers, ops
 
 from keras_zsharp.models import checks
 
-GRID, DEPTH = 8, 7
-
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class ClassTokenAndPositions(layers.Layer):
@@ -59,24 +57,34 @@ def vit_7_8_8_384(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="vit_7_
         Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, with its initial values
         (Glorot uniform, the last layer 0); in this size in Yun, arXiv:2505.02369, Table 1.
     """
-    return _vit(384, 8, input_shape, classes, dropout, name)
+    return _vit((8, 7, 384, 8), input_shape, classes, dropout, name)
 
 
 def vit_7_8_12_768(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="vit_7_8_12_768"):
     """`vit_7_8_8_384` with 12 heads and 768 channels: 24,923,914 trainable parameters."""
-    return _vit(768, 12, input_shape, classes, dropout, name)
+    return _vit((8, 7, 768, 12), input_shape, classes, dropout, name)
 
 
-def _vit(channels, heads, input_shape, classes, dropout, name):
-    inputs, dropout = checks.images(input_shape, sides=GRID), checks.dropout_rate(dropout)
+def small_vit(input_shape=(28, 28, 1), classes=10, dropout=0.0, name="small_vit"):
+    """`vit_7_8_8_384` for CPUs: 4 x 4 patches, three blocks, 4 heads, 32 channels.
+
+    >>> small_vit().count_params()
+    21962
+    """
+    return _vit((4, 3, 32, 4), input_shape, classes, dropout, name)
+
+
+def _vit(size, input_shape, classes, dropout, name):
+    grid, depth, channels, heads = size
+    inputs, dropout = checks.images(input_shape, sides=grid), checks.dropout_rate(dropout)
     checks.outputs(classes, name)
     _, height, width, _ = inputs.shape
-    patch = (height // GRID, width // GRID)
+    patch = (height // grid, width // grid)
     x = layers.Conv2D(channels, patch, patch, name="patches")(inputs)
-    x = layers.Reshape((GRID * GRID, channels))(x)
+    x = layers.Reshape((grid * grid, channels))(x)
     x = ClassTokenAndPositions(name="positions")(x)
     x = _dropout(x, dropout)
-    for _ in range(DEPTH):
+    for _ in range(depth):
         x = _block(x, channels, heads, dropout)
     x = layers.LayerNormalization(epsilon=1e-6)(x[:, 0])
     outputs = layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)

@@ -100,12 +100,15 @@ PUBLIC = {
         getattr(models, name): {**IMAGES, "name": "net"}
         for name in (
             *("resnet18", "resnet20", "resnet32", "resnet44", "resnet50", "resnet56", "resnet110"),
-            *("small_cnn", "strided_cnn", "vgg16_bn", "vgg19_bn"),
+            *("small_cnn", "small_resnet", "strided_cnn", "vgg16_bn", "vgg19_bn"),
         )
     },
     **{
         getattr(models, name): {**IMAGES, "dropout": 0.0, "name": "net"}
-        for name in ("vit_7_8_8_384", "vit_7_8_12_768", "wide_resnet_16_8", "wide_resnet_28_10")
+        for name in (
+            *("small_vit", "vit_7_8_8_384", "vit_7_8_12_768"),
+            *("wide_resnet_16_8", "wide_resnet_28_10"),
+        )
     },
     sharpness.MeanLoss: MEASURED,
     sharpness.ball_loss: {

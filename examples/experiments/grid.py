@@ -166,6 +166,8 @@ class Grid:
         paper: The paper's (mean, standard deviation) in %, by the labels of (setting, method).
         axis: Name of a field of the recipe, or of a rule's argument, to plot the accuracy over.
         timed: Whether the report has the seconds of a run, and plots the accuracy over them.
+        choosing_seeds: Those of the seeds that all values to choose from are run with; the others
+            are run with the chosen ones alone. None: all.
     """
 
     title: str
@@ -177,6 +179,7 @@ class Grid:
     paper: Mapping = nothing()
     axis: str | None = None
     timed: bool = False
+    choosing_seeds: tuple | None = None
 
     def __post_init__(self):
         for name, objects in (("settings", self.settings), ("methods", self.methods)):
@@ -192,6 +195,8 @@ class Grid:
             )
         for seed in self.seeds:
             numbers.CHECKS["seed"]("seed", seed)
+        for seed in self.choosing_seeds or ():
+            _one_of("choosing_seeds", seed, self.seeds)
         _one_of("reference", self.reference, [m.label for m in self.methods])
         for setting in self.settings:
             _one_of("dataset", setting.dataset, data.NAMES)

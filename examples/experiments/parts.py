@@ -22,15 +22,16 @@ def load(config, data_dir=None):
         bundle = data.digits(split_seed=config["split_seed"], **options)
     else:
         bundle = data.load(config["dataset"], data_dir=data_dir, **options)
-    clean = config.get("clean_validation") or not config["label_noise"]
-    if bundle.validation is None or clean:
+    noisy = None if config.get("clean_validation") else noisy_validation(bundle, config)
+    if noisy is None:
         return bundle
-    noisy = {"validation": lambda: with_noise(bundle, config)}
-    return dataclasses.replace(bundle, pipelines=bundle.pipelines | noisy)
+    return dataclasses.replace(bundle, pipelines=bundle.pipelines | {"validation": lambda: noisy})
 
 
-def with_noise(bundle, config):
-    """The validation data with the label noise of the training data, which it is a part of."""
+def noisy_validation(bundle, config):
+    """Clean validation data with the label noise of the training data; None without either."""
+    if bundle.validation is None or not config["label_noise"]:
+        return None
     batches = list(bundle.validation.as_numpy_iterator())
     labels = np.concatenate([labels for _, labels in batches])
     if bundle.one_hot:

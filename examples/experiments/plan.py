@@ -7,7 +7,7 @@ import runpy
 import statistics
 from collections import defaultdict
 
-from experiments import files, folders, parts
+from experiments import choosing, files, folders, parts
 from experiments.grid import Grid
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
@@ -64,7 +64,8 @@ class Plan:
             return None
 
     def left(self):
-        return [run for run in self.runs if self.result(run) is None]
+        """The runs to be done, as far as is known by now."""
+        return [run for run in choosing.wanted(self) if self.result(run) is None]
 
     def epochs_left(self):
         return sum(run.recipe.epochs for run in self.left())

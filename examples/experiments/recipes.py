@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.grid import Method, Recipe
+from experiments.grid import Method, Recipe, Setting
 
 ZSHARP = Recipe(
     epochs=200,
@@ -74,6 +74,9 @@ FASHION = Recipe(
 )
 """On 4,000 images of Fashion-MNIST; 1,000 more, with clean labels, choose the radii."""
 
+FASHION_OVERFIT = dataclasses.replace(FASHION, epochs=12, weight_decay=5e-4)
+"""The same, for networks that learn wrong labels."""
+
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
 RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
 LARGER_RADII = {"rho": (0.2, 0.5, 1.0)}
@@ -113,4 +116,64 @@ def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_r
         Method("SAM-ON", "SAM", choose={"rho": normalization_radii}, step=alone),
         Method("ZSharp", "ZSharp", choose=radii),
         Method("ZSharp, late", "ZSharp", choose=radii, step=late),
+    )
+
+
+def fashion_methods(late_from, zsharp_length, scale=1.0):
+    """What the perturbation's direction, length, place and time do, for Fashion-MNIST.
+
+    Args:
+        late_from: The first step that the late one perturbs in.
+        zsharp_length: Length of the released code's perturbation at the paper's radius.
+        scale: Of the radii to choose from.
+    """
+
+    def radii(*values):
+        return {"rho": tuple(float(f"{scale * value:g}") for value in values)}
+
+    middle = radii(0.05, 0.1, 0.2, 0.5, 1.0)
+    per_variable, equal_length = {"norm": "per_variable"}, {"norm": "global"}
+    return (
+        Method("Optimizer alone"),
+        Method("Optimizer alone, twice the epochs", recipe={"epochs": 2 * FASHION_OVERFIT.epochs}),
+        Method("SAM", "SAM", choose=middle),
+        Method("SAM, late", "SAM", choose=middle, step={"perturb_from": late_from}),
+        Method(
+            "SAM, normalization only",
+            "SAM",
+            choose=radii(0.2, 0.5, 1.0, 2.0, 5.0),
+            step={"perturb_only": "normalization"},
+        ),
+        Method("SAM of ZSharp's length", "SAM", {"rho": zsharp_length}),
+        Method("ZSharp of the paper's radius", "ZSharp", {"rho": 0.05, **per_variable}),
+        Method("ASAM", "ASAM", choose=radii(0.5, 1.0, 2.0, 5.0, 10.0)),
+        Method("F-SAM", "FriendlySAM", choose=middle),
+        Method("ZSharp, per variable", "ZSharp", per_variable, radii(0.02, 0.05, 0.1, 0.2, 0.5)),
+        Method("ZSharp, global", "ZSharp", equal_length, middle),
+        Method("Magnitude mask", "ZSharp", {"score": "magnitude", **equal_length}, middle),
+        Method(
+            "Random mask",
+            "ZSharp",
+            {"score": "random", **equal_length},
+            radii(0.1, 0.2, 0.5, 1.0, 2.0),
+        ),
+    )
+
+
+def fashion_settings(network, optimizers):
+    """Clean labels, 20 % and 40 % wrong ones, for a network with each of some optimizers.
+
+    Args:
+        network: Name of its builder.
+        optimizers: By name: what a recipe has for it.
+    """
+    return tuple(
+        Setting(
+            f"{name}, {f'{noise:.0%} wrong labels' if noise else 'clean labels'}",
+            "fashion_mnist",
+            network,
+            {**recipe, "label_noise": noise},
+        )
+        for name, recipe in optimizers.items()
+        for noise in (0.2, 0.0, 0.4)
     )

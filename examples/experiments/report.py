@@ -20,6 +20,10 @@ CHOICE = (
     " Where a method was run with several values, `chosen` are those with the best mean accuracy "
     "on held-out training data after the last epoch; the test data had no part in it."
 )
+NOISY = (
+    " `by noisy labels`: what held-out labels as wrong as the training labels choose instead, and "
+    "the test accuracy with it."
+)
 TIMED = (
     " `seconds` are those of a run's steps: of each epoch the median over the runs. The first "
     "epoch, which has the compilation, counts as the second. The first of the frontier is the "
@@ -57,6 +61,7 @@ def content(told):
     blocks = [("heading", 1, grid.title), ("text", _state(told))]
     note = NOTE.format(reference=grid.reference)
     note += CHOICE * any(row.arms[1:] for row in rows) + TIMED * grid.timed
+    note += NOISY * any(row.by_noisy for row in rows)
     blocks.append(("text", note))
     if grid.axis:
         for group in _groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
@@ -102,6 +107,7 @@ def table(rows, told):
         "chosen",
         "test accuracy",
         "best",
+        "by noisy labels",
         "paper",
         "difference",
         f"over {grid.reference}",
@@ -119,19 +125,29 @@ def table(rows, told):
 def _line(row, reference, told):
     grid, arm, label = told.grid, row.chosen, row.method.label
     paper = grid.paper.get((row.setting.label, label))
-    chosen = ", ".join(f"{k}={v}" for k, v in arm.choice.items()) if arm.results else ""
-    line = [label, chosen, "missing", "", spread(*paper) if paper else "", *[""] * 5]
+    chosen = _choice(arm) if arm.results else ""
+    line = [label, chosen, "missing", "", "", spread(*paper) if paper else "", *[""] * 5]
+    if row.by_noisy:
+        line[4] = " ".join([_choice(row.by_noisy), spread(*_percent(row.by_noisy))])
     if arm.results:
-        mean, std = summary.mean_std(arm.percent().values())
+        mean, std = _percent(arm)
         line[2] = spread(mean, std)
         line[3] = f"{summary.mean_std(arm.percent('best_test_accuracy').values())[0]:.2f}"
-        line[5] = f"{mean - paper[0]:+.2f}" if paper else ""
-        line[8] = f"{summary.mean_std(arm.values('train_loss').values())[0]:.4f}"
+        line[6] = f"{mean - paper[0]:+.2f}" if paper else ""
+        line[9] = f"{summary.mean_std(arm.values('train_loss').values())[0]:.4f}"
         if reference and row is not reference:
-            line[6:8] = _over(summary.difference(arm, reference.chosen))
+            line[7:9] = _over(summary.difference(arm, reference.chosen))
         if grid.timed:
-            line[9] = f"{summary.seconds(told, arm):.1f}"
+            line[10] = f"{summary.seconds(told, arm):.1f}"
     return [*line, f"{row.finished} of {row.planned}"]
+
+
+def _choice(arm):
+    return ", ".join(f"{k}={v}" for k, v in arm.choice.items())
+
+
+def _percent(arm):
+    return summary.mean_std(arm.percent().values())
 
 
 def _sources(told):

@@ -71,25 +71,29 @@ def _train(config, bundle, network, model, folder, verbose, more):
         verbose=verbose,
     )
     tested = model.evaluate(bundle.test, verbose=0, return_dict=True)
+    noisy = parts.noisy_validation(bundle, config) if config.get("clean_validation") else None
+    if noisy is not None:
+        noisy = model.evaluate(noisy, verbose=0, return_dict=True)["accuracy"]
     if not chief:
         return None
     rows = history.read(told, config["epochs"], config["validation"])
     with files.whole(folder / "model.keras") as partial:
         network.save(partial)
-    outcome = result(config, tested, rows)
+    outcome = result(config, tested, noisy, rows)
     files.write(folder / "result.json", outcome)
     shutil.rmtree(backup.folder)
     return outcome
 
 
-def result(config, tested, rows):
-    """What `result.json` says of a run, from its test and its history."""
+def result(config, tested, noisy, rows):
+    """What `result.json` says of a run: from its test, noisy validation data, and its history."""
     curve = [row["test_accuracy" if config["validation"] else "val_accuracy"] for row in rows]
     return {
         "test_accuracy": float(tested["accuracy"]),
         "test_loss": float(tested["loss"]),
         "best_test_accuracy": max(curve),
         "validation_accuracy": rows[-1]["val_accuracy"] if config["validation"] else None,
+        "noisy_validation_accuracy": noisy,
         "train_loss": rows[-1]["loss"],
         "seed": config["seed"],
         "epochs": len(rows),

@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Mapping
 
+from experiments import choosing
 from experiments.grid import Method, Setting
 
 ALIKE = 1e-6
@@ -28,11 +29,6 @@ class Arm:
     def percent(self, key="test_accuracy"):
         return {seed: 100 * value for seed, value in self.values(key).items()}
 
-    @property
-    def validation(self):
-        """Mean accuracy on the validation data, in %; below every other where there is none."""
-        return statistics.mean(self.percent("validation_accuracy").values()) if self.results else -1
-
     def argument(self, name):
         """A rule's argument, or else a field of the recipe, or None."""
         run = self.runs[0]
@@ -41,12 +37,18 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A method in a setting: the arms there are, and the one with the best validation."""
+    """A method in a setting: the arms there are, and the chosen one.
+
+    Attributes:
+        by_noisy: The arm that noisy held-out labels choose, where `chosen` is by clean ones.
+        planned: How many runs are wanted.
+    """
 
     setting: Setting
     method: Method
     arms: tuple
     chosen: Arm
+    by_noisy: Arm | None
     planned: int
 
     @property
@@ -56,22 +58,27 @@ class Row:
 
 def rows(tables):
     """All rows, setting by setting."""
-    by_row = {}
-    for run in tables.runs:
-        choices = by_row.setdefault((run.setting.label, run.method.label), {})
+    wanted = {run.name for run in choosing.wanted(tables)}
+    return [_row(tables, group, wanted) for group in choosing.groups(tables.runs)]
+
+
+def _row(tables, group, wanted):
+    choices = {}
+    for run in group:
         choices.setdefault(tuple(run.choice.items()), []).append(run)
-    return [_row(tables, list(choices.values())) for choices in by_row.values()]
+    arms = {choice: _arm(tables, runs) for choice, runs in choices.items()}
+    first = next(iter(arms.values()))
+    clean, noisy = (
+        None if (best := choosing.best(tables, group, key)) is None else arms[tuple(best.items())]
+        for key in (choosing.CLEAN, choosing.NOISY)
+    )
+    planned = sum(run.name in wanted for run in group)
+    return Row(first.setting, first.method, tuple(arms.values()), clean or first, noisy, planned)
 
 
-def _row(tables, choices):
-    arms = []
-    for of_choice in choices:
-        results = {run.seed: result for run in of_choice if (result := tables.result(run))}
-        first = of_choice[0]
-        arms.append(Arm(first.setting, first.method, first.choice, tuple(of_choice), results))
-    chosen = max(arms, key=lambda arm: arm.validation) if arms[1:] else arms[0]
-    planned = sum(len(arm.runs) for arm in arms)
-    return Row(chosen.setting, chosen.method, tuple(arms), chosen, planned)
+def _arm(tables, runs):
+    results = {run.seed: result for run in runs if (result := tables.result(run))}
+    return Arm(runs[0].setting, runs[0].method, runs[0].choice, tuple(runs), results)
 
 
 def curves(tables, arm, key):

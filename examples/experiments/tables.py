@@ -7,10 +7,10 @@ import json
 
 import pandas as pd
 
-from experiments import files, folders, history
+from experiments import choosing, files, folders, history
 
 RESULTS, EPOCHS = "results.csv", "epochs.csv"
-NUMBERS = (*folders.NUMBERS, "validation_accuracy", "epochs")
+NUMBERS = (*folders.NUMBERS, choosing.CLEAN, choosing.NOISY, "epochs")
 SOURCES = ("versions", "provenance")
 """What says where a result is from, as JSON."""
 RUN = ("run", *NUMBERS, "settings", *SOURCES)
@@ -29,7 +29,8 @@ class Tables:
     def __init__(self, plan, results, epochs):
         self.grid, self.runs, self.output = plan.grid, plan.runs, plan.output
         for table, columns in ((results, RUN), (epochs, EPOCH)):
-            if missing := [name for name in columns if name not in table]:
+            # Tables of before there was a second choice have no column for it.
+            if missing := [n for n in columns if n not in (*table, choosing.NOISY)]:
                 raise KeyError(missing[0])
         self._results = {line["run"]: line for line in results.to_dict("records")}
         self._epochs = dict(iter(epochs.groupby("run")))
@@ -54,8 +55,8 @@ class Tables:
         return self._results.get(run.name)
 
     def left(self):
-        """The runs that are not finished."""
-        return [run for run in self.runs if self.result(run) is None]
+        """The runs that are wanted and not finished."""
+        return [run for run in choosing.wanted(self) if self.result(run) is None]
 
     def source(self, run):
         """What a finished run notes of where it is from, as a flat dict; None of another run."""
@@ -94,7 +95,7 @@ def _write(plan):
     for run in plan.runs:
         if (found := plan.result(run)) is None:
             continue
-        numbers = {name: found[name] for name in NUMBERS}
+        numbers = {name: found.get(name) for name in NUMBERS}
         noted = {name: json.dumps(found.get(name, {})) for name in SOURCES}
         results.append({"run": run.name, **numbers, "settings": _settings(plan, run), **noted})
         told = history.read(

@@ -19,6 +19,7 @@ RUNS = {
     "digits_zsharp_table1": 145,
     "digits_zsharp_table2": 95,
     "digits_wall_clock": 160,
+    "fashion_mnist_resnet": 1470,
     "fashion_wall_clock": 104,
     "fsam_batch_sizes": 54,
     "fsam_figure_2": 30,
