@@ -2,8 +2,10 @@
 
     python examples/reproduce.py fashion_mnist_resnet
 
-1470 runs of 12 epochs, of which the choice of radii leaves some 670 to be done, with `--data-dir FOLDER` on the four files
-`*-ubyte.gz` in the folder. Hardware: one core of an AMD EPYC a run. Duration: some 35 s a run.
+1470 runs of 12 epochs, of which the choice of radii leaves some 670 to be done, with
+`--data-dir FOLDER` on the four files
+`*-ubyte.gz` in a folder. Hardware: one core of an AMD EPYC a run.
+Duration: some 25 s a run.
 Result: not run.
 
 4,000 images train, with clean labels or with 20 % or 40 % wrong ones. Another 1,000 choose the
