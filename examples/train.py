@@ -16,7 +16,7 @@ import dataclasses
 import pathlib
 import sys
 
-from experiments import claims, files, grid, numbers, runs
+from experiments import files, grid, numbers, runs
 from keras_zsharp import data, models, perturbations
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
@@ -50,36 +50,27 @@ def config(options):
 
 def main(arguments=None):
     options = parse(arguments)
+
+    def tell(bundle, network):
+        print(
+            f"{options.dataset}: {bundle.sizes}, {bundle.classes} classes, "
+            f"{bundle.noisy_labels} training labels moved; "
+            f"{options.model}: {network.count_params():,} parameters",
+            flush=True,
+        )
+
+    settings, more = config(options), {"verbose": options.verbose, "told": tell, "wait": False}
     try:
-        with claims.claimed(options.output) as mine:
-            if not mine:
-                sys.exit(f"Another process trains in {options.output}: give another --output")
-            try:
-                result = train(options)
-            except files.Damaged as error:
-                files.say(str(error))
-                result = train(options)  # From its start.
+        result = runs.do(settings, options.output, options.data_dir, **more)
+    except files.Occupied:
+        sys.exit(f"Another process trains in {options.output}: give another --output")
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
     except OSError as error:
         sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
-    print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
-
-
-def train(options):
-    """Trains, or goes on training, and gives what came of it."""
-    settings = config(options)
-    try:
-        bundle, network, model = runs.prepare(settings, options.output, options.data_dir)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    print(
-        f"{options.dataset}: {bundle.sizes}, {bundle.classes} classes, "
-        f"{bundle.noisy_labels} training labels moved; "
-        f"{options.model}: {network.count_params():,} parameters",
-        flush=True,
-    )
-    return runs.train(settings, bundle, network, model, options.output, options.verbose)
+    print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
 
 
 def parse(arguments):

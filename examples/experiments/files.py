@@ -7,6 +7,12 @@ import os
 import re
 import sys
 
+import filelock
+
+
+class Occupied(Exception):
+    """Another process has the lock of a folder."""
+
 
 class Damaged(Exception):
     """A file of a run does not say what it should: the run counts as not done."""
@@ -19,6 +25,33 @@ class Damaged(Exception):
 def say(text):
     """Prints a line on stderr, the same one once."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def locked(folder, wait=False):
+    """Makes the folder, and holds its lock: one process at a time is in the block.
+
+    The lock is the operating system's (`flock`): it is free again as soon as its process has ended,
+    however it ended, and stays held while that process is merely slow or suspended. Between
+    machines it needs a shared folder that passes `flock` on: NFS and CIFS under Linux do, Lustre
+    when it is mounted with `-o flock`.
+
+    Raises:
+        Occupied: Another process holds it, and `wait` is False.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    with contextlib.suppress(OSError):
+        path.rmdir()  # An empty folder of that name; this fails for all else.
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except filelock.Timeout as error:
+        raise Occupied(folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

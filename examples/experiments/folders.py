@@ -4,25 +4,41 @@ import importlib.metadata
 import json
 import math
 import shutil
+import sys
 
 import keras
-import tensorflow as tf
 
-from experiments import files, history
+from experiments import files, history, provenance
 
-SETTINGS = ("epochs", "validation")
 NUMBERS = ("test_accuracy", "best_test_accuracy", "train_loss", "seconds")
 
 
 def versions():
-    own = importlib.metadata.version("keras-zsharp")
-    return {"keras": keras.version(), "tensorflow": tf.__version__, "keras-zsharp": own}
+    """What a run that goes on, and runs that are compared, must have in common."""
+    backend = keras.backend.backend()
+    return {
+        "keras": keras.version(),
+        backend: sys.modules[backend].__version__,
+        "keras-zsharp": importlib.metadata.version("keras-zsharp"),
+        "commit": provenance.source()["commit"],
+    }
 
 
-def noted(folder):
-    """The settings and versions of the run in the folder; None where there is none."""
+def noted(folder, config):
+    """The versions of the run in the folder; None where there is none.
+
+    Raises:
+        Damaged: Its settings are no settings.
+        ValueError: They are not those of `config`.
+    """
     path = folder / "config.json"
-    return files.read(path, "versions", *SETTINGS) if path.exists() else None
+    if not path.exists():
+        return None
+    found = files.read(path, "versions", "epochs", "validation")
+    its = found.pop("versions")
+    if found != json.loads(json.dumps(config)):
+        raise ValueError(f"--output has a run with other settings: see {path}")
+    return its
 
 
 def finished(folder, config):
@@ -30,11 +46,12 @@ def finished(folder, config):
 
     Raises:
         Damaged: Of its files, which are all that a report is made of, one is not what it was.
+        ValueError: As `noted` does.
     """
     path = folder / "result.json"
+    its = noted(folder, config)
     if not path.exists():
         return None
-    noted(folder)
     found = files.read(path, "epochs", *NUMBERS)
     names = [*NUMBERS, *["validation_accuracy"] * bool(config["validation"])]
     for name in names:
@@ -46,27 +63,21 @@ def finished(folder, config):
     if found["epochs"] != config["epochs"]:
         raise files.Damaged(path, f"it is of {found['epochs']!r} epochs, not {config['epochs']}")
     history.read(folder / "history.csv", config["epochs"], config["validation"])
-    return found
+    return {**found, "versions": (its or {}) | found.get("versions", {})}
 
 
 def claim(config, folder):
-    """Notes the settings in the folder, and starts over what is damaged there.
+    """Notes the settings in the folder.
 
     Raises:
-        ValueError: Another run is in it, or this one, finished.
+        ValueError: Another run is in it, or one that other versions have begun.
     """
-    config = {**config, "versions": versions()}
-    try:
-        if noted(folder) not in (None, config):
-            path = folder / "config.json"
-            raise ValueError(f"--output has a run with other settings or versions: see {path}")
-        if found := finished(folder, config):
-            raise ValueError(f"--output has this run, finished: {json.dumps(found, indent=2)}")
-    except files.Damaged as error:
-        files.say(str(error))
-        start_over(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files.write(folder / "config.json", config)
+    own, its = versions(), noted(folder, config)
+    if its not in (None, own):
+        path = folder / "config.json"
+        differs = ", ".join(name for name in own if own[name] != its.get(name))
+        raise ValueError(f"--output has a run that another version has begun ({differs}): {path}")
+    files.write(folder / "config.json", {**config, "versions": own})
 
 
 def start_over(folder):

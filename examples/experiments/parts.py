@@ -1,5 +1,6 @@
 """What the settings of a run stand for: its data, its rule, and the network with what trains it."""
 
+import contextlib
 import dataclasses
 
 import keras
@@ -53,8 +54,7 @@ def noisy_validation(bundle, config):
 def perturbation(config):
     """The run's rule, or None."""
     if config["rule"] is None:
-        # Plain Keras 3.15 fails with several workers; ours with a radius of 0 trains as it does.
-        return keras_zsharp.SAM(rho=0.0) if config.get("strategy") == "multiworker" else None
+        return None
     rule = getattr(keras_zsharp, config["rule"], None)
     if rule is None:
         raise ValueError(f"keras_zsharp has no rule {config['rule']}")
@@ -62,6 +62,14 @@ def perturbation(config):
         return rule(**config["settings"])
     except TypeError as error:
         raise ValueError(f"{config['rule']}: {error}") from error
+
+
+def scope(config):
+    """What the network is built in: of the run's strategy, if it has one."""
+    if config.get("strategy") != "mirrored":
+        return contextlib.nullcontext()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()
 
 
 def ascent_data(bundle, config, component):

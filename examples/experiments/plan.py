@@ -1,11 +1,9 @@
 """What there is to do: a grid read from a config, and the state of its runs in a folder."""
 
+import datetime
 import difflib
-import json
 import pathlib
 import runpy
-import statistics
-from collections import defaultdict
 
 from experiments import choosing, files, folders, parts
 from experiments.grid import Grid
@@ -37,7 +35,11 @@ def read(name):
 
 
 class Plan:
-    """The runs of a grid, each with a folder in `output`."""
+    """The runs of a grid, each with a folder in `output`.
+
+    Raises:
+        ValueError: No run has a name with `only` in it, or the folder of one has another run.
+    """
 
     def __init__(self, grid, output, strategy="none", only=""):
         self.grid = grid
@@ -47,7 +49,7 @@ class Plan:
         if not self.runs:
             raise ValueError(f"--only must be part of a run's name, as {grid.runs[0].name!r}")
         for run in self.runs:
-            self._check(run)
+            self.result(run)
 
     def config(self, run):
         return {**run.config, **self.extra}
@@ -67,8 +69,11 @@ class Plan:
         """The runs to be done, as far as is known by now."""
         return [run for run in choosing.wanted(self) if self.result(run) is None]
 
-    def epochs_left(self):
-        return sum(run.recipe.epochs for run in self.left())
+    def of_other_versions(self):
+        """The finished runs that were not done by this source with these libraries."""
+        own = folders.versions().items()
+        results = [(run, self.result(run)) for run in self.runs]
+        return [run for run, found in results if found and not own <= found["versions"].items()]
 
     def refused(self):
         """The rules that keras_zsharp has not, or not with these arguments, as messages."""
@@ -80,35 +85,21 @@ class Plan:
                 refused.setdefault(str(error), run.method.label)
         return [f"{label}: {error}" for error, label in refused.items()]
 
-    def seconds(self, left):
-        """How long runs will take, by the finished ones like them, and how many have none."""
-        known = defaultdict(list)
-        for run in self.runs:
-            if result := self.result(run):
-                known[self._cost(run)].append(
-                    result.get("duration", result["seconds"]) / result["epochs"]
-                )
-        times = [
-            run.recipe.epochs * statistics.mean(known[self._cost(run)])
-            for run in left
-            if known[self._cost(run)]
-        ]
-        return sum(times), len(left) - len(times)
+    def describe(self):
+        """What is done and what is left, in words."""
+        left = self.left()
+        results = [found for run in self.runs if (found := self.result(run))]
+        epochs = sum(run.recipe.epochs for run in left)
+        cost = "unknown" if left and not results else _duration(results, epochs)
+        state = (
+            f"{self.grid.title}: {len(self.runs)} runs, {len(results)} finished, {len(left)} left "
+            f"of {epochs:,} epochs; expected time: {cost}."
+        )
+        return "\n".join([state, *(f"Cannot be run: {refused}" for refused in self.refused())])
 
-    def _cost(self, run):
-        """Runs of which this is equal take equally long by epoch."""
-        passes = 1 + (run.method.rule is not None)
-        batches = run.method.ascent, run.recipe.batch_size
-        return run.setting.dataset, run.setting.network, passes, *batches
 
-    def _check(self, run):
-        try:
-            found = folders.noted(self.folder(run))
-        except files.Damaged as error:
-            files.say(str(error))
-            return
-        if found is not None:
-            del found["versions"]
-            if found != json.loads(json.dumps(self.config(run))):
-                path = self.folder(run) / "config.json"
-                raise ValueError(f"--output has a run with other settings: see {path}")
+def _duration(results, epochs):
+    """How long so many epochs take, by those of finished runs."""
+    had = sum(found["epochs"] for found in results)
+    seconds = epochs and epochs * sum(f.get("duration", f["seconds"]) for f in results) / had
+    return f"about {datetime.timedelta(seconds=round(seconds))}, one run at a time"

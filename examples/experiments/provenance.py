@@ -14,28 +14,30 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 
 
-def now():
+def now(command=None):
     """Of a run that this process does, as a dict of strings, numbers, and None for the unknown.
 
-    `commit` is that of the source when the process first asked, and `clean` whether it had changes
-    that were not committed.
+    Args:
+        command: That did it, where this process is not its own.
     """
+    backend = keras.backend.backend()
     return {
-        **_source(),
-        "backend": f"{keras.backend.backend()} {_backend_version()}",
+        **source(),
+        "backend": f"{backend} {sys.modules[backend].__version__}",
         "numpy": np.__version__,
         "hardware": f"{_processor()}, {os.cpu_count()} cores",
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "command": " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command or this_command(),
     }
 
 
-def _backend_version():
-    return sys.modules[keras.backend.backend()].__version__
+def this_command():
+    return " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 @functools.cache
-def _source():
+def source():
+    """Of this source: its commit, and whether it is clean, without changes, as it was at first."""
     changes = _git("status", "--porcelain")
     return {"commit": _git("rev-parse", "HEAD"), "clean": None if changes is None else not changes}
 

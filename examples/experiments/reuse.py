@@ -1,48 +1,54 @@
 """Taking over what another grid has finished: many share runs, such as the optimizer's alone."""
 
 import json
-import shutil
+import math
 
-from experiments import claims, files, folders
+from experiments import files, folders, tables
 
 
-def reuse(plan, outputs):
-    """Copies into the plan's output the finished runs of others that compute the same.
+def reuse(plan, outputs, other_versions=False):
+    """Restores in the plan's output what the tables of others have of the same runs.
+
+    A restored run has no `model.keras`.
+
+    Args:
+        plan: An `experiments.plan.Plan`.
+        outputs: Folders with `results.csv` and `epochs.csv`.
+        other_versions: Whether runs of other versions are the same.
 
     Returns:
         How many there were.
     """
-    finished = {}
+    found = {}
     for output in outputs:
-        if not output.is_dir():
-            raise ValueError(f"--reuse must be a folder with runs. Received: {output}")
-        for path in sorted(output.glob("*/config.json")):
-            try:
-                config = folders.noted(path.parent)
-                if folders.finished(path.parent, config):
-                    finished[_key(config)] = path.parent
-            except files.Damaged as error:
-                files.say(str(error))
-    copied = 0
-    for run in plan.left():
-        source = finished.get(_key({**plan.config(run), "versions": folders.versions()}))
-        if source and _copy(source, plan, run):
-            copied += 1
-    return copied
+        results, epochs = tables.read(output)
+        lines = dict(iter(epochs.groupby("run")))
+        for line in results.to_dict("records"):
+            same = folders.versions().items() <= json.loads(line["versions"]).items()
+            if (other_versions or same) and line["run"] in lines:
+                found[line["settings"]] = line, lines[line["run"]]
+    restored = 0
+    # What others want may depend on what has been restored.
+    while now := [run for run in plan.left() if tables.settings(plan, run) in found]:
+        for run in now:
+            _restore(plan.folder(run), *found[tables.settings(plan, run)])
+        restored += len(now)
+    return restored
 
 
-def _copy(source, plan, run):
-    folder = plan.folder(run)
-    with claims.claimed(folder) as mine:
-        if not mine or plan.result(run):
-            return False
-        shutil.rmtree(folder / "backup", ignore_errors=True)
-        # The result last: with it the run is finished.
-        for name in ("config.json", "history.csv", "model.keras", "result.json"):
-            with files.whole(folder / name) as partial:
-                shutil.copy(source / name, partial)
-        return True
+def _restore(folder, line, epochs):
+    numbers = {name: _number(line.get(name)) for name in tables.NUMBERS}
+    versions, source = (json.loads(line[name]) for name in tables.SOURCES)
+    with files.locked(folder, wait=True):
+        folders.start_over(folder)
+        settings = json.loads(line["settings"])
+        files.write(folder / "config.json", {**settings, "versions": versions})
+        with files.whole(folder / "history.csv") as partial:
+            epochs.drop(columns="run").dropna(axis="columns").to_csv(partial, index=False)
+        # At last: with it the run is finished.
+        outcome = {**numbers, "versions": versions, "provenance": source}
+        files.write(folder / "result.json", outcome)
 
 
-def _key(config):
-    return json.dumps(config, sort_keys=True)
+def _number(value):
+    return None if value is None or math.isnan(value) else value

@@ -4,9 +4,6 @@ The folder gets `config.json`, `history.csv`, a line per epoch, and at last `mod
 `result.json`. Before, `backup` has the state after the last whole epoch.
 """
 
-import contextlib
-import json
-import os
 import platform
 import shutil
 
@@ -17,44 +14,78 @@ from experiments import callbacks, files, folders, history, parts, provenance
 from keras_zsharp.callbacks import Backup, DamagedBackup
 
 
-def prepare(config, folder, data_dir=None, strategy=None):
-    """From the settings to what `train` takes: the bundle, the network, and what trains it."""
+def do(config, folder, data_dir=None, command=None, deterministic=False, cpus=None, **options):
+    """Trains, or goes on training, unless the run is finished; gives its result.
+
+    A run is done by one process at a time: what a killed one has left goes on from its last whole
+    epoch, as if it had never been interrupted, and where its files are damaged, from the start.
+
+    Args:
+        config: The settings, as `experiments.grid.Run.config` has them.
+        folder: Of the run.
+        data_dir: Folder of tensorflow-datasets.
+        command: That did it, for `experiments.provenance`; by default this process' own.
+        deterministic: Whether TensorFlow's ops are.
+        cpus: How many cores TensorFlow uses for an op; by default all.
+        **options: `wait`, whether to wait for another process that does the run, and those of
+            `train`.
+
+    Raises:
+        experiments.files.Occupied: Another process does it.
+        OSError: A file cannot be written. Given room, the run goes on from its last whole epoch.
+        ValueError: The folder has another run.
+    """
+    if cpus:
+        tf.config.threading.set_intra_op_parallelism_threads(cpus)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with files.locked(folder, options.pop("wait", True)):
+        try:
+            if result := folders.finished(folder, config):
+                return result
+            return train(config, folder, data_dir, command, **options)
+        except files.Damaged as error:
+            files.say(str(error))
+            folders.start_over(folder)
+        return train(config, folder, data_dir, command, **options)
+
+
+def train(config, folder, data_dir=None, command=None, verbose=0, more=(), told=None):
+    """The same, without a look at what there is.
+
+    Args:
+        verbose: As in Keras' `fit`.
+        more: Callbacks.
+        told: What is called with the bundle of the data and the network before the training.
+
+    Raises:
+        Damaged: The history of what went before is, or all backups.
+    """
     keras.utils.clear_session()
     keras.utils.set_random_seed(config["seed"])
     bundle = parts.load(config, data_dir)
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with parts.scope(config):
         network, model = parts.build(config, bundle)
-    if is_chief(config.get("strategy")):
-        folders.claim(config, folder)
-    return bundle, network, model
-
-
-def train(config, bundle, network, model, folder, verbose=0, more=()):
-    """Trains, or goes on training; writes what came of it, and gives it as a dict.
-
-    Raises:
-        Damaged: The history of what went before is, or all backups. The run is to be prepared and
-            trained anew.
-        OSError: A file cannot be written. Given room, the run goes on from its last whole epoch.
-    """
+    folders.claim(config, folder)
+    if told:
+        told(bundle, network)
+    backup = folder / "backup"
     try:
-        return _train(config, bundle, network, model, folder, verbose, more)
-    except files.Damaged:
-        folders.start_over(folder)
-        raise
+        fit(config, bundle, model, folder, verbose, more)
+        outcome = {**test(config, bundle, model, folder), "provenance": provenance.now(command)}
+        with files.whole(folder / "model.keras") as partial:
+            network.save(partial)
+        files.write(folder / "result.json", outcome)
     except DamagedBackup as error:
-        folders.start_over(folder)
-        raise files.Damaged(folder / "backup", str(error)) from error
+        raise files.Damaged(backup, str(error)) from error
     except OSError as error:
         files.remove_half_written(error)
         raise
+    shutil.rmtree(backup)
+    return outcome
 
 
-def _train(config, bundle, network, model, folder, verbose, more):
-    chief = is_chief(config.get("strategy"))
-    told = folder / "history.csv"
-    # Kept until the result is there: a run that is killed before then does not train anew.
-    backup = Backup(folder / "backup", delete_checkpoint=False)
+def fit(config, bundle, model, folder, verbose, more):
     model.fit(
         bundle.train,
         validation_data=bundle.validation or bundle.test,
@@ -63,30 +94,23 @@ def _train(config, bundle, network, model, folder, verbose, more):
             callbacks.Seconds(),
             *([callbacks.Tested(bundle.test)] if bundle.validation else []),
             # Before the backup, which says how much of the history counts.
-            *([history.HistoryFile(told, config["validation"])] * chief),
-            backup,
+            history.HistoryFile(folder / "history.csv", config["validation"]),
+            # Kept until the result is there: a run that is killed before does not train anew.
+            Backup(folder / "backup", delete_checkpoint=False),
             bundle.epoch_order,
             *more,
         ],
         verbose=verbose,
     )
+
+
+def test(config, bundle, model, folder):
+    """What `result.json` says of a trained model and its history."""
     tested = model.evaluate(bundle.test, verbose=0, return_dict=True)
     noisy = parts.noisy_validation(bundle, config) if config.get("clean_validation") else None
     if noisy is not None:
         noisy = model.evaluate(noisy, verbose=0, return_dict=True)["accuracy"]
-    if not chief:
-        return None
-    rows = history.read(told, config["epochs"], config["validation"])
-    with files.whole(folder / "model.keras") as partial:
-        network.save(partial)
-    outcome = result(config, tested, noisy, rows)
-    files.write(folder / "result.json", outcome)
-    shutil.rmtree(backup.folder)
-    return outcome
-
-
-def result(config, tested, noisy, rows):
-    """What `result.json` says of a run: from its test, noisy validation data, and its history."""
+    rows = history.read(folder / "history.csv", config["epochs"], config["validation"])
     curve = [row["test_accuracy" if config["validation"] else "val_accuracy"] for row in rows]
     return {
         "test_accuracy": float(tested["accuracy"]),
@@ -100,13 +124,5 @@ def result(config, tested, noisy, rows):
         "seconds": sum(row["seconds"] for row in rows),
         "duration": sum(row["duration"] for row in rows),
         "versions": {**folders.versions(), "python": platform.python_version()},
-        "provenance": provenance.now(),
         "devices": [d.name for d in tf.config.list_logical_devices()],
     }
-
-
-def is_chief(strategy):
-    """Whether this process writes: of the workers of a cluster, the first alone."""
-    if strategy != "multiworker":
-        return True
-    return json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0

@@ -28,20 +28,16 @@ class Tables:
 
     def __init__(self, plan, results, epochs):
         self.grid, self.runs, self.output = plan.grid, plan.runs, plan.output
-        for table, columns in ((results, RUN), (epochs, EPOCH)):
-            # Tables of before there was a second choice have no column for it.
-            if missing := [n for n in columns if n not in (*table, choosing.NOISY)]:
-                raise KeyError(missing[0])
         self._results = {line["run"]: line for line in results.to_dict("records")}
         self._epochs = dict(iter(epochs.groupby("run")))
         for run in self.runs:
-            self._check(run, _settings(plan, run))
+            self._check(run, settings(plan, run))
 
-    def _check(self, run, settings):
+    def _check(self, run, its):
         line = self.result(run)
         if line is None:
             return
-        if line["settings"] != settings:
+        if line["settings"] != its:
             raise ValueError(f"{self.output / RESULTS} has the run {run.name} with other settings")
         told = len(self._epochs.get(run.name, ()))
         if told != run.recipe.epochs:
@@ -54,9 +50,13 @@ class Tables:
         """A finished run's line, as a dict; None of another run."""
         return self._results.get(run.name)
 
+    def wanted(self):
+        """The runs that there are to be, as far as is known by now."""
+        return choosing.wanted(self)
+
     def left(self):
-        """The runs that are wanted and not finished."""
-        return [run for run in choosing.wanted(self) if self.result(run) is None]
+        """Those of them that are not finished."""
+        return [run for run in self.wanted() if self.result(run) is None]
 
     def source(self, run):
         """What a finished run notes of where it is from, as a flat dict; None of another run."""
@@ -83,11 +83,24 @@ def of(plan):
     """
     if not are_alone(plan):
         _write(plan)
+    return Tables(plan, *read(plan.output))
+
+
+def read(output):
+    """The two tables in a folder, as data frames.
+
+    Raises:
+        ValueError: One is missing or damaged.
+    """
     try:
-        tables = [pd.read_csv(plan.output / name) for name in (RESULTS, EPOCHS)]
-        return Tables(plan, *tables)
+        tables = [pd.read_csv(output / name) for name in (RESULTS, EPOCHS)]
+        for table, columns in zip(tables, (RUN, EPOCH), strict=True):
+            # Tables of before there was a second choice have no column for it.
+            if missing := [n for n in columns if n not in (*table, choosing.NOISY)]:
+                raise KeyError(missing[0])
     except (OSError, KeyError, pd.errors.ParserError) as error:
-        raise ValueError(f"{plan.output} has no whole {RESULTS} and {EPOCHS}: {error}") from error
+        raise ValueError(f"{output} has no whole {RESULTS} and {EPOCHS}: {error}") from error
+    return tables
 
 
 def _write(plan):
@@ -97,21 +110,19 @@ def _write(plan):
             continue
         numbers = {name: found.get(name) for name in NUMBERS}
         noted = {name: json.dumps(found.get(name, {})) for name in SOURCES}
-        results.append({"run": run.name, **numbers, "settings": _settings(plan, run), **noted})
+        results.append({"run": run.name, **numbers, "settings": settings(plan, run), **noted})
         told = history.read(
             plan.folder(run) / "history.csv", run.recipe.epochs, run.recipe.validation
         )
         epochs.extend({"run": run.name, **row, "epoch": int(row["epoch"])} for row in told)
     plan.output.mkdir(parents=True, exist_ok=True)
-    for name, lines, columns in (
-        (RESULTS, results, RUN),
-        (EPOCHS, epochs, EPOCH),
-    ):
+    for name, lines, columns in ((RESULTS, results, RUN), (EPOCHS, epochs, EPOCH)):
         table = pd.DataFrame(lines) if lines else pd.DataFrame(columns=columns)
         with files.whole(plan.output / name) as partial:
             # As many digits as tell single-precision numbers apart.
             table.to_csv(partial, index=False, float_format="%.9g")
 
 
-def _settings(plan, run):
+def settings(plan, run):
+    """A run's settings as text, by which runs are the same."""
     return json.dumps(plan.config(run), sort_keys=True)

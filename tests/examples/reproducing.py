@@ -1,38 +1,49 @@
-"""`examples/reproduce.py` as a process of its own that may kill itself, or have two devices.
+"""`examples/reproduce.py`, whose runs may kill their process, or have two devices.
 
-    python -m tests.examples.reproducing HOW ARGUMENTS...
+    HOW=killed python -m tests.examples.reproducing ARGUMENTS...
 
-HOW is a number, "two" or "plainly". With a number it kills itself after that step of its first run.
+HOW is "plainly", "two", or "killed": the first run kills its process once, in its third epoch.
 """
 
 import os
+import pathlib
 import signal
 import sys
 
+import keras
 import tensorflow as tf
 
 from examples import reproduce
-from experiments import work
+from experiments import runs
+from tests.examples.tiny_grid import NAMES
+
+STEP = 10
+HOW = os.environ["HOW"]
+do_plainly = runs.do
+
+if HOW == "two":
+    [cpu] = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, parts)
 
 
-class Kill(work.Epochs):
-    step = None
+class Kill(keras.callbacks.Callback):
+    def __init__(self, killed):
+        super().__init__()
+        self.killed = killed
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == self.step:
+        if self.model.optimizer.iterations == STEP:
+            self.killed.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(how, *arguments):
-    if how == "two":
-        [cpu] = tf.config.list_physical_devices("CPU")
-        parts = [tf.config.LogicalDeviceConfiguration()] * 2
-        tf.config.set_logical_device_configuration(cpu, parts)
-    elif how != "plainly":
-        Kill.step = int(how)
-        work.Epochs = Kill
-    reproduce.main(arguments)
+def do(config, folder, **job):
+    killed = pathlib.Path(folder) / "killed"
+    kills = HOW == "killed" and killed.parent.name == NAMES[0] and not killed.exists()
+    return do_plainly(config, folder, **job, more=[Kill(killed)] * kills)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    runs.do = do
+    reproduce.main(sys.argv[1:])

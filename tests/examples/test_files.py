@@ -2,11 +2,20 @@
 
 import errno
 import re
+import subprocess
+import sys
 
 import pytest
 
 from experiments import files, history
 
+HOLD = """
+import sys, pathlib
+from experiments import files
+with files.locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    input()
+"""
 HEADER = "epoch,loss,seconds,val_accuracy\n"
 
 
@@ -89,3 +98,42 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
     assert files.sentence(caught.value) == f"{path}: No space left on device"
     assert files.read(path, "epochs") == {"epochs": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.fixture
+def owner(tmp_path):
+    """A process that holds the lock of `tmp_path`."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    folder = files.__file__.rpartition("/experiments/")[0]
+    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], cwd=folder, **pipes)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_lock_is_one_processs_until_it_is_killed(owner, tmp_path):
+    with pytest.raises(files.Occupied), files.locked(tmp_path):
+        pass
+    owner.kill()
+    owner.wait()
+    with files.locked(tmp_path):
+        pass
+
+
+def test_a_lock_ends_with_its_block(owner, tmp_path):
+    owner.communicate("\n")
+    with files.locked(tmp_path):
+        pass
+    with pytest.raises(KeyError), files.locked(tmp_path):
+        raise KeyError
+    with files.locked(tmp_path / "new" / "folder"):
+        pass
+
+
+def test_who_waits_for_a_lock_gets_it(owner, tmp_path):
+    owner.stdin.write("\n")
+    owner.stdin.close()
+    with files.locked(tmp_path, wait=True):
+        assert owner.wait(10) == 0
+    owner.stdin = None

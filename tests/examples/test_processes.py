@@ -1,13 +1,12 @@
-"""Several processes share a grid, and what a killed one leaves goes on; strategies within a run."""
+"""What becomes of a grid whose processes are killed; strategies within a run."""
 
-import contextlib
 import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -16,17 +15,21 @@ import pytest
 from experiments import history
 from tests.examples.tiny_grid import NAMES, config, result
 
+pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[2]
 TIME_LIMIT = 300
+# The bits of a result depend on the number of threads.
+REPEATABLE = ("--deterministic", "--cpus", "1", "--only", "seed0")
+RUNS = NAMES[:2]
 
 
-def start(how, *arguments, **environment):
+def start(how, *arguments):
     """A process of `tests.examples.reproducing`."""
     path = os.pathsep.join(map(str, (ROOT, ROOT / "examples")))
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.examples.reproducing", how, *map(str, arguments)],
+        [sys.executable, "-m", "tests.examples.reproducing", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        env={**os.environ, "PYTHONPATH": path, "HOW": how},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,28 +41,67 @@ def wait(process):
     return process.returncode, printed, errors
 
 
-@pytest.mark.slow
-def test_processes_share_a_grid_and_a_killed_one_is_taken_over(tmp_path):
-    """What three processes make together, one of them killed, has the bits of one alone."""
-    path, shared, alone = config(tmp_path, 4), tmp_path / "shared", tmp_path / "alone"
-    in_the_third_epoch = "10"
-    killed = start(in_the_third_epoch, path, "--output", shared, "--deterministic")
-    assert killed.wait(TIME_LIMIT) == -signal.SIGKILL
-    *_, backup = sorted((shared / NAMES[0] / "backup").iterdir())
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A grid, and the output of a process that nobody has disturbed."""
+    folder = tmp_path_factory.mktemp("alone")
+    path = config(folder, 4)
+    code, _, errors = wait(start("plainly", path, "--output", folder / "out", *REPEATABLE))
+    assert code == 0, errors
+    return path, folder / "out"
+
+
+def assert_done(output, alone):
+    """Every run has the bits of those that nobody has disturbed."""
+    for name in RUNS:
+        assert_same_run(output / name, alone / name)
+
+
+def done(printed):
+    return sorted(line.split(":")[0] for line in printed.splitlines() if line.startswith("digits-"))
+
+
+def test_a_killed_run_goes_on_with_the_same_command(alone, tmp_path):
+    path, undisturbed = alone
+    arguments = (path, "--output", tmp_path, *REPEATABLE)
+    code, _, errors = wait(start("killed", *arguments))
+    assert code == 1
+    assert f"{NAMES[0]}: RuntimeError: its process was killed\nWith that mended, the" in errors
+    *_, backup = sorted((tmp_path / NAMES[0] / "backup").iterdir())
     assert backup.name.startswith("00002-")
-    assert not (shared / NAMES[0] / "result.json").exists()
-    others = [start("plainly", path, "--output", shared, "--deterministic") for _ in range(2)]
-    one = start("plainly", path, "--output", alone, "--deterministic")
-    outcomes = [wait(process) for process in (*others, one)]
-    for code, _, errors in outcomes:
-        assert code == 0, errors
-    done = [line.split(":")[0] for _, printed, _ in outcomes[:2] for line in printed.splitlines()]
-    assert sorted(name for name in done if name in NAMES) == sorted(NAMES)
-    for name in NAMES:
-        assert_same_run(shared / name, alone / name)
+    assert not (tmp_path / NAMES[0] / "result.json").exists()
+    code, printed, errors = wait(start("killed", *arguments))
+    assert code == 0, errors
+    assert done(printed) == sorted(RUNS)
+    assert_done(tmp_path, undisturbed)
 
 
-@pytest.mark.slow
+def test_ray_does_a_run_again_whose_worker_was_killed(alone, tmp_path):
+    path, undisturbed = alone
+    arguments = (path, "--output", tmp_path, "--ray", "local", *REPEATABLE)
+    code, printed, errors = wait(start("killed", *arguments))
+    assert code == 0, errors
+    assert int((tmp_path / NAMES[0] / "killed").read_text()) > 0
+    assert done(printed) == sorted(RUNS)
+    assert_done(tmp_path, undisturbed)
+
+
+def test_what_the_run_of_a_killed_program_does_is_taken(alone, tmp_path):
+    """The process of its run is left alone, and nobody does the run beside it."""
+    path, undisturbed = alone
+    arguments = (path, "--output", tmp_path, *REPEATABLE)
+    first = start("plainly", *arguments)
+    begun = time.monotonic()
+    while not list(tmp_path.glob(f"{NAMES[0]}/backup/*")):
+        assert time.monotonic() - begun < TIME_LIMIT
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    code, printed, errors = wait(start("plainly", *arguments))
+    assert code == 0, errors
+    assert RUNS[1] in done(printed)
+    assert_done(tmp_path, undisturbed)
+
+
 def test_mirrored(tmp_path):
     arguments = ("--output", tmp_path / "out", "--strategy", "mirrored", "--only", "seed0")
     code, _, errors = wait(start("two", config(tmp_path, 1), *arguments))
@@ -69,44 +111,11 @@ def test_mirrored(tmp_path):
         assert json.loads((tmp_path / "out" / name / "config.json").read_text())["strategy"]
 
 
-@pytest.mark.slow
-def test_workers_of_a_cluster(tmp_path):
-    """Both train together; the first alone writes."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
-    arguments = ("--output", tmp_path / "out", "--strategy", "multiworker", "--only", "seed0")
-    workers = [
-        start(
-            "plainly",
-            config(tmp_path, 1),
-            *arguments,
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}),
-        )
-        for i in range(2)
-    ]
-    try:
-        (code, first, errors), (_, second, more) = map(wait, workers)
-    finally:
-        for worker in workers:
-            worker.kill()
-    assert code == 0, errors + more
-    assert f"{NAMES[1]}: " in first
-    assert f"{NAMES[1]}: " not in second
-    for name in NAMES[:2]:
-        assert result(tmp_path / "out" / name)["epochs"] == 1
-
-
 def assert_same_run(one, other):
+    differs = ("seconds", "duration", "versions", "provenance", "devices")
     for key, value in result(one).items():
-        assert (
-            key in ("seconds", "duration", "versions", "provenance", "devices")
-            or result(other)[key] == value
-        ), key
-    epochs = result(one)["epochs"]
-    histories = [history.read(folder / "history.csv", epochs, 0.2) for folder in (one, other)]
+        assert key in differs or result(other)[key] == value, key
+    histories = [history.read(folder / "history.csv", 4, 0.2) for folder in (one, other)]
     histories = [[{**row, "seconds": 0, "duration": 0} for row in rows] for rows in histories]
     assert histories[0] == histories[1]
     weights = [

@@ -44,9 +44,13 @@ def todo(tmp_path):
     return todo
 
 
+def lines(todo):
+    told = tables.of(todo)
+    return report.table(summary.rows(told), told).to_dict("records")
+
+
 def test_numbers(todo):
-    header, lines = report.table(summary.rows(told := tables.of(todo)), told)
-    adamw, sam = (dict(zip(header, line, strict=True)) for line in lines)
+    adamw, sam = lines(todo)
     # The standard deviations: sqrt((0.1667² * 100 + ...) / 2), of 89, 90, 93 and of 90, 92, 94.
     assert adamw["test accuracy"] == f"90.67 ± {math.sqrt(13 / 3):.2f}"
     assert sam["test accuracy"] == "92.00 ± 2.00"
@@ -73,8 +77,8 @@ def test_seconds_are_those_of_each_epoch(tmp_path):
         path = todo.folder(run) / "history.csv"
         text = path.read_text().replace("0,0.25,2,", "0,0.25,9,").replace("2,0.25,2,", "2,0.25,L,")
         path.write_text(text.replace("L", str(last)))
-    header, [line] = report.table(summary.rows(told := tables.of(todo)), told)
-    assert line[header.index("seconds")] == "9.0"
+    [line] = lines(todo)
+    assert line["seconds"] == "9.0"
     assert "by-seconds.png" in report.write(todo).with_suffix(".md").read_text()
 
 
@@ -102,18 +106,18 @@ def test_files(todo):
 def test_pictures_over_an_axis(todo, axis):
     grid = made(todo.output, axis=axis).grid
     todo.grid = grid
-    assert f"![small_cnn on digits by {axis}]" in report.markdown(report.content(tables.of(todo)))
+    assert f"![small_cnn on digits by {axis}]" in report.markdown(tables.of(todo), {})
 
 
 def test_incomplete(tmp_path):
     todo = made(tmp_path)
-    text = report.markdown(report.content(tables.of(todo)))
+    text = report.markdown(tables.of(todo), {})
     assert "Incomplete: 9 of 9 runs are missing" in text
     assert "| AdamW | missing |" in text
     first, second = (r for r in todo.runs if r.seed == 0 and r.choice.get("rho") != 0.2)
     finish(todo, first, 0.5)
     finish(todo, second, 0.75)
-    text = report.markdown(report.content(tables.of(todo)))
+    text = report.markdown(tables.of(todo), {})
     # One seed has neither a standard deviation nor a test.
     assert "| AdamW |  | 50.00 | 51.00 |  |  |  | 0.2500 | 1 of 3 |" in text
     assert (
@@ -130,3 +134,54 @@ def test_no_interval_without_variance(tmp_path):
     adamw, sam = (row.chosen for row in summary.rows(tables.of(todo)))
     assert summary.difference(sam, adamw) == summary.Difference(25.0)
     assert summary.difference(sam, sam) == summary.Difference(0.0)
+
+
+@pytest.fixture
+def chosen_first(tmp_path):
+    """The first seed chooses: 0.2 by clean labels, 0.1 by noisy ones, 0.3 by neither."""
+    methods = (Method("AdamW"), Method("SAM", "SAM", choose={"rho": (0.1, 0.2, 0.3)}))
+    recipe = dataclasses.replace(RECIPE, clean_validation=True)
+    todo = made(tmp_path, methods=methods, recipe=recipe, paper={}, choosing_seeds=(0,))
+    first = [run for run in todo.runs if run.seed == 0]
+    assert todo.left() == [run for run in todo.runs if run.seed == 0 or run.method.rule is None]
+    for run in first:
+        clean, noisy = {None: (0.5, 0.4), 0.1: (0.5, 0.4), 0.2: (0.6, 0.3), 0.3: (0.1, 0.1)}[
+            run.choice.get("rho")
+        ]
+        tiny_grid.finish(todo.folder(run), 2, 0.7, clean, noisy)
+    return todo
+
+
+def test_other_seeds_have_what_the_first_chose(chosen_first):
+    todo = chosen_first
+    names = ["a-adamw", "a-sam-rho=0.1", "a-sam-rho=0.2"]
+    assert [run.name for run in todo.left()] == [
+        f"{n}-seed{seed}" for seed in (1, 2) for n in names
+    ]
+    for run in todo.left():
+        # Their held-out labels would choose otherwise.
+        clean = 0.9 if run.choice.get("rho") == 0.1 else 0.2
+        tiny_grid.finish(todo.folder(run), 2, 0.8, clean, 1 - clean)
+    assert todo.left() == []
+    _, sam = lines(todo)
+    assert sam["chosen"] == "rho=0.2"
+    assert sam["by noisy labels"] == "rho=0.1 76.67 ± 5.77"
+    assert sam["runs"] == "7 of 7"
+    text = report.markdown(tables.of(todo), {})
+    assert "All 10 runs are finished." in text
+    assert "The runs with seed 0 choose; " in text
+
+
+def test_a_choice_waits_for_all_that_it_is_made_from(chosen_first):
+    [run] = (r for r in chosen_first.runs if r.seed == 0 and r.choice.get("rho") == 0.3)
+    (chosen_first.folder(run) / "result.json").unlink()
+    assert {r.method.label for r in chosen_first.left() if r.seed} == {"AdamW"}
+
+
+def test_seeds_that_choose_must_be_among_the_seeds(tmp_path):
+    with pytest.raises(ValueError, match=r"`choosing_seeds` must be one of 0, 1, 2\. Received: 7"):
+        made(tmp_path, choosing_seeds=(7,))
+
+
+def test_the_choice_without_noise_has_no_second_column(todo):
+    assert "by noisy labels" not in lines(todo)[0]

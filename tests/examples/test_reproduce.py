@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 
 from examples import reproduce
-from experiments import files, history, parts, plan, runs
+from experiments import engines, files, folders, history, parts, plan, runs, tables
 from tests.examples.tiny_grid import CONFIG, NAMES, config, finish, result
 
 
@@ -17,6 +18,17 @@ def finished(tmp_path_factory):
     arguments = [config(folder, 1), "--output", str(folder / "out")]
     reproduce.main(arguments)
     return arguments, folder / "out"
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Runs are done in this process, for the tests to reach into them."""
+
+    def here(jobs):
+        for name, job in jobs.items():
+            yield name, runs.do(**job)
+
+    monkeypatch.setattr(engines, "here", here)
 
 
 @pytest.mark.slow
@@ -41,7 +53,7 @@ def test_runs_and_report(finished):
 @pytest.mark.slow
 def test_nothing_is_repeated(finished, monkeypatch, capsys):
     arguments, output = finished
-    monkeypatch.setattr(runs, "train", None)
+    monkeypatch.setattr(runs, "do", None)
     (output / "report.html").unlink()
     reproduce.main(arguments)
     assert "4 runs, 4 finished, 0 left of 0 epochs" in capsys.readouterr().out
@@ -51,8 +63,8 @@ def test_nothing_is_repeated(finished, monkeypatch, capsys):
     try:
         reproduce.main([*arguments, "--dry-run"])
         printed = capsys.readouterr().out
-        seconds = round(result(output / NAMES[2])["duration"])
-        assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}" in printed
+        seconds = round(sum(result(output / name)["duration"] for name in NAMES[1:]) / 3)
+        assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}, one" in printed
         (output / "report.html").unlink()
         reproduce.main([*arguments, "--report-only"])
         assert "Incomplete: 1 of 4" in (output / "report.html").read_text(encoding="utf-8")
@@ -152,22 +164,8 @@ def test_a_damaged_history_of_an_interrupted_run(finished, tmp_path, monkeypatch
         with pytest.raises(SystemExit, match="Interrupted"):
             reproduce.main(arguments)
     (output / NAMES[0] / "history.csv").write_text("epoch,loss\n")
-    assert reproduce.main(arguments)
+    reproduce.main(arguments)
     assert result(output / NAMES[0])["epochs"] == 2
-
-
-@pytest.mark.slow
-def test_a_damaged_run_is_not_taken_over(finished, tmp_path, monkeypatch, capsys):
-    arguments, output = finished
-    shutil.copytree(output, tmp_path / "other")
-    path = tmp_path / "other" / NAMES[0] / "result.json"
-    path.write_text("null")
-    monkeypatch.setattr(reproduce, "train", lambda *_: None)
-    reuse = ["--reuse", str(tmp_path / "other")]
-    reproduce.main([arguments[0], "--output", str(tmp_path / "out"), *reuse])
-    printed, errors = capsys.readouterr()
-    assert "Taken over: 3 runs" in printed
-    assert f"{path} is damaged" in errors
 
 
 @pytest.mark.slow
@@ -177,32 +175,84 @@ def test_another_grid_in_the_same_folder(finished, tmp_path):
         reproduce.main([config(tmp_path, 2), "--output", str(output)])
 
 
-@pytest.mark.slow
-def test_what_another_grid_has_finished_is_taken_over(finished, tmp_path, monkeypatch, capsys):
-    _, output = finished
+@pytest.fixture
+def others(tmp_path, monkeypatch):
+    """Arguments of a grid that shares two of four runs with `finished`; none is done."""
     path = tmp_path / "other.py"
     other = CONFIG.format(epochs=1).replace('Setting("Digits"', 'Setting("Others"')
     path.write_text(other.replace('{"rho": 0.2}', '{"rho": 0.3}'))
-    arguments = [str(path), "--output", str(tmp_path / "out")]
-    grid = plan.Plan(plan.read(str(path)), tmp_path / "out")
+    monkeypatch.setattr(engines, "here", lambda _: sys.exit("to be done"))
+    return [str(path), "--output", str(tmp_path / "out")]
+
+
+@pytest.mark.slow
+def test_what_another_grid_has_finished_is_taken_over(finished, others, tmp_path, capsys):
+    """From its tables alone."""
+    _, output = finished
+    only_tables = tmp_path / "tables"
+    only_tables.mkdir()
+    for name in (tables.RESULTS, tables.EPOCHS):
+        shutil.copy(output / name, only_tables)
     (tmp_path / "out" / "others-sgd-seed0" / "backup").mkdir(parents=True)
-    with pytest.raises(SystemExit, match="--reuse must be a folder with runs"):
-        reproduce.main([*arguments, "--reuse", str(tmp_path / "nowhere")])
-    monkeypatch.setattr(reproduce, "train", lambda *_: None)
-    reproduce.main([*arguments, "--reuse", str(output)])
-    assert "Taken over: 2 runs\n" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"has no whole results.csv and epochs.csv"):
+        reproduce.main([*others, "--reuse", str(tmp_path / "nowhere")])
+    for times in (2, 0):
+        with pytest.raises(SystemExit, match="to be done"):
+            reproduce.main([*others, "--reuse", str(only_tables)])
+        assert f"Taken over: {times} runs\n" in capsys.readouterr().out
+    grid = plan.Plan(plan.read(others[0]), tmp_path / "out")
     assert [run.name for run in grid.left()] == ["others-f-sam-seed0", "others-f-sam-seed1"]
     for seed in (0, 1):
         ours = tmp_path / "out" / f"others-sgd-seed{seed}"
         theirs = output / f"digits-sgd-seed{seed}"
-        assert result(ours) == result(theirs)
-        assert (ours / "history.csv").read_text() == (theirs / "history.csv").read_text()
+        for name in tables.SOURCES:
+            assert result(ours)[name] == result(theirs)[name]
+        for name in tables.NUMBERS:
+            assert result(ours)[name] == pytest.approx(result(theirs)[name])
+        [row], [its] = (history.read(f / "history.csv", 1, 0.2) for f in (ours, theirs))
+        assert {name: row[name] for name in its} == pytest.approx(its)
         assert not (ours / "backup").exists()
-    reproduce.main([*arguments, "--reuse", str(output)])
-    assert "Taken over: 0 runs\n" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        reproduce.main([*arguments, "--reuse", str(output), "--strategy", "multiworker"])
-    assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_runs_of_other_versions_count_when_asked(finished, others, tmp_path, monkeypatch, capsys):
+    arguments, output = finished
+    with monkeypatch.context() as patch:
+        now = {**folders.versions(), "commit": "0" * 40}
+        patch.setattr(folders, "versions", lambda: now)
+        with pytest.raises(SystemExit, match=f"has 4 finished runs of other .* {NAMES[0]}: count"):
+            reproduce.main(arguments)
+        reproduce.main([*arguments, "--report-only"])
+        reproduce.main([*arguments, "--reuse-from-other-versions"])
+        with pytest.raises(SystemExit, match="to be done"):
+            reproduce.main([*others, "--reuse", str(output)])
+        assert "Taken over: 0 runs" in capsys.readouterr().out
+        with pytest.raises(SystemExit, match="to be done"):
+            reproduce.main([*others, "--reuse", str(output), "--reuse-from-other-versions"])
+        assert "Taken over: 2 runs" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="to be done"):
+        reproduce.main(others)
+
+
+@pytest.mark.slow
+def test_a_run_that_another_version_has_begun_is_not_gone_on_with(tmp_path):
+    arguments = [config(tmp_path, 1), "--output", str(tmp_path / "out"), "--only", "sgd-seed0"]
+    [run] = (run for run in plan.read(arguments[0]).runs if run.name == NAMES[0])
+    path = tmp_path / "out" / NAMES[0] / "config.json"
+    path.parent.mkdir(parents=True)
+    begun = {**run.config, "versions": {**folders.versions(), "keras": "3.0"}}
+    files.write(path, begun)
+    with pytest.raises(SystemExit, match=rf"another version has begun \(keras\): {path}"):
+        reproduce.main(arguments)
+
+
+def test_an_output_is_one_processs(tmp_path):
+    output = tmp_path / "out"
+    with (
+        files.locked(output),
+        pytest.raises(SystemExit, match=f"Another process does the runs in {output}: give another"),
+    ):
+        reproduce.main([config(tmp_path, 1), "--output", str(output)])
 
 
 def test_interrupted(tmp_path, monkeypatch):
@@ -260,33 +310,11 @@ def test_wrong_configs(text, message, tmp_path, capsys):
         (["zsharp_tabel1"], "CONFIG must be .* not 'zsharp_tabel1'; did you mean zsharp_table1?"),
         (["?"], "there are digits_controls, "),
         (["zsharp_table1", "--only", "mnist"], "--only must be part of a run's name, as 'cifar-10"),
-        (
-            ["zsharp_table1", "--strategy", "multiworker"],
-            "needs the environment variable TF_CONFIG",
-        ),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path):
     with pytest.raises(SystemExit, match=message):
         reproduce.main([*arguments, "--output", str(tmp_path)])
-
-
-def test_a_process_ends_after_a_number_of_runs(tmp_path, monkeypatch):
-    done = []
-
-    def fake(config, *_, **__):
-        done.append(config["seed"])
-        finish(tmp_path / "out" / NAMES[len(done) - 1], 1)
-
-    monkeypatch.setattr(runs, "prepare", lambda *_: ())
-    monkeypatch.setattr(runs, "train", fake)
-    monkeypatch.setattr(reproduce.report, "write", lambda _: "")
-    arguments = [config(tmp_path, 1), "--output", str(tmp_path / "out")]
-    assert not reproduce.main(arguments, limit=3)
-    assert done == [0, 0, 1]
-    monkeypatch.setattr(plan.Plan, "seconds", lambda *_: (0, 1))
-    assert reproduce.main(arguments, limit=3)
-    assert done == [0, 0, 1, 1]
 
 
 def test_a_setting_has_its_own_arguments():

@@ -85,7 +85,7 @@ def test_where_results_are_from(todo):
         path = todo.folder(run) / "result.json"
         found = "c" * 40 if number else "d" * 40
         change(path, '"seconds"', f'"provenance": {{"commit": "{found}"}}, "seconds"')
-    text = report.markdown(report.content(tables.of(todo)))
+    text = report.markdown(tables.of(todo), {})
     assert f"| commit | runs |\n| --- | ---: |\n| {'d' * 40} | 1 |\n| {'c' * 40} | 8 |" in text
 
 

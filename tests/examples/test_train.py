@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
-from experiments import claims, numbers, parts
+from experiments import files, numbers, parts
 from experiments import history as told
 from keras_zsharp import perturbations
 from tests.tiers import crossed
@@ -131,8 +131,11 @@ def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
     assert int(models[1].optimizer.iterations) == 15
     train.main([*arguments[:-1], str(tmp_path / "straight")])
     assert_same(models[1].get_weights(), models[2].get_weights())
-    with pytest.raises(SystemExit, match="has this run, finished"):
-        train.main(arguments)
+    capsys.readouterr()
+    train.main(arguments)
+    assert len(models) == 3
+    accuracy = 100 * result(tmp_path)["test_accuracy"]
+    assert capsys.readouterr().out == f"Test accuracy {accuracy:.2f} %; written to {tmp_path}\n"
     with pytest.raises(SystemExit, match="has a run with other settings"):
         train.main([*arguments, "--rho", "0.1"])
 
@@ -179,7 +182,7 @@ def test_wrong_arguments(arguments, message, capsys):
 
 def test_a_folder_is_one_processs(tmp_path):
     with (
-        claims.claimed(tmp_path),
+        files.locked(tmp_path),
         pytest.raises(SystemExit, match=f"Another process trains in {tmp_path}: give another"),
     ):
         train.main([*QUICK, "--output", str(tmp_path)])

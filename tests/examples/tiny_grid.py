@@ -29,13 +29,14 @@ def result(folder):
     return json.loads((folder / "result.json").read_text())
 
 
-def finish(folder, epochs, accuracy=0.5, validation=0.5):
+def finish(folder, epochs, accuracy=0.5, validation=0.5, noisy=None):
     """Writes what a finished run leaves, but for its settings and its model."""
     folder.mkdir(parents=True, exist_ok=True)
     result = {
         "test_accuracy": accuracy,
         "best_test_accuracy": accuracy + 0.01,
         "validation_accuracy": validation,
+        **({} if noisy is None else {"noisy_validation_accuracy": noisy}),
         "train_loss": 0.25,
         "seconds": 4.0,
         "epochs": epochs,

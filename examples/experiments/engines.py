@@ -1,0 +1,85 @@
+"""Doing runs: each in a process of its own, on this machine or on the nodes of a Ray cluster."""
+
+import concurrent.futures
+import multiprocessing
+import os
+
+from experiments import files, runs
+
+RETRIES = 3
+"""How often Ray does a run again whose process was killed: it goes on from its backup."""
+
+
+class Failed(Exception):
+    """A run has stopped with an error; what it has done is kept."""
+
+    def __init__(self, name, error):
+        said = files.sentence(error) if isinstance(error, OSError) else error
+        super().__init__(
+            f"{name}: {type(error).__name__}: {said}\n"
+            "With that mended, the same command goes on where it was"
+        )
+
+
+def here(jobs):
+    """One after the other.
+
+    Args:
+        jobs: By the name of the run: the arguments of `runs.do`.
+
+    Yields:
+        (name, result) of every run.
+
+    Raises:
+        Failed: The others are not begun.
+    """
+    for name, job in jobs.items():
+        # A new process has the memory that TensorFlow keeps of every network, and can be killed.
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, context) as process:
+            try:
+                result = process.submit(runs.do, **job).result()
+            except concurrent.futures.BrokenExecutor as error:
+                raise Failed(name, RuntimeError("its process was killed")) from error
+            except Exception as error:
+                raise Failed(name, error) from error
+        yield name, result
+
+
+def on_ray(address, cpus, gpus):
+    """`here`, for as many runs at a time as a cluster has room for.
+
+    Its nodes must see the folders of the runs and this source under the same paths.
+
+    Args:
+        address: As `ray.init` takes it; "local" starts Ray on this machine, for this program.
+        cpus: Cores of a run, which TensorFlow keeps to.
+        gpus: Of a run, may be a fraction; None for one where the cluster has any.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError(
+            f"--ray needs Ray ({error}): pip install 'keras-zsharp[cluster]'"
+        ) from error
+    own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    ray.init(address, log_to_driver=False, **(own if address == "local" else {}))
+    if gpus is None:
+        gpus = min(1, ray.cluster_resources().get("GPU", 0))
+    options = {"num_cpus": cpus, "num_gpus": gpus, "max_calls": 1, "max_retries": RETRIES}
+    do = ray.remote(**options)(runs.do)
+
+    def engine(jobs):
+        tasks = {do.remote(**job): name for name, job in jobs.items()}
+        while tasks:
+            [task], _ = ray.wait(list(tasks))
+            name = tasks.pop(task)
+            try:
+                yield name, ray.get(task)
+            except ray.exceptions.RayTaskError as error:
+                raise Failed(name, error.cause) from error
+            except ray.exceptions.RayError as error:
+                raise Failed(name, error) from error
+
+    return engine
