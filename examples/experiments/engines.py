@@ -1,6 +1,6 @@
 """Doing runs: each in a process of its own, on this machine or on the nodes of a Ray cluster."""
 
-import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 
@@ -34,16 +34,33 @@ def here(jobs):
         Failed: The others are not begun.
     """
     for name, job in jobs.items():
-        # A new process has the memory that TensorFlow keeps of every network, and can be killed.
+        # TensorFlow keeps memory of every network that its process has had.
         context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(1, context) as process:
-            try:
-                result = process.submit(runs.do, **job).result()
-            except concurrent.futures.BrokenExecutor as error:
-                raise Failed(name, RuntimeError("its process was killed")) from error
-            except Exception as error:
-                raise Failed(name, error) from error
+        ours, its = context.Pipe(duplex=False)
+        process = context.Process(target=_in_child, args=(its, runs.do, job))
+        process.start()
+        its.close()
+        try:
+            result, error = ours.recv()
+        except EOFError:
+            process.join()
+            error = RuntimeError(f"its process has ended with status {process.exitcode}")
+        if error:
+            raise Failed(name, error) from error
+        process.join()
         yield name, result
+
+
+def _in_child(pipe, do, job):
+    try:
+        said = do(**job), None
+    except KeyboardInterrupt:
+        return
+    except Exception as error:
+        said = None, error
+    # Nobody may be there to listen any more.
+    with contextlib.suppress(BrokenPipeError):
+        pipe.send(said)
 
 
 def on_ray(address, cpus, gpus):

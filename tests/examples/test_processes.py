@@ -66,7 +66,10 @@ def test_a_killed_run_goes_on_with_the_same_command(alone, tmp_path):
     arguments = (path, "--output", tmp_path, *REPEATABLE)
     code, _, errors = wait(start("killed", *arguments))
     assert code == 1
-    assert f"{NAMES[0]}: RuntimeError: its process was killed\nWith that mended, the" in errors
+    assert (
+        f"{NAMES[0]}: RuntimeError: its process has ended with status -9\nWith that mended, the"
+        in errors
+    )
     *_, backup = sorted((tmp_path / NAMES[0] / "backup").iterdir())
     assert backup.name.startswith("00002-")
     assert not (tmp_path / NAMES[0] / "result.json").exists()
