@@ -31,8 +31,9 @@ GRID = Grid(
             "AdamW": {"optimizer": "adamw", "learning_rate": 5e-3},
         },
     ),
-    methods=fashion_methods(late_from=529, zsharp_length=0.05 * 8**0.5),
+    methods=fashion_methods(FASHION_OVERFIT.epochs, late_from=529, zsharp_length=0.05 * 8**0.5),
     reference="SAM",
     seeds=(0, 1, 2, 3, 4),
     choosing_seeds=(0,),
+    comparisons=(("ZSharp of the paper's radius", "SAM of ZSharp's length"),),
 )

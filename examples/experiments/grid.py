@@ -168,6 +168,7 @@ class Grid:
         timed: Whether the report has the seconds of a run, and plots the accuracy over them.
         choosing_seeds: Those of the seeds that all values to choose from are run with; the others
             are run with the chosen ones alone. None: all.
+        comparisons: Pairs of labels of methods: the report has their differences, too.
     """
 
     title: str
@@ -180,6 +181,7 @@ class Grid:
     axis: str | None = None
     timed: bool = False
     choosing_seeds: tuple | None = None
+    comparisons: tuple = ()
 
     def __post_init__(self):
         for name, objects in (("settings", self.settings), ("methods", self.methods)):
@@ -193,20 +195,26 @@ class Grid:
                 "Labels and choices must make different names of folders, in which case and "
                 f"punctuation do not count. Received: labels that make {twice[0]!r} twice"
             )
+        for run in self.runs:
+            if run.choice and not run.recipe.validation:
+                raise ValueError(f"`choose` needs a `validation` part. Received: {run.method}")
+        self._check_references()
+
+    def _check_references(self):
+        """That what is named is there."""
         for seed in self.seeds:
             numbers.CHECKS["seed"]("seed", seed)
         for seed in self.choosing_seeds or ():
             _one_of("choosing_seeds", seed, self.seeds)
         _one_of("reference", self.reference, [m.label for m in self.methods])
+        for label in itertools.chain(*self.comparisons):
+            _one_of("comparisons", label, [m.label for m in self.methods])
         for setting in self.settings:
             _one_of("dataset", setting.dataset, data.NAMES)
             _one_of("network", setting.network, models.__all__)
         keys = [(s.label, m.label) for s in self.settings for m in self.methods]
         for key in self.paper:
             _one_of("paper", key, keys)
-        for run in self.runs:
-            if run.choice and not run.recipe.validation:
-                raise ValueError(f"`choose` needs a `validation` part. Received: {run.method}")
 
     @property
     def runs(self):

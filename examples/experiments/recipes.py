@@ -119,10 +119,11 @@ def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_r
     )
 
 
-def fashion_methods(late_from, zsharp_length, scale=1.0):
+def fashion_methods(epochs, late_from, zsharp_length, scale=1.0):
     """What the perturbation's direction, length, place and time do, for Fashion-MNIST.
 
     Args:
+        epochs: Of all but the second.
         late_from: The first step that the late one perturbs in.
         zsharp_length: Length of the released code's perturbation at the paper's radius.
         scale: Of the radii to choose from.
@@ -135,7 +136,7 @@ def fashion_methods(late_from, zsharp_length, scale=1.0):
     per_variable, equal_length = {"norm": "per_variable"}, {"norm": "global"}
     return (
         Method("Optimizer alone"),
-        Method("Optimizer alone, twice the epochs", recipe={"epochs": 2 * FASHION_OVERFIT.epochs}),
+        Method("Optimizer alone, twice the epochs", recipe={"epochs": 2 * epochs}),
         Method("SAM", "SAM", choose=middle),
         Method("SAM, late", "SAM", choose=middle, step={"perturb_from": late_from}),
         Method(

@@ -68,7 +68,8 @@ def markdown(told, drawn):
             f"{label} by epoch": pictures.learning_curves(told, group),
             f"{label} by choice": pictures.sensitivity(group),
         }
-        sections.append({"label": label, "table": table(group, told), "pictures": pngs})
+        section = {"label": label, "table": table(group, told), "pictures": pngs}
+        sections.append({**section, "comparisons": comparisons(group, grid)})
     for pngs in (overview, *(section["pictures"] for section in sections)):
         drawn.update({name: png for name, png in pngs.items() if png})
     return TEMPLATES.get_template("report.md").render(
@@ -115,7 +116,8 @@ def _line(row, reference, told):
     if paper := told.grid.paper.get((row.setting.label, row.method.label)):
         line["paper"] = spread(*paper)
     if row.by_noisy:
-        line["by noisy labels"] = f"{_choice(row.by_noisy)} {spread(*_percent(row.by_noisy))}"
+        parts = _choice(row.by_noisy), spread(*_percent(row.by_noisy))
+        line["by noisy labels"] = " ".join(filter(None, parts))
     if not arm.results:
         return {**line, "test accuracy": "missing"}
     mean, std = _percent(arm)
@@ -130,6 +132,18 @@ def _line(row, reference, told):
     if told.grid.timed:
         line["seconds"] = f"{summary.seconds(told, arm):.1f}"
     return line
+
+
+def comparisons(rows, grid):
+    """A table of the differences that the grid asks for, as `table` gives one; may be empty."""
+    arms = {row.method.label: row.chosen for row in rows}
+    lines = []
+    for first, second in grid.comparisons:
+        found = first in arms and second in arms and summary.difference(arms[first], arms[second])
+        if found:
+            over, could_show = _over(found)
+            lines.append({"method": first, "over": second, "by": over, "could show": could_show})
+    return pd.DataFrame(lines)
 
 
 def _choice(arm):

@@ -4,9 +4,12 @@ import ast
 import collections
 import re
 
+import keras
+import numpy as np
 import pytest
 
-from experiments import plan
+from experiments import parts, plan
+from keras_zsharp import models
 
 pytestmark = pytest.mark.project
 RUNS = {
@@ -20,6 +23,7 @@ RUNS = {
     "digits_zsharp_table2": 95,
     "digits_wall_clock": 160,
     "fashion_mnist_resnet": 1470,
+    "fashion_mnist_vit": 1470,
     "fashion_wall_clock": 104,
     "fsam_batch_sizes": 54,
     "fsam_figure_2": 30,
@@ -122,3 +126,20 @@ def test_friendly_sam_label_noise():
         "SAM": 301.97,
         "F-SAM": 331.76,
     }
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_resnet", "fashion_mnist_vit"])
+def test_sam_of_zsharps_length_is_as_long_as_zsharp_of_the_papers_radius(name):
+    """Which gives each filtered variable the radius, and the others next to nothing."""
+    grid = plan.read(name)
+    lengths = []
+    for label in ("ZSharp of the paper's radius", "SAM of ZSharp's length"):
+        run = next(run for run in grid.runs if run.method.label == label)
+        network = getattr(models, run.setting.network)()
+        weights = network.trainable_variables
+        rng = np.random.default_rng(0)
+        gradients = [keras.ops.array(rng.normal(size=v.shape), "float32") for v in weights]
+        rule = parts.perturbation(run.config)
+        perturbed = rule(gradients, weights)
+        lengths.append(np.sqrt(sum(float(keras.ops.sum(e**2)) for e in perturbed)))
+    assert lengths[1] < lengths[0] < 1.05 * lengths[1]

@@ -183,5 +183,21 @@ def test_seeds_that_choose_must_be_among_the_seeds(tmp_path):
         made(tmp_path, choosing_seeds=(7,))
 
 
+def test_comparisons(tmp_path):
+    methods = (Method("AdamW"), Method("SAM", "SAM"), Method("ZSharp", "ZSharp"))
+    todo = made(tmp_path, methods=methods, paper={}, comparisons=(("ZSharp", "SAM"),))
+    assert "| over |" not in report.markdown(tables.of(todo), {})
+    for run in todo.runs:
+        more = {"AdamW": 0.5, "SAM": 0.6 + 0.01 * (run.seed == 1), "ZSharp": 0.7}
+        finish(todo, run, more[run.method.label])
+    # Of 10, 9 and 10.
+    expected = "| ZSharp | SAM | +9.67 [+8.23, +11.10] | 1.79 |"
+    assert f"| method | over | by | could show |\n| --- | ---: | ---: | ---: |\n{expected}" in (
+        report.markdown(tables.of(todo), {})
+    )
+    with pytest.raises(ValueError, match="`comparisons` must be one of AdamW, SAM, ZSharp"):
+        made(tmp_path, methods=methods, paper={}, comparisons=(("ZSharp", "ASAM"),))
+
+
 def test_the_choice_without_noise_has_no_second_column(todo):
     assert "by noisy labels" not in lines(todo)[0]
