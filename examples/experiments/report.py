@@ -58,10 +58,10 @@ def markdown(told, drawn):
     grid, rows = told.grid, summary.rows(told)
     overview, sections = {}, []
     if grid.axis:
-        for group in _groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
+        for group in groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
             name = f"{group[0].setting.network} on {group[0].setting.dataset} by {grid.axis}"
             overview[name] = pictures.over_axis(group, grid.axis)
-    for group in _groups(rows, lambda row: row.setting.label):
+    for group in groups(rows, lambda row: row.setting.label):
         label = group[0].setting.label
         pngs = {
             f"{label} by seconds": pictures.frontier(told, group) if grid.timed else None,
@@ -93,7 +93,8 @@ def as_html(title, text, drawn):
     return TEMPLATES.get_template("report.html").render(title=title, page=page)
 
 
-def _groups(rows, key):
+def groups(rows, key):
+    """Lists of the rows that have the same key."""
     groups = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -128,7 +129,7 @@ def _line(row, reference, told):
     if paper:
         line["difference"] = f"{mean - paper[0]:+.2f}"
     if reference and row is not reference:
-        line["over"], line["could show"] = _over(summary.difference(arm, reference.chosen))
+        line["over"], line["could show"] = over(summary.difference(arm, reference.chosen))
     if told.grid.timed:
         line["seconds"] = f"{summary.seconds(told, arm):.1f}"
     return line
@@ -141,8 +142,8 @@ def comparisons(rows, grid):
     for first, second in grid.comparisons:
         found = first in arms and second in arms and summary.difference(arms[first], arms[second])
         if found:
-            over, could_show = _over(found)
-            lines.append({"method": first, "over": second, "by": over, "could show": could_show})
+            by, could_show = over(found)
+            lines.append({"method": first, "over": second, "by": by, "could show": could_show})
     return pd.DataFrame(lines)
 
 
@@ -154,7 +155,7 @@ def _percent(arm, key="test_accuracy"):
     return summary.mean_std(arm.percent(key).values())
 
 
-def _over(found):
+def over(found):
     """A difference with its interval, and what it would have taken to be shown."""
     if found is None:
         return "", ""

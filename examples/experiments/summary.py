@@ -104,7 +104,7 @@ def mean_std(values):
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Between two arms' accuracies, seed by seed, in points of a per cent.
+    """Between two arms, seed by seed.
 
     Attributes:
         mean: Of the differences.
@@ -121,10 +121,14 @@ class Difference:
 
 
 def difference(arm, reference):
-    """The `Difference` over the seeds that both arms have; None without any."""
+    """The `Difference` of two arms' accuracies, in points of a per cent; None without seeds."""
+    return paired(arm.percent(), reference.percent())
+
+
+def paired(mine, its):
+    """The `Difference` of values by seed, over the seeds that both have; None without any."""
     from scipy import stats
 
-    mine, its = arm.percent(), reference.percent()
     differences = [mine[seed] - its[seed] for seed in mine if seed in its]
     if not differences:
         return None
