@@ -68,8 +68,16 @@ def scope(config):
     """What the network is built in: of the run's strategy, if it has one."""
     if config.get("strategy") != "mirrored":
         return contextlib.nullcontext()
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError("--strategy mirrored is TensorFlow's: set KERAS_BACKEND=tensorflow")
+    return tf.distribute.MirroredStrategy(devices("GPU") or devices("CPU")).scope()
+
+
+def devices(kind=None):
+    """Names of the backend's devices, or of those of a kind, "GPU" or "CPU"."""
+    if keras.backend.backend() == "tensorflow":
+        return [device.name for device in tf.config.list_logical_devices(kind)]
+    return keras.distribution.list_devices(kind and kind.lower())
 
 
 def ascent_data(bundle, config, component):

@@ -37,6 +37,8 @@ def do(config, folder, data_dir=None, command=None, deterministic=False, cpus=No
     """
     if cpus:
         tf.config.threading.set_intra_op_parallelism_threads(cpus)
+    if keras.backend.backend() != "tensorflow":
+        tf.config.set_visible_devices([], "GPU")  # Its pipelines need none, and it would fill all.
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     with files.locked(folder, options.pop("wait", True)):
@@ -124,5 +126,5 @@ def test(config, bundle, model, folder):
         "seconds": sum(row["seconds"] for row in rows),
         "duration": sum(row["duration"] for row in rows),
         "versions": {**folders.versions(), "python": platform.python_version()},
-        "devices": [d.name for d in tf.config.list_logical_devices()],
+        "devices": parts.devices(),
     }

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.project
 RUNS = {
     "digits_controls": 145,
     "digits_fsam_batch_sizes": 135,
-    "digits_fsam_figure_2": 65,
     "digits_fsam_radius": 55,
     "digits_fsam_table_6": 180,
     "digits_fsam_tables_1_2": 145,
