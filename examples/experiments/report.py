@@ -16,6 +16,7 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
     undefined=jinja2.StrictUndefined,
+    extensions=["jinja2.ext.loopcontrols"],
 )
 TEMPLATES.filters["slug"] = slug
 COLUMNS = (
@@ -56,20 +57,12 @@ def _write(path, content):
 def markdown(told, drawn):
     """The report's text; its pictures, as bytes, come to be in `drawn` by their names."""
     grid, rows = told.grid, summary.rows(told)
-    overview, sections = {}, []
+    overview = {}
     if grid.axis:
         for group in groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
             name = f"{group[0].setting.network} on {group[0].setting.dataset} by {grid.axis}"
             overview[name] = pictures.over_axis(group, grid.axis)
-    for group in groups(rows, lambda row: row.setting.label):
-        label = group[0].setting.label
-        pngs = {
-            f"{label} by seconds": pictures.frontier(told, group) if grid.timed else None,
-            f"{label} by epoch": pictures.learning_curves(told, group),
-            f"{label} by choice": pictures.sensitivity(group),
-        }
-        section = {"label": label, "table": table(group, told), "pictures": pngs}
-        sections.append({**section, "comparisons": comparisons(group, grid)})
+    sections = [section(told, group) for group in groups(rows, lambda row: row.setting.label)]
     for pngs in (overview, *(section["pictures"] for section in sections)):
         drawn.update({name: png for name, png in pngs.items() if png})
     return TEMPLATES.get_template("report.md").render(
@@ -82,6 +75,23 @@ def markdown(told, drawn):
         sections=sections,
         sources=sources(told),
     )
+
+
+def section(told, rows):
+    """What the template has for a setting; its table is None where no run is finished."""
+    label = rows[0].setting.label
+    if not any(row.finished for row in rows):
+        return {"label": label, "table": None, "pictures": {}}
+    return {
+        "label": label,
+        "table": table(rows, told),
+        "comparisons": comparisons(rows, told.grid),
+        "pictures": {
+            f"{label} by seconds": pictures.frontier(told, rows) if told.grid.timed else None,
+            f"{label} by epoch": pictures.learning_curves(told, rows),
+            f"{label} by choice": pictures.sensitivity(rows),
+        },
+    }
 
 
 def as_html(title, text, drawn):

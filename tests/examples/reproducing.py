@@ -18,7 +18,7 @@ from experiments import runs
 from tests.examples.tiny_grid import NAMES
 
 STEP = 10
-HOW = os.environ["HOW"]
+HOW = os.environ.get("HOW")
 do_plainly = runs.do
 
 if HOW == "two":

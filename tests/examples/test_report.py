@@ -113,10 +113,12 @@ def test_incomplete(tmp_path):
     todo = made(tmp_path)
     text = report.markdown(tables.of(todo), {})
     assert "Incomplete: 9 of 9 runs are missing" in text
-    assert "| AdamW | missing |" in text
+    assert "## A\n\nNo run is finished.\n" in text
+    assert "| AdamW |" not in text
     first, second = (r for r in todo.runs if r.seed == 0 and r.choice.get("rho") != 0.2)
-    finish(todo, first, 0.5)
     finish(todo, second, 0.75)
+    assert "| AdamW | missing |" in report.markdown(tables.of(todo), {}).replace("|  |", "|")
+    finish(todo, first, 0.5)
     text = report.markdown(tables.of(todo), {})
     # One seed has neither a standard deviation nor a test.
     assert "| AdamW |  | 50.00 | 51.00 |  |  |  | 0.2500 | 1 of 3 |" in text
