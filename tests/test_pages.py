@@ -150,3 +150,10 @@ def test_ci_runs_the_test_command_and_every_tier():
     assert tiers == re.findall(r'^    "(\w+): ', project, re.MULTILINE)
     for tier in tiers:
         assert re.search(rf"-m {tier}$", script, re.MULTILINE), tier
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_takes_what_was_not_shown_for_equal(page):
+    """A p above 0.05, or an interval with 0 in it, does not say that two methods are as good."""
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"\bties?\b|\btied\b|\bas good as (one|SAM|each|any)\b", text)

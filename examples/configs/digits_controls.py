@@ -3,8 +3,8 @@
     python examples/reproduce.py digits_controls
 
 145 runs of 30 epochs. Hardware: 2 CPU cores. Duration: some 30 s of CPU a run.
-Result: docs/results/digits_controls. At its best radius every mask is as good as any other, the
-random ones included, which need twice the radius, and as SAM without a mask, at half of it.
+Result: docs/results/digits_controls. At their best radii all masks end between 97.4 and 98.0 %, the
+random ones too, which need twice the radius; SAM without a mask ends at 97.6 %, at half of it.
 
 All masks keep 5 % of the gradient, by the z-score, by the magnitude, or at random; of each
 variable for itself, or of all together. All perturbations have the same length, `norm="global"`, so
