@@ -19,7 +19,12 @@ the last 30 % of the 756 steps. ZSharp per variable gives each of the network's 
 """
 
 from experiments.grid import Grid
-from experiments.recipes import FASHION_OVERFIT, fashion_methods, fashion_settings
+from experiments.recipes import (
+    FASHION_COMPARISONS,
+    FASHION_OVERFIT,
+    fashion_methods,
+    fashion_settings,
+)
 
 GRID = Grid(
     title="Fashion-MNIST: a small ResNet",
@@ -35,5 +40,5 @@ GRID = Grid(
     reference="SAM",
     seeds=(0, 1, 2, 3, 4),
     choosing_seeds=(0,),
-    comparisons=(("ZSharp of the paper's radius", "SAM of ZSharp's length"),),
+    comparisons=FASHION_COMPARISONS,
 )

@@ -14,7 +14,12 @@ network's 22 filtered variables `rho`: with the paper's 0.05 it is 0.235 long.
 import dataclasses
 
 from experiments.grid import Grid
-from experiments.recipes import FASHION_OVERFIT, fashion_methods, fashion_settings
+from experiments.recipes import (
+    FASHION_COMPARISONS,
+    FASHION_OVERFIT,
+    fashion_methods,
+    fashion_settings,
+)
 
 EPOCHS = 24
 
@@ -32,5 +37,5 @@ GRID = Grid(
     reference="SAM",
     seeds=(0, 1, 2, 3, 4),
     choosing_seeds=(0,),
-    comparisons=(("ZSharp of the paper's radius", "SAM of ZSharp's length"),),
+    comparisons=FASHION_COMPARISONS,
 )

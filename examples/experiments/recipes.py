@@ -161,6 +161,14 @@ def fashion_methods(epochs, late_from, zsharp_length, scale=1.0):
     )
 
 
+FASHION_COMPARISONS = (
+    ("ZSharp of the paper's radius", "SAM of ZSharp's length"),
+    ("ZSharp, global", "Magnitude mask"),
+    ("ZSharp, global", "Random mask"),
+)
+"""Beside those with SAM: methods that differ in one thing alone."""
+
+
 def fashion_settings(network, optimizers):
     """Clean labels, 20 % and 40 % wrong ones, for a network with each of some optimizers.
 
