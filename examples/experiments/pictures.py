@@ -56,6 +56,11 @@ def sensitivity(rows):
         x = aside(row.chosen.argument(name), i)
         axes.plot([x], [mean], "o", markersize=12, fillstyle="none", color=styles[i]["color"])
     axes.plot([], [], "ko", markersize=12, fillstyle="none", label="chosen by validation")
+    # Lines that leave the picture are of training that breaks down, and would hide the others.
+    best = max(
+        summary.mean_std(arm.percent().values())[0] for _, arms, _ in lines.values() for arm in arms
+    )
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], best - 15))
     return _png(figure)
 
 
@@ -140,7 +145,7 @@ def _axis(axes, values, count):
     width = math.log(values[-1] / values[0]) if log else values[-1] - values[0]
 
     def aside(x, i):
-        shift = 0.008 * width * (i - (count - 1) / 2)
+        shift = 0.04 * width * (i - (count - 1) / 2) / count
         return x * math.exp(shift) if log else x + shift
 
     return aside
