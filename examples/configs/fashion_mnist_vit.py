@@ -4,7 +4,8 @@
 
 1470 runs of 24 epochs, of which the choice of radii leaves some 670 to be done, as those of
 `fashion_mnist_resnet`. Hardware: one core of an AMD EPYC a run. Duration: 60 to 90 s a run.
-Result: not run.
+Result: docs/results/fashion_mnist_vit, three rows of AdamW with 20 % wrong labels: SAM ends 2.5
+points above AdamW alone (95 % interval 0.3 to 4.8), and loses less in 4 bits.
 
 What holds for `fashion_mnist_resnet` holds here, with smaller radii: the network is small for 4,000
 images. "Late" perturbs in the last 30 % of the 1,512 steps. ZSharp per variable gives each of the
