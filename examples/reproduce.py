@@ -68,7 +68,7 @@ def do(todo, options):
         "cpus": cpus,
     }
     with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
-        bar = progress.add_task("")
+        bar = progress.add_task("", total=0)
         # What is left to do after a choice depends on the choice.
         while left := todo.left():
             progress.update(bar, total=progress.tasks[bar].completed + len(left))
