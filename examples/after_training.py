@@ -10,36 +10,36 @@ the output's `results.csv`. What is there is not measured again; `--report-only`
 CSVs.
 """
 
-import argparse
-import pathlib
 import sys
 
 import numpy as np
 import pandas as pd
 
-from experiments import files, parts, plan, report, summary, tables, trained
+from experiments import files, parts, plan, programs, report, summary, tables, trained
 
 CSV, REPORT = "after_training.csv", "after_training.md"
 
 
 def main(arguments=None):
     options = parse(arguments)
-    try:
-        todo = plan.Plan(plan.read(options.config), options.output, only=options.only)
-        told = tables.of(todo)
-        found = measured(options.output)
-        if not options.report_only:
-            found = measure(todo, told, found, options.data_dir)
-        text = markdown(told, found)
-    except ValueError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
-    except OSError as error:
-        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
-    with files.whole(options.output / REPORT) as partial:
-        partial.write_text(text, encoding="utf-8")
-    print(f"Written: {options.output / REPORT}")
+    with programs.stopping(options.output):
+        try:
+            print(f"Written: {write(options)}")
+        except ValueError as error:
+            sys.exit(str(error))
+
+
+def write(options):
+    """Measures what is missing, and writes the report; returns its path."""
+    todo = plan.Plan(plan.read(options.config), options.output, only=options.only)
+    told = tables.of(todo)
+    found = measured(options.output)
+    if not options.report_only:
+        found = measure(todo, told, found, options.data_dir)
+    path = options.output / REPORT
+    with files.whole(path) as partial:
+        partial.write_text(markdown(told, found), encoding="utf-8")
+    return path
 
 
 def measured(output):
@@ -82,8 +82,7 @@ def markdown(told, found):
         lost = by_run["accuracy"] - by_run[mode]
         by_run.insert(by_run.columns.get_loc(mode), f"lost in {mode}", lost)
     by_run = by_run.drop(columns=["int8", "int4"])
-    groups = report.groups(summary.rows(told), lambda row: row.setting.label)
-    sections = [section(rows, by_run) for rows in groups]
+    sections = [section(rows, by_run) for rows in report.by_setting(summary.rows(told))]
     template = report.TEMPLATES.get_template("after_training.md")
     return template.render(grid=told.grid, sections=list(filter(None, sections)))
 
@@ -123,17 +122,8 @@ def _over(mine, its):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("config", metavar="CONFIG", help="name in examples/configs, or path of a file")
-    add("--output", type=pathlib.Path, help="of reproduce.py; by default runs/CONFIG")
-    add("--only", default="", metavar="TEXT", help="only runs whose name contains this")
-    add("--report-only", action="store_true", help="report on the measures there are")
-    add("--data-dir", help="folder of tensorflow-datasets")
-    options = parser.parse_args(arguments)
-    options.output = options.output or pathlib.Path("runs") / pathlib.Path(options.config).stem
+    options = programs.parser_of_grid(__doc__).parse_args(arguments)
+    options.output = programs.output_of(options)
     return options
 
 

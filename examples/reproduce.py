@@ -12,37 +12,37 @@ and `report.html` have the tables and pictures. They are computed from `results.
 `epochs.csv` beside them, which is all that `--report-only` needs.
 """
 
-import argparse
 import pathlib
 import sys
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from experiments import engines, files, plan, provenance, report, reuse, tables
+from experiments import engines, files, plan, programs, provenance, report, reuse, tables
 
 
 def main(arguments=None):
     options = parse(arguments)
-    try:
-        grid = plan.read(options.config)
-        todo = plan.Plan(grid, options.output, options.strategy, options.only)
-        if not (options.report_only and tables.are_alone(todo)):
-            print(todo.describe(), flush=True)
-        if not (options.dry_run or options.report_only):
-            if todo.refused():
-                raise ValueError("CONFIG asks for what this version of keras_zsharp cannot do")
-            with files.locked(options.output):
-                do(todo, options)
-        if not options.dry_run:
-            print(f"Written: {report.write(todo)}", flush=True)
-    except (ValueError, engines.Failed) as error:
-        sys.exit(str(error))
-    except files.Occupied:
-        sys.exit(f"Another process does the runs in {options.output}: give another --output")
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
-    except OSError as error:
-        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
+    with programs.stopping(options.output):
+        try:
+            reproduce(options)
+        except (ValueError, engines.Failed) as error:
+            sys.exit(str(error))
+        except files.Occupied:
+            sys.exit(f"Another process does the runs in {options.output}: give another --output")
+
+
+def reproduce(options):
+    grid = plan.read(options.config)
+    todo = plan.Plan(grid, options.output, options.strategy, options.only)
+    if not (options.report_only and tables.are_alone(todo)):
+        print(todo.describe(), flush=True)
+    if not (options.dry_run or options.report_only):
+        if todo.refused():
+            raise ValueError("CONFIG asks for what this version of keras_zsharp cannot do")
+        with files.locked(options.output):
+            do(todo, options)
+    if not options.dry_run:
+        print(f"Written: {report.write(todo)}", flush=True)
 
 
 def do(todo, options):
@@ -87,15 +87,9 @@ def do(todo, options):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = programs.parser_of_grid(__doc__)
     add = parser.add_argument
-    add("config", metavar="CONFIG", help="name in examples/configs, or path of a file")
-    add("--output", type=pathlib.Path, help="by default runs/CONFIG")
     add("--dry-run", action="store_true", help="say what there is to do, and stop")
-    add("--report-only", action="store_true", help="report on the runs, or the CSVs, there are")
-    add("--only", default="", metavar="TEXT", help="only runs whose name contains this")
     reuse_help = "take over the runs of these outputs' CSVs that this grid has, too"
     add("--reuse", nargs="+", type=pathlib.Path, metavar="OUTPUT", help=reuse_help)
     add("--reuse-from-other-versions", action="store_true", help="count other commits' runs, too")
@@ -104,7 +98,6 @@ def parse(arguments):
     add("--gpus", type=float, metavar="X", help="of a run on Ray; by default 1 where there are any")
     add("--strategy", choices=("none", "mirrored"), default="none")
     add("--deterministic", action="store_true", help="TensorFlow's deterministic ops")
-    add("--data-dir", help="folder of tensorflow-datasets")
     options = parser.parse_args(arguments)
     if options.dry_run and options.report_only:
         parser.error("--dry-run and --report-only exclude each other")
@@ -112,7 +105,7 @@ def parse(arguments):
         parser.error(f"argument --cpus: must be >= 1. Received: {options.cpus}")
     if options.gpus is not None and not options.gpus >= 0:
         parser.error(f"argument --gpus: must be >= 0. Received: {options.gpus}")
-    options.output = options.output or pathlib.Path("runs") / pathlib.Path(options.config).stem
+    options.output = programs.output_of(options)
     return options
 
 

@@ -11,12 +11,11 @@ and `result.json`. When the same command is given again, an interrupted run goes
 whole epoch, as if it had never been interrupted.
 """
 
-import argparse
 import dataclasses
 import pathlib
 import sys
 
-from experiments import files, grid, numbers, runs
+from experiments import files, grid, numbers, programs, runs
 from keras_zsharp import data, models, perturbations
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
@@ -59,24 +58,25 @@ def main(arguments=None):
             flush=True,
         )
 
-    settings, more = config(options), {"verbose": options.verbose, "told": tell, "wait": False}
-    try:
-        result = runs.do(settings, options.output, options.data_dir, **more)
-    except files.Occupied:
-        sys.exit(f"Another process trains in {options.output}: give another --output")
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted; the same command goes on from {options.output}")
-    except OSError as error:
-        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
-    except (ImportError, RuntimeError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    with programs.stopping(options.output):
+        try:
+            result = runs.do(
+                config(options),
+                options.output,
+                wait=False,
+                data_dir=options.data_dir,
+                verbose=options.verbose,
+                told=tell,
+            )
+        except files.Occupied:
+            sys.exit(f"Another process trains in {options.output}: give another --output")
+        except (ImportError, RuntimeError, ValueError) as error:
+            sys.exit(f"{type(error).__name__}: {error}")
     print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = programs.parser(__doc__)
     add = parser.add_argument
 
     def number(name, default=None, about=None):

@@ -13,12 +13,14 @@ RETRIES = 3
 class Failed(Exception):
     """A run has stopped with an error; what it has done is kept."""
 
-    def __init__(self, name, error):
-        said = files.sentence(error) if isinstance(error, OSError) else error
-        super().__init__(
-            f"{name}: {type(error).__name__}: {said}\n"
-            "With that mended, the same command goes on where it was"
-        )
+    def __init__(self, name, why):
+        super().__init__(f"{name}: {why}\nWith that mended, the same command goes on where it was")
+
+
+def said(error):
+    """An error as text: not all can be sent to another process."""
+    sentence = files.sentence(error) if isinstance(error, OSError) else error
+    return f"{type(error).__name__}: {sentence}"
 
 
 def here(jobs):
@@ -41,26 +43,26 @@ def here(jobs):
         process.start()
         its.close()
         try:
-            result, error = ours.recv()
+            result, why = ours.recv()
         except EOFError:
-            process.join()
-            error = RuntimeError(f"its process has ended with status {process.exitcode}")
-        if error:
-            raise Failed(name, error) from error
+            result, why = None, None
         process.join()
+        if result is None:
+            killed = RuntimeError(f"its process has ended with status {process.exitcode}")
+            raise Failed(name, why or said(killed))
         yield name, result
 
 
 def _in_child(pipe, do, job):
     try:
-        said = do(**job), None
+        told = do(**job), None
     except KeyboardInterrupt:
         return
     except Exception as error:
-        said = None, error
+        told = None, said(error)
     # Nobody may be there to listen any more.
     with contextlib.suppress(BrokenPipeError):
-        pipe.send(said)
+        pipe.send(told)
 
 
 def on_ray(address, cpus, gpus):
@@ -95,8 +97,8 @@ def on_ray(address, cpus, gpus):
             try:
                 yield name, ray.get(task)
             except ray.exceptions.RayTaskError as error:
-                raise Failed(name, error.cause) from error
+                raise Failed(name, said(error.cause)) from error
             except ray.exceptions.RayError as error:
-                raise Failed(name, error) from error
+                raise Failed(name, said(error)) from error
 
     return engine

@@ -129,6 +129,11 @@ class Run:
         return slug("-".join(parts)) + f"-seed{self.seed}"
 
     @property
+    def choice_key(self):
+        """The choice, for runs to be told apart by it."""
+        return tuple(self.choice.items())
+
+    @property
     def rule_settings(self):
         of_setting = self.setting.rules.get(self.method.label, {})
         return {**self.method.settings, **of_setting, **self.choice}
@@ -228,6 +233,14 @@ class Grid:
 
     def _recipe(self, setting, method):
         return dataclasses.replace(self.recipe, **setting.recipe, **method.recipe)
+
+
+def grouped(items, key):
+    """Lists of the items that have the same key, in order, by that key."""
+    groups = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def slug(text):

@@ -67,13 +67,14 @@ class Plan:
 
     def left(self):
         """The runs to be done, as far as is known by now."""
-        return [run for run in choosing.wanted(self) if self.result(run) is None]
+        return choosing.left(self)
 
     def of_other_versions(self):
         """The finished runs that were not done by this source with these libraries."""
         own = folders.versions().items()
-        results = [(run, self.result(run)) for run in self.runs]
-        return [run for run, found in results if found and not own <= found["versions"].items()]
+        finished = choosing.results(self)
+        others = {name for name, f in finished.items() if not own <= f["versions"].items()}
+        return [run for run in self.runs if run.name in others]
 
     def refused(self):
         """The rules that keras_zsharp has not, or not with these arguments, as messages."""
@@ -88,7 +89,7 @@ class Plan:
     def describe(self):
         """What is done and what is left, in words."""
         left = self.left()
-        results = [found for run in self.runs if (found := self.result(run))]
+        results = list(choosing.results(self).values())
         epochs = sum(run.recipe.epochs for run in left)
         cost = "unknown" if left and not results else _duration(results, epochs)
         state = (

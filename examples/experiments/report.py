@@ -8,7 +8,7 @@ import markdown_it
 import pandas as pd
 
 from experiments import files, pictures, summary, tables
-from experiments.grid import slug
+from experiments.grid import grouped, slug
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
@@ -16,7 +16,6 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
     undefined=jinja2.StrictUndefined,
-    extensions=["jinja2.ext.loopcontrols"],
 )
 TEMPLATES.filters["slug"] = slug
 COLUMNS = (
@@ -59,15 +58,16 @@ def markdown(told, drawn):
     grid, rows = told.grid, summary.rows(told)
     overview = {}
     if grid.axis:
-        for group in groups(rows, lambda row: (row.setting.dataset, row.setting.network)):
+        networks = grouped(rows, lambda row: (row.setting.dataset, row.setting.network))
+        for group in networks.values():
             name = f"{group[0].setting.network} on {group[0].setting.dataset} by {grid.axis}"
             overview[name] = pictures.over_axis(group, grid.axis)
-    sections = [section(told, group) for group in groups(rows, lambda row: row.setting.label)]
+    sections = [section(told, group) for group in by_setting(rows)]
     for pngs in (overview, *(section["pictures"] for section in sections)):
         drawn.update({name: png for name, png in pngs.items() if png})
     return TEMPLATES.get_template("report.md").render(
         grid=grid,
-        runs=len(told.wanted()),
+        runs=sum(row.planned for row in rows),
         left=len(told.left()),
         chosen=any(row.arms[1:] for row in rows),
         chosen_by_noisy=any(row.by_noisy for row in rows),
@@ -103,12 +103,9 @@ def as_html(title, text, drawn):
     return TEMPLATES.get_template("report.html").render(title=title, page=page)
 
 
-def groups(rows, key):
-    """Lists of the rows that have the same key."""
-    groups = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups.values()
+def by_setting(rows):
+    """The rows of each setting, as lists."""
+    return grouped(rows, lambda row: row.setting.label).values()
 
 
 def table(rows, told):

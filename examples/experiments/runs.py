@@ -14,7 +14,7 @@ from experiments import callbacks, files, folders, history, parts, provenance
 from keras_zsharp.callbacks import Backup, DamagedBackup
 
 
-def do(config, folder, data_dir=None, command=None, deterministic=False, cpus=None, **options):
+def do(config, folder, *, wait=True, deterministic=False, cpus=None, **options):
     """Trains, or goes on training, unless the run is finished; gives its result.
 
     A run is done by one process at a time: what a killed one has left goes on from its last whole
@@ -23,12 +23,10 @@ def do(config, folder, data_dir=None, command=None, deterministic=False, cpus=No
     Args:
         config: The settings, as `experiments.grid.Run.config` has them.
         folder: Of the run.
-        data_dir: Folder of tensorflow-datasets.
-        command: That did it, for `experiments.provenance`; by default this process' own.
+        wait: Whether to wait for another process that does the run.
         deterministic: Whether TensorFlow's ops are.
         cpus: How many cores TensorFlow uses for an op; by default all.
-        **options: `wait`, whether to wait for another process that does the run, and those of
-            `train`.
+        **options: Those of `train`.
 
     Raises:
         experiments.files.Occupied: Another process does it.
@@ -41,21 +39,21 @@ def do(config, folder, data_dir=None, command=None, deterministic=False, cpus=No
         tf.config.set_visible_devices([], "GPU")  # Its pipelines need none, and it would fill all.
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-    with files.locked(folder, options.pop("wait", True)):
+    with files.locked(folder, wait):
         try:
-            if result := folders.finished(folder, config):
-                return result
-            return train(config, folder, data_dir, command, **options)
+            return folders.finished(folder, config) or train(config, folder, **options)
         except files.Damaged as error:
             files.say(str(error))
             folders.start_over(folder)
-        return train(config, folder, data_dir, command, **options)
+        return train(config, folder, **options)
 
 
 def train(config, folder, data_dir=None, command=None, verbose=0, more=(), told=None):
     """The same, without a look at what there is.
 
     Args:
+        data_dir: Folder of tensorflow-datasets.
+        command: That did it, for `experiments.provenance`; by default this process' own.
         verbose: As in Keras' `fit`.
         more: Callbacks.
         told: What is called with the bundle of the data and the network before the training.

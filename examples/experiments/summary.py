@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 
 from experiments import choosing
-from experiments.grid import Method, Setting
+from experiments.grid import Method, Setting, grouped
 
 ALIKE = 1e-6
 """Differences of accuracies in % below this are none: one of ten million images makes as much."""
@@ -58,26 +58,25 @@ class Row:
 
 def rows(tables):
     """All rows, setting by setting."""
-    wanted = {run.name for run in choosing.wanted(tables)}
-    return [_row(tables, group, wanted) for group in choosing.groups(tables.runs)]
+    finished = choosing.results(tables)
+    wanted = {run.name for run in choosing.wanted(tables, finished)}
+    return [_row(tables.grid, group, finished, wanted) for group in choosing.groups(tables.runs)]
 
 
-def _row(tables, group, wanted):
-    choices = {}
-    for run in group:
-        choices.setdefault(tuple(run.choice.items()), []).append(run)
-    arms = {choice: _arm(tables, runs) for choice, runs in choices.items()}
+def _row(grid, group, finished, wanted):
+    choices = grouped(group, lambda run: run.choice_key)
+    arms = {choice: _arm(runs, finished) for choice, runs in choices.items()}
     first = next(iter(arms.values()))
     clean, noisy = (
-        None if (best := choosing.best(tables, group, key)) is None else arms[tuple(best.items())]
+        arms.get(choosing.best(grid, group, finished, key))
         for key in (choosing.CLEAN, choosing.NOISY)
     )
     planned = sum(run.name in wanted for run in group)
     return Row(first.setting, first.method, tuple(arms.values()), clean or first, noisy, planned)
 
 
-def _arm(tables, runs):
-    results = {run.seed: result for run in runs if (result := tables.result(run))}
+def _arm(runs, finished):
+    results = {run.seed: finished[run.name] for run in runs if run.name in finished}
     return Arm(runs[0].setting, runs[0].method, runs[0].choice, tuple(runs), results)
 
 

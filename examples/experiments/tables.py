@@ -50,13 +50,9 @@ class Tables:
         """A finished run's line, as a dict; None of another run."""
         return self._results.get(run.name)
 
-    def wanted(self):
-        """The runs that there are to be, as far as is known by now."""
-        return choosing.wanted(self)
-
     def left(self):
-        """Those of them that are not finished."""
-        return [run for run in self.wanted() if self.result(run) is None]
+        """The runs that are not finished, as far as is known by now."""
+        return choosing.left(self)
 
     def source(self, run):
         """What a finished run notes of where it is from, as a flat dict; None of another run."""
