@@ -25,5 +25,6 @@ GRID = Grid(
     methods=DIGITS_SGD_METHODS,
     reference="F-SAM",
     seeds=DIGITS_SEEDS,
+    choosing_seeds=DIGITS_SEEDS[:2],
     axis="batch_size",
 )
