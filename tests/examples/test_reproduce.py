@@ -1,6 +1,5 @@
 """A grid of runs is done once, and reported on; what is wrong with it is said before."""
 
-import os
 import shutil
 import sys
 
@@ -12,12 +11,18 @@ from tests.examples.tiny_grid import CONFIG, NAMES, config, finish, result
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Arguments of a finished grid with an epoch for each run, and its output."""
+def done_once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    arguments = [config(folder, 1), "--output", str(folder / "out")]
-    reproduce.main(arguments)
-    return arguments, folder / "out"
+    reproduce.main([config(folder, 1), "--output", str(folder / "out")])
+    return folder / "out"
+
+
+@pytest.fixture
+def finished(done_once, tmp_path):
+    """Arguments of a finished grid with an epoch for each run, and its output, a test's own."""
+    folder = tmp_path / "finished"
+    shutil.copytree(done_once, folder / "out")
+    return [config(folder, 1), "--output", str(folder / "out")], folder / "out"
 
 
 @pytest.fixture(autouse=True)
@@ -59,17 +64,14 @@ def test_nothing_is_repeated(finished, monkeypatch, capsys):
     assert "4 runs, 4 finished, 0 left of 0 epochs" in capsys.readouterr().out
     assert (output / "report.html").exists()
     reproduce.main([*arguments, "--report-only"])
-    os.rename(output / NAMES[0], output / "moved")
-    try:
-        reproduce.main([*arguments, "--dry-run"])
-        printed = capsys.readouterr().out
-        seconds = round(sum(result(output / name)["duration"] for name in NAMES[1:]) / 3)
-        assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}, one" in printed
-        (output / "report.html").unlink()
-        reproduce.main([*arguments, "--report-only"])
-        assert "Incomplete: 1 of 4" in (output / "report.html").read_text(encoding="utf-8")
-    finally:
-        os.rename(output / "moved", output / NAMES[0])
+    shutil.rmtree(output / NAMES[0])
+    reproduce.main([*arguments, "--dry-run"])
+    printed = capsys.readouterr().out
+    seconds = round(sum(result(output / name)["duration"] for name in NAMES[1:]) / 3)
+    assert f"1 left of 1 epochs; expected time: about 0:00:{seconds:02}, one" in printed
+    (output / "report.html").unlink()
+    reproduce.main([*arguments, "--report-only"])
+    assert "Incomplete: 1 of 4" in (output / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_plan_of_what_was_never_run(tmp_path, capsys):
