@@ -9,44 +9,9 @@ default tier until a test fails, rather than the one test: for a new fault, or a
 import argparse
 import concurrent.futures
 import os
-import pathlib
-import shutil
-import subprocess
-import sys
-import tempfile
 
+from tests.faults.copies import run
 from tests.faults.table import FAULTS
-
-ROOT = pathlib.Path(__file__).parents[2]
-COPIED = ("keras_zsharp", "models", "tests", "examples", "pyproject.toml")
-
-
-def faulty_copy(fault, folder):
-    """Copies the library and its tests into `folder`, and puts the fault in."""
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    if not (folder / "keras_zsharp" / "models").exists():
-        (folder / "keras_zsharp" / "models").symlink_to(folder / "models")
-    file = folder / fault.file
-    text = file.read_text(encoding="utf-8")
-    if text.count(fault.old) != 1:
-        raise LookupError(
-            f"`old` must stand in {fault.file} once. Received: old={fault.old!r}, which stands "
-            f"there {text.count(fault.old)} times"
-        )
-    file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-
-
-def run(fault, *arguments):
-    """pytest's exit code and output over a copy with the fault."""
-    with tempfile.TemporaryDirectory() as folder:
-        faulty_copy(fault, pathlib.Path(folder))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-        done = subprocess.run(
-            [*command, *arguments], cwd=folder, capture_output=True, text=True, check=False
-        )
-    return done.returncode, done.stdout + done.stderr
 
 
 def named_test(fault):

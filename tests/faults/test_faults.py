@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tests.faults.__main__ import ROOT, named_test
+from tests.faults.__main__ import named_test
+from tests.faults.copies import ROOT
 from tests.faults.table import FAULTS
 
 every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
