@@ -37,7 +37,7 @@ def test_wheel_holds_the_library_and_nothing_else(wheel):
         if path.is_relative_to(ROOT / "models")
         else str(path.relative_to(ROOT))
         for path in MODULES
-    } | {"keras_zsharp/data/checksums.tsv"}
+    } | {"keras_zsharp/data/checksums.tsv", "keras_zsharp/py.typed"}
     assert {name for name in names if ".dist-info/" not in name} == expected
 
 
@@ -125,12 +125,13 @@ def test_one_module_touches_keras_inside():
 RULES = (
     *("keras_zsharp/perturbations/**/*.py", "keras_zsharp/selection/**/*.py"),
     *("keras_zsharp/checks.py", "keras_zsharp/tracing.py", "keras_zsharp/keras_internals.py"),
+    "keras_zsharp/typing.py",
 )
-KNOW_BACKENDS = ("bits.py", "tracing.py")
+KNOW_BACKENDS = ("bits.py", "tracing.py", "typing.py")
 
 
 def test_rules_know_no_backend_no_model_and_no_optimizer():
-    """Nor does what they are made of, but for two modules that are there to know them."""
+    """Nor does what they are made of, but for the modules that are there to know them."""
     paths = [path for name in RULES for path in ROOT.glob(name)]
     known = {path.stem for path in paths} | {"perturbations", "selection"}
     for path in paths:
