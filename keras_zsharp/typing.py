@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "Data",
     "FloatOrSchedule",
+    "FloatTensor",
     "Gradients",
     "Logs",
     "Nested",
@@ -35,6 +36,9 @@ Tensor: TypeAlias = keras.KerasTensor | np.ndarray | Any
 
 `Any` stands for `tf.Tensor`, `jax.Array` and `torch.Tensor`: a type must not import a backend.
 """
+
+FloatTensor: TypeAlias = float | Tensor
+"""A float, or a scalar tensor."""
 
 Gradients: TypeAlias = Sequence[Tensor | None]
 """A tensor for each variable, None where the loss does not depend on the variable."""

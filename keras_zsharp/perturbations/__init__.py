@@ -1,5 +1,9 @@
 """The rules: each maps the gradients at w to a perturbation e(w)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import keras
 
 from keras_zsharp.perturbations.asam import ASAM
@@ -14,6 +18,7 @@ from keras_zsharp.perturbations.sam import SAM
 from keras_zsharp.perturbations.ssam import SSAM
 from keras_zsharp.perturbations.wsam import WSAM
 from keras_zsharp.perturbations.zsharp import ZSharp
+from keras_zsharp.typing import Config, Rule
 
 __all__ = [
     "ASAM",
@@ -33,7 +38,7 @@ __all__ = [
     "get",
 ]
 
-RULES = {
+RULES: dict[str, Callable[..., Perturbation]] = {
     "adaptive_friendly_sam": AdaptiveFriendlySAM,
     "asam": ASAM,
     "fisher_sam": FisherSAM,
@@ -47,19 +52,24 @@ RULES = {
     "wsam": WSAM,
     "zsharp": ZSharp,
 }
-"""The rules by the names that stand for them."""
+"""The rules by their names."""
 
 
-def get(perturbation):
-    """The rule that `perturbation` stands for.
+def get(perturbation: Rule | Config) -> Perturbation:
+    """Finds the rule that `perturbation` stands for.
 
     Args:
         perturbation: A `Perturbation`, a rule's name such as `"zsharp"`, or a rule's serialized
             form.
 
+    Returns:
+        A `Perturbation`: the same object if it is one already.
+
     Raises:
         ValueError: No rule has that name.
         TypeError: `perturbation` is none of the above.
+
+    Example:
 
     >>> get("zsharp").q_p
     0.95

@@ -1,8 +1,11 @@
+from __future__ import annotations
+
 import keras
 
 from keras_zsharp.checks import positive_eta
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import to_adaptive_radius
+from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -10,12 +13,14 @@ class ASAM(Perturbation):
     """Adaptive SAM: the radius is measured relative to each weight's size.
 
     `e(w) = rho T² g / (‖T g‖₂ + 1e-8)` with `T = |w| + eta`, and `T = 1` for biases (variables
-    named `bias` or `beta`). Rescaling a layer and undoing it in the next leaves the sharpness that
-    ASAM sees unchanged; its radii are about ten times those of SAM.
+    named `bias` or `beta`).
+
+    A factor on the weights of one layer and its inverse on the next leave the model as it is. They
+    leave ASAM's sharpness as it is, too. ASAM's radii are about ten times those of SAM.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
-        eta: What is added to each weight's size, > 0, so that weights at 0 can move.
+        eta: The term that is added to `|w|`, > 0. With it, weights at 0 can move.
         name: Name of the rule.
 
     Raises:
@@ -26,12 +31,16 @@ class ASAM(Perturbation):
         Deep Neural Networks", ICML 2021.
     """
 
-    def __init__(self, rho=0.5, eta=0.01, *, name=None):
+    def __init__(
+        self, rho: FloatOrSchedule = 0.5, eta: float = 0.01, *, name: str | None = None
+    ) -> None:
         super().__init__(rho, name=name)
         self.eta = positive_eta(eta)
 
-    def call(self, gradients, variables, rho):
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
         return to_adaptive_radius(gradients, variables, rho, self.eta)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "eta": self.eta}

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -9,26 +12,37 @@ from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
 from keras_zsharp.tracing import as_written
+from keras_zsharp.typing import (
+    Config,
+    FloatOrSchedule,
+    FloatTensor,
+    Gradients,
+    Tensor,
+    Variables,
+)
+
+if TYPE_CHECKING:
+    from keras_zsharp.training import SharpnessAwareTraining
 
 
 class Perturbation(keras.layers.Layer):
     """Base class of the rules: maps the gradients at w to the perturbation e(w).
 
-    A rule knows no model, no optimizer and no backend. It is a Keras layer only so that its state
-    (`rho`, and averages where a rule keeps any) is tracked, saved and loaded with the model that
-    owns it.
+    A rule knows no model, no optimizer and no backend. It is a Keras layer, so that Keras tracks,
+    saves and loads its state (`rho`, and averages if a rule keeps any) with the model that owns it.
 
-    To write a rule, implement `call(gradients, variables, rho)`, where `rho` is this step's radius
-    as a scalar tensor, and `get_config()` if the constructor takes more than `rho`. A rule with
-    memory creates it in `build(variables)` with `add_weight(..., trainable=False,
-    aggregation="mean")` and assigns it in `call`. One that changes the second gradients, too,
-    overrides `descent(gradients, shifted_gradients)`, and `plain_descent(gradients)` for plain
-    steps. One that chooses the steps in which it perturbs overrides `perturbs()`.
+    To write a rule, implement `call`, and `get_config` if the constructor takes more than `rho`.
+
+    - A rule with memory creates it in `build` with `add_weight(..., trainable=False,
+      aggregation="mean")`, and assigns it in `call`.
+    - A rule that changes the second gradients overrides `descent`, and `plain_descent` for plain
+      steps.
+    - A rule that chooses the steps in which it perturbs overrides `perturbs`.
 
     Args:
-        rho: Perturbation radius. A number >= 0, or a
+        rho: Perturbation radius: a number >= 0, or a
             `keras.optimizers.schedules.LearningRateSchedule` of the number of steps so far, plain
-            ones too. A number can be set at any time, also while training: `rule.rho = 0.1`.
+            ones included. A number can be set at any time, also while training: `rule.rho = 0.1`.
         name: Name of the rule.
 
     Raises:
@@ -45,12 +59,12 @@ class Perturbation(keras.layers.Layer):
     [0.06 0.08]
     """
 
-    rho = Hyperparameter(radius)
+    rho: Hyperparameter = Hyperparameter(radius)
 
-    along_momentum = False
-    """Whether `call` is given the optimizer's momentum, before the only pass of a step."""
+    along_momentum: bool = False
+    """Whether `call` gets the optimizer's momentum instead of gradients: a step takes one pass."""
 
-    def __init__(self, rho, *, name=None):
+    def __init__(self, rho: FloatOrSchedule, *, name: str | None = None) -> None:
         super().__init__(name=name)
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
         keras_internals.built_otherwise(self)
@@ -59,8 +73,17 @@ class Perturbation(keras.layers.Layer):
         self._count = None
         self.rho = rho
 
-    def add_scalar(self, name, value, dtype):
-        """Adds a number to the rule's state: of 32 bits on JAX, which has nothing wider."""
+    def add_scalar(self, name: str, value: float, dtype: str) -> Any:
+        """Adds a number to the rule's state.
+
+        Args:
+            name: Name of the variable.
+            value: The number.
+            dtype: Dtype of the variable. On JAX it has 32 bits: there is nothing wider.
+
+        Returns:
+            The variable.
+        """
         if keras.backend.backend() == "jax":
             dtype = dtype.replace("64", "32")
         return self.add_weight(
@@ -73,50 +96,73 @@ class Perturbation(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
-    def _model(self):
-        """The model that the rule belongs to, if any; as an attribute, Keras would save it too."""
+    def _model(self) -> SharpnessAwareTraining | None:
+        """The model that the rule belongs to. It is no attribute, since Keras would save it too."""
         return self._owner and self._owner()
 
-    def sync(self):
-        """Has the rule's variables hold its state, also while its model trains."""
+    def sync(self) -> None:
+        """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
         if (model := self._model()) is not None:
             keras_internals.synced(model)
 
-    def changed(self):
-        """Tells the model whose rule this is that its numbers may be others."""
+    def changed(self) -> None:
+        """Tells the rule's model that one of the rule's numbers may have changed."""
         if (model := self._model()) is not None:
             model.rule_has_changed()
 
-    def count(self):
-        """The number of steps so far, plain ones too; from the first call on they are counted."""
+    def count(self) -> Any:
+        """Counts the steps, plain ones included, from the first call of this method on.
+
+        Returns:
+            The variable with the number of steps so far.
+        """
         if self._count is None:
             self._count = self.add_scalar("count", 0, "int64")
         return self._count
 
-    def count_this_step(self):
-        """Counts it, where steps are counted: all that a plain step means to the rule."""
+    def count_this_step(self) -> None:
+        """Counts one step if the rule counts steps. A plain step calls nothing else of the rule."""
         if self._count is not None:
             self._count.assign(self._count + 1)
 
-    def perturbs(self):
-        """Whether this step's perturbation may be other than zero: a boolean scalar tensor.
+    def perturbs(self) -> Tensor:
+        """Whether the perturbation of this step may be other than zero.
 
-        If not, the step is a plain one: it takes one pass.
+        Returns:
+            A boolean scalar tensor. If it is false, the step is plain: it takes one pass.
         """
         return ops.not_equal(type(self).rho.tensor(self), 0)
 
-    def settled(self):
-        """Whether `perturbs` is true, and stays so unless a number is set."""
+    def settled(self) -> bool:
+        """Whether `perturbs` is true, and stays true unless a number is set.
+
+        Returns:
+            A bool.
+        """
         self.sync()
         return self._count is None and bool(self.perturbs())
 
-    def belong_to(self, model):
-        """Binds the rule to the one model whose gradients it sees: two would mix their state."""
+    def belong_to(self, model: SharpnessAwareTraining) -> None:
+        """Binds the rule to one model: its state depends on the gradients of that model.
+
+        Args:
+            model: The model that trains by the rule.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
         self.check_free_for(model)
         self._owner = weakref.ref(model)
 
-    def check_free_for(self, model):
-        """A rule that belongs to another model is refused."""
+    def check_free_for(self, model: keras.Model) -> None:
+        """Refuses a model if the rule belongs to another one.
+
+        Args:
+            model: A model.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
         owner = self._model()
         if owner not in (None, model):
             raise ValueError(
@@ -125,24 +171,48 @@ class Perturbation(keras.layers.Layer):
                 f"{type(self).__name__}.from_config(rule.get_config())"
             )
 
-    def leave(self):
-        """Sets the rule free for another model."""
+    def leave(self) -> None:
+        """Frees the rule for another model."""
         self._owner = None
 
-    def build(self, variables):
-        """Creates the rule's state for `variables` (anything with shape and dtype), if any."""
-
-    @as_written
-    def __call__(self, gradients, variables):
-        """The perturbation e(w).
+    def build(self, variables: Variables) -> None:
+        """Creates the rule's state, if it has any.
 
         Args:
-            gradients: List of dense gradients at w, None where the loss does not depend on w.
-            variables: List of the trainable variables, one per gradient.
+            variables: The trainable variables, or anything else with shapes and dtypes.
+        """
+
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
+        """Computes the perturbation e(w). Every rule implements this.
+
+        Args:
+            gradients: Dense gradients at w in float32 or wider, None where the loss does not depend
+                on a variable. With `along_momentum`, the optimizer's momentum.
+            variables: The trainable variables, one for each gradient.
+            rho: The radius of this step, a scalar tensor.
 
         Returns:
-            List of tensors with the gradients' shapes and dtypes, None for None and for variables
-            that Keras overwrites with their gradient (float8 scales): those are no weights.
+            List of tensors with the gradients' shapes, None for None.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `call`")
+
+    @as_written
+    def __call__(self, gradients: Gradients, variables: Variables) -> list[Tensor | None]:
+        """Computes the perturbation e(w) and counts the step.
+
+        Args:
+            gradients: Dense gradients at w, None where the loss does not depend on a variable.
+            variables: The trainable variables, one for each gradient.
+
+        Returns:
+            List of tensors with the gradients' shapes and dtypes. It has None for None, and for
+            variables that Keras overwrites with their gradient: float8 scales are no weights.
+
+        Raises:
+            ValueError: `gradients` and `variables` differ in length, or `call` returns something
+                else than a tensor of its shape for each gradient.
         """
         gradients, variables = list(gradients), list(variables)
         if len(gradients) != len(variables):
@@ -161,7 +231,7 @@ class Perturbation(keras.layers.Layer):
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
 
     def _checked(self, epsilons, gradients):
-        """What `call` returned, if it is a perturbation."""
+        """What `call` returned, after checking that it is a perturbation."""
         epsilons = list(epsilons)
         received, expected = (
             [None if t is None else tuple(t.shape) for t in tensors]
@@ -174,49 +244,48 @@ class Perturbation(keras.layers.Layer):
             )
         return epsilons
 
-    def descent(self, gradients, shifted_gradients):
-        """What the optimizer is given: the gradients at w + e(w), unless a rule overrides this.
+    def descent(self, gradients: Gradients, shifted_gradients: Gradients) -> Gradients:
+        """Computes what the optimizer gets: the gradients at w + e(w), unless a rule overrides it.
 
         It may assign the rule's state.
 
         Args:
-            gradients: List of dense gradients at w, scaled as those at w + e(w) are: the result
+            gradients: Dense gradients at w. A loss scale multiplies both arguments: the result
                 must be homogeneous in both.
-            shifted_gradients: List of dense gradients at w + e(w). Where either is None, so is the
-                other.
+            shifted_gradients: Dense gradients at w + e(w), None where `gradients` has None.
 
         Returns:
             List of tensors with the gradients' shapes.
         """
         return shifted_gradients
 
-    def plain_descent(self, gradients):
-        """What the optimizer is given in a plain step: the gradients, unless a rule overrides this.
+    def plain_descent(self, gradients: Gradients) -> Gradients:
+        """Computes what the optimizer gets in a plain step: the gradients, unless overridden.
 
         Args:
-            gradients: As those of `descent`.
+            gradients: Dense gradients at w, as those of `descent`.
 
         Returns:
             List of tensors with the gradients' shapes.
         """
         return gradients
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         state.save(self, store)
         if (model := self._model()) is not None:
             model.save_seeds(store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         state.load(self, store)
         self.changed()
         if (model := self._model()) is not None:
             model.load_seeds(store)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "rho": type(self).rho.to_config(self)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Perturbation:
         hyperparameters = {
             name: Hyperparameter.from_config(value)
             for name, value in config.items()

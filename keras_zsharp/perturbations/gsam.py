@@ -1,23 +1,27 @@
+from __future__ import annotations
+
 import keras
 
 from keras_zsharp.checks import number
 from keras_zsharp.perturbations.operators import each, projection, scale
 from keras_zsharp.perturbations.sam import SAM
+from keras_zsharp.typing import Config, FloatOrSchedule, Gradients, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class GSAM(SAM):
     """GSAM: SAM that also closes the gap between the loss around w and the loss at w.
 
-    `e(w)` is SAM's. With g the gradient at w and p the one at w + e(w), the optimizer is given
-    `p - alpha g⊥`, where `g⊥ = g - (g · u) u`, `u = p / ‖p‖₂`, is what g has beside p: ascending
-    along it lowers `L(w + e) - L(w)` and leaves `L(w + e)` as it is, to first order.
+    `e(w)` is SAM's. The optimizer gets `p - alpha g⊥`, where g is the gradient at w, p the gradient
+    at w + e(w), and `g⊥ = g - (g · u) u` with `u = p / ‖p‖₂` the component of g orthogonal to p.
 
-    The source lets rho fall with the learning rate: hand it the same kind of schedule.
+    To first order, a step along g⊥ lowers `L(w + e) - L(w)` and leaves `L(w + e)` as it is.
+
+    In the paper rho falls with the learning rate: see `keras_zsharp.schedules.FollowLearningRate`.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
-        alpha: Weight of closing the gap, >= 0. 0 is SAM.
+        alpha: Weight of the orthogonal component, >= 0. 0 is SAM.
         name: Name of the rule.
 
     Raises:
@@ -27,15 +31,17 @@ class GSAM(SAM):
         Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022.
     """
 
-    def __init__(self, rho=0.05, alpha=0.4, *, name=None):
+    def __init__(
+        self, rho: FloatOrSchedule = 0.05, alpha: float = 0.4, *, name: str | None = None
+    ) -> None:
         super().__init__(rho, name=name)
         self.alpha = number("alpha", alpha, ">= 0", lambda alpha: alpha >= 0)
 
-    def descent(self, gradients, shifted_gradients):
+    def descent(self, gradients: Gradients, shifted_gradients: Gradients) -> Gradients:
         along = projection(gradients, shifted_gradients)
         return each(
             lambda p, g, a: p - scale(g - a, self.alpha), shifted_gradients, gradients, along
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "alpha": self.alpha}

@@ -1,29 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
+
 import keras
 from keras import ops
 
 from keras_zsharp.tracing import is_traced
+from keras_zsharp.typing import Config, FloatOrSchedule, Schedule, Tensor
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+if TYPE_CHECKING:
+    from keras_zsharp.perturbations.base import Perturbation
 
 
 class Hyperparameter:
-    """A number of a rule that may be set at any time, also while training, or follow a schedule.
+    """A number of a rule. It may be set at any time, also while training, or follow a schedule.
 
-    As a class attribute, `rho = Hyperparameter(check)`; the constructor assigns `self.rho`. It
-    reads as a float, with a schedule as that of the next perturbation; in a graph, as a tensor. A
-    step computes with `tensor`: the number is a variable, so that no graph has to be traced anew.
+    It is a class attribute, `rho = Hyperparameter(check)`, and the constructor assigns `self.rho`.
+    The attribute of a rule reads as a float: with a schedule, as the value of the next
+    perturbation. In a graph it reads as a tensor. A step computes with `tensor`: the number is a
+    variable, so that setting it does not trace the graph anew.
 
     Args:
-        check: Function from what the user assigned to a float; raises if it is out of bounds.
-        dtype: Of the variable.
+        check: Function from the assigned value to a float. It raises an error out of bounds.
+        dtype: Dtype of the variable.
     """
 
-    def __init__(self, check, dtype="float32"):
+    def __init__(self, check: Callable[[Any], float], dtype: str = "float32") -> None:
         self._check = check
         self._dtype = dtype
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self._name, self._stored = name, f"_{name}"
+
+    @overload
+    def __get__(self, rule: None, owner: type | None = None) -> Hyperparameter: ...
+
+    @overload
+    def __get__(self, rule: Perturbation, owner: type | None = None) -> float | Any: ...
 
     def __get__(self, rule, owner=None):
         if rule is None:
@@ -35,7 +49,7 @@ class Hyperparameter:
         # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
         return float(str(ops.convert_to_numpy(tensor)[()]))
 
-    def __set__(self, rule, value):
+    def __set__(self, rule: Perturbation, value: FloatOrSchedule) -> None:
         rule.sync()
         stored = getattr(rule, self._stored, None)
         if isinstance(stored, Schedule):
@@ -53,15 +67,15 @@ class Hyperparameter:
             number = self._check(value)
             setattr(rule, self._stored, rule.add_scalar(self._name, number, self._dtype))
 
-    def tensor(self, rule):
-        """This step's value as a scalar tensor; a schedule's is of float32."""
+    def tensor(self, rule: Perturbation) -> Tensor:
+        """This step's value as a scalar tensor, of float32 if it follows a schedule."""
         stored = getattr(rule, self._stored)
         if isinstance(stored, Schedule):
             return ops.cast(stored(rule.count()), "float32")
         # `convert_to_tensor` takes a variable for a tensor.
         return ops.cast(stored, stored.dtype)
 
-    def to_config(self, rule):
+    def to_config(self, rule: Perturbation) -> float | Config:
         """A float, or a serialized schedule."""
         stored = getattr(rule, self._stored)
         if isinstance(stored, Schedule):
@@ -69,6 +83,6 @@ class Hyperparameter:
         return self.__get__(rule)
 
     @staticmethod
-    def from_config(value):
-        """What `to_config` was made from."""
+    def from_config(value: float | Config) -> FloatOrSchedule:
+        """The number or the schedule of which `to_config` made `value`."""
         return keras.optimizers.schedules.deserialize(value) if isinstance(value, dict) else value

@@ -1,29 +1,35 @@
+from __future__ import annotations
+
 import weakref
+from typing import Any
 
 import keras
 
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.base import Perturbation
+from keras_zsharp.typing import FloatOrSchedule, Variables
 
 
 class Keeping(Perturbation):
-    """Base class of the rules that keep a tensor for each variable: zeros, until they are set.
+    """Base class of the rules that keep a tensor for each variable.
 
-    They are the list `kept`, and are saved with the model. Memory: one more copy of the weights.
+    The tensors are the list `kept`. They start at zero and are saved with the model. They take the
+    memory of one more copy of the weights.
 
     Args:
-        rho, name: See `Perturbation`.
+        rho: Perturbation radius, see `Perturbation`.
+        name: Name of the rule.
     """
 
     kept_as, keeps = "average", "averages"
-    """What one of them is, by the name of its variable, in files too; and what the rule does."""
+    """The name of such a tensor, which files have too, and the verb for error messages."""
 
-    def __init__(self, rho, *, name=None):
+    def __init__(self, rho: FloatOrSchedule, *, name: str | None = None) -> None:
         super().__init__(rho, name=name)
-        self.kept = []
-        self._kept_for = ()
+        self.kept: list[Any] = []
+        self._kept_for: tuple[Any, ...] = ()
 
-    def build(self, variables):
+    def build(self, variables: Variables) -> None:
         if not self.kept:
             self.kept = [self._kept_of(v) for v in variables]
         expected = [tuple(kept.shape) for kept in self.kept]
@@ -36,16 +42,16 @@ class Keeping(Perturbation):
         self._bind(variables)
 
     def _bind(self, variables):
-        """Checks that each goes on with its variable, and not with another of its shape.
+        """Checks that no tensor gets another variable than before.
 
-        A file does not know variables: what it has is bound to those that come first.
+        A file does not know the variables: a loaded tensor belongs to the first that comes.
         """
         known = self._kept_for or (None,) * len(variables)
         others = [v.path for k, v in zip(known, variables, strict=True) if k and k() is not v]
         if others:
             raise ValueError(
                 f"`variables` must be those that this {type(self).__name__} {self.keeps}. Make a "
-                "new rule where layers have been frozen or unfrozen: "
+                "new rule after layers have been frozen or unfrozen: "
                 f"model.perturbation = {type(self).__name__}(...). Received: others, {others}"
             )
         self._kept_for = tuple(
@@ -62,8 +68,8 @@ class Keeping(Perturbation):
             aggregation="mean",
         )
 
-    def load_own_variables(self, store):
-        # A model that has not trained yet keeps nothing: the file says what there is.
+    def load_own_variables(self, store: Any) -> None:
+        # The rule of a model that has not trained has no tensors yet: the file gives their shapes.
         if not self.kept:
             self.build(state.saved(self, store)[len(self.variables) :])
         super().load_own_variables(store)

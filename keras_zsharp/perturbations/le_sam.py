@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import keras
 from keras import ops
 
@@ -5,6 +7,7 @@ from keras_zsharp.checks import number
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import DELTA, each, global_norm, radius_factor, scale
+from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
 def _budget(sigma):
@@ -13,17 +16,18 @@ def _budget(sigma):
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class LESAM(Perturbation):
-    """Loss-equated SAM: the perturbation goes as far as raises the loss by a given amount.
+    """Loss-equated SAM: the radius is that at which the loss rises by a given amount.
 
     `e(w) = r g / (‖g‖₂ + 1e-8)` with `r = min(sigma / (‖g‖₂ + 1e-8), rho)`, with the norm over all
-    variables together: to first order, the loss at w + e(w) is sigma above that at w, or less.
-    Where SAM's radius is fixed, and the rise of the loss grows with the gradient, here it is the
-    rise that is fixed: the second gradient has more of the curvature.
+    variables together.
+
+    To first order, the loss at w + e(w) is sigma above the loss at w, or less. SAM fixes the
+    radius, and the rise of the loss grows with the gradient. This rule fixes the rise.
 
     Args:
         rho: The largest radius, >= 0: a number or a `LearningRateSchedule`.
         sigma: The rise of the loss, >= 0: a number, which can be set while training, or a
-            `LearningRateSchedule`. The source lets it fall to 0 at the end of training.
+            `LearningRateSchedule`. In the paper it falls to 0 at the end of training.
         name: Name of the rule.
 
     Raises:
@@ -34,20 +38,24 @@ class LESAM(Perturbation):
         Sharpness-Aware Minimization", ICML 2026, arXiv:2605.10183.
     """
 
-    sigma = Hyperparameter(_budget)
+    sigma: Hyperparameter = Hyperparameter(_budget)
 
-    def __init__(self, rho=0.5, sigma=0.05, *, name=None):
+    def __init__(
+        self, rho: FloatOrSchedule = 0.5, sigma: FloatOrSchedule = 0.05, *, name: str | None = None
+    ) -> None:
         super().__init__(rho, name=name)
         self.sigma = sigma
 
-    def perturbs(self):
+    def perturbs(self) -> Tensor:
         return ops.logical_and(super().perturbs(), type(self).sigma.tensor(self) > 0)
 
-    def call(self, gradients, variables, rho):
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
         norm = global_norm(gradients)
         sigma = ops.maximum(ops.cast(type(self).sigma.tensor(self), norm.dtype), 0)
         factor = radius_factor(ops.minimum(sigma / (norm + DELTA), ops.cast(rho, norm.dtype)), norm)
         return each(lambda g: scale(g, factor), gradients)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "sigma": type(self).sigma.to_config(self)}

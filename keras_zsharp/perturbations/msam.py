@@ -1,20 +1,22 @@
+from __future__ import annotations
+
 import keras
 
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import to_radius
+from keras_zsharp.typing import FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class MSAM(Perturbation):
-    """Momentum-SAM: perturbs along the optimizer's momentum, and takes one pass a step.
+    """Momentum-SAM: perturbs along the optimizer's momentum. A step takes one pass.
 
     `e(w) = - rho v / (‖v‖₂ + 1e-8)`, where v is the average of past gradients that the optimizer
-    keeps, and the norm is over all variables together. The optimizer is given the gradient at
-    w + e(w), which is the only one.
+    keeps, and the norm is over all variables together. The optimizer gets the gradient at w + e(w).
 
-    **There is no pass at w.** What training logs (loss, metrics) and what it moves
-    (BatchNormalization's statistics) is that of w + e(w). `sharpness` is not measured, and is
-    logged as 0. The weights are at w all the same: what `evaluate`, `predict` and a file have.
+    **There is no pass at w.** The logged loss and metrics and BatchNormalization's statistics are
+    those of w + e(w). `sharpness` is not measured, and is logged as 0. The weights stay at w, where
+    `evaluate`, `predict` and saved files have them.
 
     The optimizer must keep a momentum: `SGD` and `RMSprop` with `momentum` above 0, `Adam`,
     `AdamW`, `Nadam`, `Adamax` or `Lion`.
@@ -34,8 +36,10 @@ class MSAM(Perturbation):
 
     along_momentum = True
 
-    def __init__(self, rho=0.3, *, name=None):
+    def __init__(self, rho: FloatOrSchedule = 0.3, *, name: str | None = None) -> None:
         super().__init__(rho, name=name)
 
-    def call(self, gradients, variables, rho):
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
         return to_radius(gradients, -rho)

@@ -1,33 +1,39 @@
 """The mathematics that the rules share: pure functions of lists of tensors.
 
-A list stands for one long vector, cut into the trainable variables' shapes. Where an entry is
-None (a variable that the loss does not depend on) the result has None, and norms pass over it.
+A list stands for one long vector, which is cut into the trainable variables' shapes. An entry is
+None where the loss does not depend on the variable. The result has None there, and norms skip it.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from keras import backend, ops
 
 from keras_zsharp.perturbations.variables import is_bias
+from keras_zsharp.typing import FloatTensor, Gradients, Tensor, Variables
 
 DELTA = 1e-8
 """The papers' constant for numerical stability."""
 
 
-def each(function, tensors, *others):
-    """`function` of each tensor (and its counterparts in `others`), None for None."""
+def each(function: Callable[..., Any], tensors: Iterable[Any], *others: Iterable[Any]) -> list[Any]:
+    """`function` of each tensor and its counterparts in `others`; None for None."""
     return [
         None if tensor is None else function(tensor, *rest)
         for tensor, *rest in zip(tensors, *others, strict=True)
     ]
 
 
-def widened(tensor):
-    """At least float32: squares of float16 gradients overflow and underflow."""
+def widened(tensor: Tensor) -> Tensor:
+    """The tensor in float32 or wider: squares of float16 gradients overflow and underflow."""
     tensor = ops.convert_to_tensor(tensor)
     half = backend.standardize_dtype(tensor.dtype) in ("float16", "bfloat16")
     return ops.cast(tensor, "float32") if half else tensor
 
 
-def dot(tensors, others):
+def dot(tensors: Gradients, others: Gradients) -> Tensor:
     """`t · o` over all tensors together: a float32 (or wider) scalar."""
     products = [
         ops.sum(widened(t) * widened(o))
@@ -40,47 +46,49 @@ def dot(tensors, others):
     return sum(ops.cast(p, dtype) for p in products)
 
 
-def global_norm(tensors):
+def global_norm(tensors: Gradients) -> Tensor:
     """`‖t‖₂` over all tensors together: a float32 (or wider) scalar.
 
-    Infinite from about 1.8e19 on, where squares overflow; what is scaled by it is 0 then.
+    Squares overflow from about 1.8e19 on. The norm is infinite then, and `to_radius` returns 0.
     """
     return ops.sqrt(dot(tensors, tensors))
 
 
-def scale(tensor, factor):
+def scale(tensor: Tensor, factor: FloatTensor) -> Tensor:
     """`factor * tensor` in `tensor`'s dtype."""
     return tensor * ops.cast(factor, tensor.dtype)
 
 
-def projection(tensors, others):
-    """`(t · u) u` with `u = o / ‖o‖₂`: what `tensors` have along `others`, 0 where those are."""
+def projection(tensors: Gradients, others: Gradients) -> list[Tensor | None]:
+    """`(t · u) u` with `u = o / ‖o‖₂`: the component of `tensors` along `others`; 0 for `o = 0`."""
     inverse = ops.divide_no_nan(1.0, global_norm(others))
     units = each(lambda o: scale(o, inverse), others)
     along = dot(tensors, units)
     return each(lambda t, u: scale(u, along), tensors, units)
 
 
-def radius_factor(rho, norm):
-    """`rho / (norm + delta)`: what brings a vector of that norm to length rho."""
+def radius_factor(rho: FloatTensor, norm: Tensor) -> Tensor:
+    """`rho / (norm + delta)`, which scales a vector of that norm to length rho."""
     return ops.cast(rho, norm.dtype) / (norm + DELTA)
 
 
-def to_radius(tensors, rho):
+def to_radius(tensors: Gradients, rho: FloatTensor) -> list[Tensor | None]:
     """`rho t / (‖t‖₂ + delta)`."""
     factor = radius_factor(rho, global_norm(tensors))
     return each(lambda t: scale(t, factor), tensors)
 
 
-def adaptive_operator(variable, eta, dtype):
+def adaptive_operator(variable: Any, eta: float, dtype: str) -> Tensor:
     """ASAM's `T_w = |w| + eta`, and 1 for biases."""
     if is_bias(variable):
         return ops.ones((), dtype)
     return ops.abs(ops.cast(variable, dtype)) + eta
 
 
-def to_adaptive_radius(tensors, variables, rho, eta):
-    """`rho T² t / (‖T t‖₂ + delta)`, whose length measured as `‖T⁻¹ e‖₂` is rho."""
+def to_adaptive_radius(
+    tensors: Gradients, variables: Variables, rho: FloatTensor, eta: float
+) -> list[Tensor | None]:
+    """`e = rho T² t / (‖T t‖₂ + delta)`, for which `‖T⁻¹ e‖₂` is rho."""
     operators = each(lambda t, v: adaptive_operator(v, eta, t.dtype), tensors, variables)
     scaled = to_radius(each(ops.multiply, tensors, operators), rho)
     return each(ops.multiply, scaled, operators)

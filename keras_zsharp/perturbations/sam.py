@@ -1,7 +1,10 @@
+from __future__ import annotations
+
 import keras
 
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.operators import to_radius
+from keras_zsharp.typing import FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -22,8 +25,10 @@ class SAM(Perturbation):
         ICLR 2021.
     """
 
-    def __init__(self, rho=0.05, *, name=None):
+    def __init__(self, rho: FloatOrSchedule = 0.05, *, name: str | None = None) -> None:
         super().__init__(rho, name=name)
 
-    def call(self, gradients, variables, rho):
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
         return to_radius(gradients, rho)

@@ -1,17 +1,21 @@
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_zsharp.perturbations.operators import each, global_norm, scale
 from keras_zsharp.perturbations.sam import SAM
+from keras_zsharp.typing import FloatOrSchedule, Gradients, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class SSAM(SAM):
     """Stable SAM: SAM whose second gradient has the length of the first.
 
-    `e(w)` is SAM's. With g the gradient at w and s the one at w + e(w), the optimizer is given
-    `s ‖g‖₂ / ‖s‖₂`, with norms over all variables together, and 0 where s is. It differs from SAM
-    for an optimizer whose steps depend on the gradient's length, such as SGD.
+    `e(w)` is SAM's. The optimizer gets `s ‖g‖₂ / ‖s‖₂`, where g is the gradient at w and s the
+    gradient at w + e(w), with norms over all variables together. It gets 0 if s is 0.
+
+    This differs from SAM if the optimizer's steps depend on the gradient's length, as SGD's do.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
@@ -25,9 +29,9 @@ class SSAM(SAM):
         Strategy", JMLR 26, 2025.
     """
 
-    def __init__(self, rho=0.05, *, name=None):
+    def __init__(self, rho: FloatOrSchedule = 0.05, *, name: str | None = None) -> None:
         super().__init__(rho, name=name)
 
-    def descent(self, gradients, shifted_gradients):
+    def descent(self, gradients: Gradients, shifted_gradients: Gradients) -> Gradients:
         factor = ops.divide_no_nan(global_norm(gradients), global_norm(shifted_gradients))
         return each(lambda s: scale(s, factor), shifted_gradients)

@@ -1,22 +1,30 @@
-"""What a file holds of a rule: its variables, each under a name that tells whose it is."""
+"""Saving and loading a rule's variables. Their names in a file begin with the rule's class."""
+
+from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    from keras_zsharp.perturbations.base import Perturbation
 
 SEED = "seed_"
-"""How the names begin of what a model keeps beside its rule's state."""
+"""The beginning of the names under which a model saves its random seeds beside the rule."""
 
 
-def save(rule, store):
+def save(rule: Perturbation, store: Any) -> None:
+    """Saves the variables of a rule."""
     for name, variable in _named(rule).items():
         store[name] = keras.ops.convert_to_numpy(variable)
 
 
-def load(rule, store):
-    """Assigns what a rule of the same class has stored, if it has the same variables.
+def load(rule: Perturbation, store: Any) -> None:
+    """Assigns the state that a rule of the same class with the same variables has saved.
 
-    Else the rule keeps its own: without a word if the file has none, as that of a plain network.
+    Otherwise the rule keeps its own state. It warns, unless the file is that of a plain network.
     """
     own, found = _named(rule), {name: store[name] for name in _names(store)}
     if _shapes(found) == _shapes(own):
@@ -31,21 +39,21 @@ def load(rule, store):
         )
 
 
-def saved(rule, store):
-    """The arrays that a rule of the same class has stored, in the order of its variables."""
+def saved(rule: Perturbation, store: Any) -> list[np.ndarray]:
+    """The arrays that a rule of the same class has saved, in the order of its variables."""
     prefix = f"{type(rule).__name__}."
     names = [name for name in _names(store) if name.startswith(prefix)]
     return [store[name] for name in sorted(names, key=lambda name: int(name.split(".")[1]))]
 
 
 def _as_decimal(array, dtype):
-    """What a backend without float64 has saved of a number: 0.9, not 0.8999999761581421."""
+    """A number that a backend without float64 has saved: 0.9, not 0.8999999761581421."""
     narrow = array.dtype == "float32" and dtype == "float64" and not array.shape
     return float(str(array[()])) if narrow else array
 
 
 def _names(store):
-    # What Keras hands in has keys, but cannot be iterated over.
+    # Keras' store has keys, but cannot be iterated over.
     return [name for name in list(store.keys()) if not name.startswith(SEED)]
 
 

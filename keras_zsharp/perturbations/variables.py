@@ -1,9 +1,13 @@
-"""What kind of variable a rule has before it."""
+"""Kinds of variables."""
+
+from __future__ import annotations
+
+from typing import Any
 
 
-def is_bias(variable):
-    """Whether it is added to what a layer computes: Keras names it `bias` or `beta`.
+def is_bias(variable: Any) -> bool:
+    """Whether a variable is a bias: Keras names it `bias` or `beta`.
 
-    Of whatever rank: attention's biases have a row for every head, a GRU's two rows.
+    A bias may have any rank: attention's has a row for every head, a GRU's has two rows.
     """
     return getattr(variable, "name", None) in ("bias", "beta")

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Literal
+
 import keras
 from keras import ops
 
@@ -8,6 +12,7 @@ from keras_zsharp.perturbations.operators import each, global_norm, radius_facto
 from keras_zsharp.perturbations.variables import is_bias
 from keras_zsharp.selection.masks import top_masks
 from keras_zsharp.selection.scores import deviations, magnitudes, zscores
+from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
 def _quantile(q_p):
@@ -16,40 +21,41 @@ def _quantile(q_p):
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class ZSharp(Perturbation):
-    """ZSharp: perturbs only along the gradient components whose z-score stands out in their layer.
+    """ZSharp: perturbs along the gradient components whose z-scores stand out in their variable.
 
-    In each variable a mask keeps the components with `|z| > quantile(|z|, q_p)`,
+    In each variable a mask keeps the components with `|z| > quantile(|z|, q_p)`, where
     `z = (g - mean(g)) / std(g)`: about the top `1 - q_p`. With `f = g * mask`
 
     - `norm="global"` (the paper's Eq. 4): `e(w) = rho f / (‖f‖₂ + 1e-8)`, with the norm over all
-      variables together, and SAM's `e(w)` where `‖f‖₂ = 0`.
+      variables together. If `‖f‖₂ = 0`, `e(w)` is SAM's.
     - `norm="per_variable"` (the authors' released code): each filtered variable gets
-      `rho f / (‖f‖₂ + 1e-8)` with its own norm; a variable without a component that stands out,
-      and every unfiltered one, gets SAM's `rho g / (‖g‖₂ + 1e-8)` with the norm over all of g. The
-      whole perturbation is then about `rho * sqrt(filtered variables)` long.
+      `rho f / (‖f‖₂ + 1e-8)` with its own norm. An unfiltered variable, and one whose mask keeps
+      nothing, gets SAM's `rho g / (‖g‖₂ + 1e-8)` with the norm over all of g. The length of the
+      whole perturbation is about `rho * sqrt(filtered variables)`.
 
-    **The papers' tables were made with that code**: who wants their numbers sets
+    **The papers' tables were made with that code.** To get their numbers, set
     `norm="per_variable"`.
 
-    `q_p=0` is SAM, bit for bit. `q_p=1` perturbs nothing and leaves the base optimizer.
+    `q_p=0` is SAM, bit for bit. `q_p=1` perturbs nothing: the base optimizer trains alone.
 
-    `score` and `percentile_scope` are for those who want to know what the z-score does: they keep
-    as many components, but others. A "random" mask is drawn anew at each step.
+    `score` and `percentile_scope` show what the z-score does. With them the masks keep as many
+    components, but other ones. A `"random"` mask is drawn anew at each step.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
         q_p: The quantile of absolute z-scores that a component must exceed, in [0, 1]: a number,
             which can be set while training, or a `LearningRateSchedule`, whose values are clipped
-            and count to six decimals.
+            and rounded to six decimals.
         norm: `"global"` or `"per_variable"`.
-        min_rank: Variables of lower rank (normalisation gains) are not filtered, as the papers
-            speak of fully-connected and convolutional layers. Biases, variables named `bias` or
-            `beta`, count as vectors, also where a layer shapes them otherwise (attention's have a
-            row for every head). 0 filters every variable.
-        score: What has to stand out: `"zscore"`, `"magnitude"` for `|g|`, or `"random"` for a
-            uniform random number.
-        percentile_scope: Of which scores the quantile is taken: `"variable"`, or `"global"` for
-            those of all filtered variables together, as Eq. 3 can also be read.
+        min_rank: Variables of lower rank, such as normalisation gains, are not filtered: the papers
+            filter fully-connected and convolutional layers. Biases (variables named `bias` or
+            `beta`) have rank 1 here, whatever their shape: attention's have a row for every head.
+            0 filters every variable.
+        score: The score that has to stand out: `"zscore"`, `"magnitude"` for `|g|`, or `"random"`
+            for a uniform random number.
+        percentile_scope: The scores whose quantile is taken: `"variable"` for those of one
+            variable, or `"global"` for those of all filtered variables together, as Eq. 3 can also
+            be read.
         name: Name of the rule.
 
     Raises:
@@ -60,20 +66,20 @@ class ZSharp(Perturbation):
         Eq. 3 and 4.
     """
 
-    # Which element is the quantile depends on more digits than float32 has.
-    q_p = Hyperparameter(_quantile, "float64")
+    # The rank of the quantile depends on more digits than float32 has.
+    q_p: Hyperparameter = Hyperparameter(_quantile, "float64")
 
     def __init__(
         self,
-        rho=0.05,
-        q_p=0.95,
-        norm="global",
-        min_rank=2,
+        rho: FloatOrSchedule = 0.05,
+        q_p: FloatOrSchedule = 0.95,
+        norm: Literal["global", "per_variable"] = "global",
+        min_rank: int = 2,
         *,
-        score="zscore",
-        percentile_scope="variable",
-        name=None,
-    ):
+        score: Literal["zscore", "magnitude", "random"] = "zscore",
+        percentile_scope: Literal["variable", "global"] = "variable",
+        name: str | None = None,
+    ) -> None:
         super().__init__(rho, name=name)
         self.q_p = q_p
         self.norm = one_of("norm", norm, "global", "per_variable")
@@ -83,10 +89,12 @@ class ZSharp(Perturbation):
             self.seed = keras.random.SeedGenerator()
         self.min_rank = count("min_rank", min_rank)
 
-    def perturbs(self):
+    def perturbs(self) -> Tensor:
         return ops.logical_and(super().perturbs(), type(self).q_p.tensor(self) < 1)
 
-    def call(self, gradients, variables, rho):
+    def call(
+        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+    ) -> list[Tensor | None]:
         q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)
         rho = ops.where(q_p < 1, rho, ops.zeros_like(rho))
         chosen = [self._is_filtered(v) for v in variables]
@@ -97,16 +105,16 @@ class ZSharp(Perturbation):
         return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)
 
     def _is_filtered(self, variable):
-        # A bias is a vector, though attention shares its own out among heads.
+        # A bias is a vector, also where attention has a row for every head.
         rank = len(variable.shape)
         rank = min(rank, 1) if is_bias(variable) else rank
         return rank >= self.min_rank and 0 not in variable.shape
 
     def _filtered(self, gradients, chosen, q_p):
-        """f: the gradients, those that are chosen without the components that their masks drop."""
+        """f: the gradients, of which those that are chosen are multiplied by their masks."""
         given = [g for g, c in zip(gradients, chosen, strict=True) if c and g is not None]
         masks = iter(top_masks(given, q_p, self._score(), self.percentile_scope == "global"))
-        # A product rather than a choice: Inf and NaN must not disappear behind the mask.
+        # A product, not `where`: Inf and NaN must not disappear behind the mask.
         return each(lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients, chosen)
 
     def _score(self):
@@ -131,7 +139,7 @@ class ZSharp(Perturbation):
 
         return each(perturb, gradients, filtered, chosen)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         names = ("norm", "min_rank", "score", "percentile_scope")
         config = {name: getattr(self, name) for name in names}
         return {**super().get_config(), "q_p": type(self).q_p.to_config(self), **config}

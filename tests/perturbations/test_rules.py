@@ -385,7 +385,7 @@ def test_a_rule_of_ones_own():
     gradients, variables = inputs()
     rule = perturbations.get(keras.saving.serialize_keras_object(Sign(rho=0.1)))
     np.testing.assert_allclose(rule(gradients, variables)[0], 0.1 * np.sign(gradients[0]))
-    with pytest.raises(NotImplementedError, match="Perturbation does not have a `call"):
+    with pytest.raises(NotImplementedError, match="`Perturbation` must implement `call`"):
         perturbations.Perturbation(rho=0.1)(gradients, variables)
 
 
