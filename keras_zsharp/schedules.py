@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_zsharp.checks import number, radius
 
+__all__ = ["FollowLearningRate"]
+
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):

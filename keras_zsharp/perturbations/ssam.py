@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_zsharp.perturbations.operators import each, global_norm, scale
 from keras_zsharp.perturbations.sam import SAM
-from keras_zsharp.typing import FloatOrSchedule, Gradients, Tensor
+from keras_zsharp.typing import FloatOrSchedule, Gradients
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")

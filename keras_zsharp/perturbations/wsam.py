@@ -5,7 +5,7 @@ import keras
 from keras_zsharp.checks import number
 from keras_zsharp.perturbations.operators import each
 from keras_zsharp.perturbations.sam import SAM
-from keras_zsharp.typing import Config, FloatOrSchedule, Gradients, Tensor
+from keras_zsharp.typing import Config, FloatOrSchedule, Gradients
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
