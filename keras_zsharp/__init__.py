@@ -1,6 +1,6 @@
 """Sharpness-aware training for Keras 3."""
 
-from keras_zsharp import analysis, callbacks, data, models, schedules, sharpness
+from keras_zsharp import models
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import (
@@ -19,6 +19,8 @@ from keras_zsharp.perturbations import (
     ZSharp,
 )
 from keras_zsharp.training import SharpnessAwareTraining
+
+from . import analysis, callbacks, data, schedules, sharpness
 
 __all__ = [
     "ASAM",

@@ -1,23 +1,37 @@
 """Checks of arguments."""
 
+from __future__ import annotations
+
 import math
 import operator
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
+from keras_zsharp.typing import Path
+
+AnyPath = TypeVar("AnyPath", bound=Path)
+
 LARGEST = 1e9
-"""Products of such numbers with gradients and weights still fit into float32."""
+"""Products of numbers up to this one with gradients and weights fit into float32."""
 
 
-def number(name, value, bound="", holds=lambda value: True):
-    """`value` as a float, after checking that it is a number of sensible size within its bound.
+def number(
+    name: str, value: Any, bound: str = "", holds: Callable[[float], bool] = lambda value: True
+) -> float:
+    """`value` as a float, after checking that it is a number within its bound.
 
     Args:
         name: The argument's name, for the message.
-        value: What the caller passed.
+        value: The argument.
         bound: The bound in words, such as `">= 0"`.
         holds: Whether a float is within the bound.
+
+    Raises:
+        TypeError: `value` is no number.
+        ValueError: `value` is out of its bound, not finite, or larger than `LARGEST`.
     """
     try:
         value = float(_as_number(value))
@@ -43,28 +57,31 @@ def _as_number(value):
     return value
 
 
-def radius(rho):
+def radius(rho: Any) -> float:
+    """`rho` as a float, after checking that it is >= 0."""
     return number("rho", rho, ">= 0", lambda rho: rho >= 0)
 
 
-def positive_eta(eta):
+def positive_eta(eta: Any) -> float:
+    """`eta` as a float, after checking that it is > 0."""
     return number("eta", eta, "> 0", lambda eta: eta > 0)
 
 
-def positive_int(name, value):
+def positive_int(name: str, value: Any) -> int:
+    """`value` as an int, after checking that it is >= 1."""
     return count(name, value, least=1)
 
 
-def count(name, value, least=0):
-    """`value` as an int, after checking that it is one >= `least`."""
+def count(name: str, value: Any, least: int = 0) -> int:
+    """`value` as an int, after checking that it is >= `least`."""
     value = integer(name, value)
     if value < least:
         raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value}")
     return value
 
 
-def integer(name, value):
-    """`value` as an int, after checking that it is one, maybe of NumPy."""
+def integer(name: str, value: Any) -> int:
+    """`value` as an int, after checking that it is an int of Python or NumPy."""
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
@@ -78,8 +95,8 @@ def integer(name, value):
     return value
 
 
-def flag(name, value):
-    """`value` as a bool, after checking that it is one."""
+def flag(name: str, value: Any) -> bool:
+    """`value` as a bool, after checking that it is a bool of Python or NumPy."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(
             f"`{name}` must be a bool. Received: {name}={value!r} of type {type(value)}"
@@ -87,7 +104,7 @@ def flag(name, value):
     return bool(value)
 
 
-def one_of(name, value, *choices):
+def one_of(name: str, value: Any, *choices: str) -> Any:
     """`value`, after checking that it is one of the strings `choices`."""
     if not isinstance(value, str):
         raise TypeError(
@@ -101,7 +118,7 @@ def one_of(name, value, *choices):
     return value
 
 
-def path(name, value):
+def path(name: str, value: AnyPath) -> AnyPath:
     """`value`, after checking that it names a file or folder."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(

@@ -1,25 +1,33 @@
+from __future__ import annotations
+
 import inspect
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions
+from keras_zsharp.typing import Config, Rule
 
 
-def sharpness_aware(model, perturbation="zsharp", **options):
+def sharpness_aware(
+    model: keras.Model, perturbation: Rule = "zsharp", **options: Any
+) -> keras.Model:
     """Makes an existing model itself sharpness-aware, and returns it.
 
-    Its class becomes a subclass of its own class with `SharpnessAwareTraining` in front. Whatever
-    it does by methods of its own (`call`, `compute_loss`, `test_step`, `fit`, preprocessing, ...)
-    it does as before, on its own weights; only its training step takes two passes. So a KerasHub
-    task takes raw strings or images. Saving, loading, cloning and copying keep the rule, the
-    settings and their state; a file asks for `import keras_zsharp` before it is loaded. (But
-    `keras.models.clone_model` makes a plain `Sequential` of every subclass of it: clone that by
-    `type(model).from_config(model.get_config())`.)
+    The model's class becomes a subclass of it with `SharpnessAwareTraining` in front. All methods
+    of the model (`call`, `compute_loss`, `test_step`, `fit`, preprocessing, ...) work as before, on
+    the same weights. Only its training step takes two passes. So a KerasHub task takes raw strings
+    or images.
 
-    `plain(model)` makes it what it was. `SharpnessAwareModel` wraps a model and leaves it as it is.
+    Saving, loading, cloning and copying keep the rule, the options and their state. A program must
+    `import keras_zsharp` before it loads a file. `keras.models.clone_model` makes a plain
+    `Sequential` of a `Sequential`: clone that by `type(model).from_config(model.get_config())`.
+
+    `plain(model)` undoes this. `SharpnessAwareModel` wraps a model and leaves it as it is.
 
     Args:
         model: A `keras.Model`: functional, Sequential or subclassed, built, compiled, trained or
@@ -31,8 +39,8 @@ def sharpness_aware(model, perturbation="zsharp", **options):
         `model`.
 
     Raises:
-        TypeError: `model` is no Keras model, or has a `train_step` of its own, which would not be
-            called; `perturbation` is no rule; there is no such option.
+        TypeError: `model` is no Keras model, or overrides `train_step`, which would not be called;
+            `perturbation` is no rule; there is no such option.
         ValueError: `model` is sharpness-aware already; `perturbation` belongs to another model; an
             option is outside of its bounds.
 
@@ -57,17 +65,19 @@ def sharpness_aware(model, perturbation="zsharp", **options):
     return model
 
 
-def plain(model):
-    """The model without rule and two-pass step: in place as before, or the one in a wrapper.
+def plain(model: keras.Model) -> keras.Model:
+    """Returns the model without rule and two-pass step.
 
     Args:
         model: What `sharpness_aware` returned, or a `SharpnessAwareModel`.
 
     Returns:
-        The same model, of the class that it had, or the model inside the wrapper.
+        The same model with the class that it had before, or the model inside the wrapper.
 
     Raises:
         TypeError: `model` is neither.
+
+    Example:
 
     >>> model = keras.Sequential([keras.layers.Dense(1)])
     >>> type(plain(sharpness_aware(model))) is keras.Sequential
@@ -83,7 +93,7 @@ def plain(model):
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
         keras_internals.remove_attribute(model, name)
-    vars(model).pop("step_is_always_perturbed", None)
+    model.__dict__.pop("step_is_always_perturbed", None)
     object.__setattr__(model, "__class__", type(model).own_class)
     model.train_function = None
     return model
@@ -91,15 +101,15 @@ def plain(model):
 
 @keras.saving.register_keras_serializable("keras_zsharp", "InPlace")
 class InPlace(SharpnessAwareTraining):
-    """What the classes that `sharpness_aware` makes have in common.
+    """Base of the classes that `sharpness_aware` makes.
 
-    Each stands for one model, whose rule and settings its clones get.
+    Each belongs to one model. The clones of the model get its rule and options.
     """
 
-    own_class = None
-    origin = None
+    own_class: type
+    origin: Callable[[], Any]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         made = type(self)
         object.__setattr__(self, "__class__", made.own_class)
         try:
@@ -110,33 +120,34 @@ class InPlace(SharpnessAwareTraining):
         return {"model": model, **self.step_config()}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> keras.Model:
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
         settings = {name: value for name, value in config.items() if name != "model"}
         with keras.saving.CustomObjectScope(custom_objects or {}):
             return sharpness_aware(model, **settings)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         _, arguments = super().__reduce__()
         return keras_internals.unpickle_model, arguments
 
 
-def _made_for(own, model):
-    """The class that `model`, of the class `own`, is to have."""
+def _made_for(own: type, model: keras.Model) -> type:
+    """The new class of `model`, which has the class `own`."""
     origin = weakref.ref(model)
 
     def __init__(self, *args, **kwargs):
         own.__init__(self, *args, **kwargs)
         rule, options = perturbations.get("zsharp"), StepOptions()
-        if origin() is not None:
-            rule = type(origin().perturbation).from_config(origin().perturbation.get_config())
-            options = origin().step_options
+        if (cloned := origin()) is not None:
+            rule = type(cloned.perturbation).from_config(cloned.perturbation.get_config())
+            options = cloned.step_options
         self.become_sharpness_aware(rule, options)
 
-    # `keras.models.clone_model` makes a model of its class if that is made as a functional one is.
+    # By the signature, `keras.models.clone_model` knows that it can construct the class.
     __init__.__signature__ = inspect.signature(own.__init__)
     name = f"SharpnessAware{own.__name__}"
     attributes = {"__init__": __init__, "own_class": own, "__module__": own.__module__}
-    made = type(name, (InPlace, own), attributes)
-    made.origin = origin
+    made = type(name, (InPlace, own), {**attributes, "origin": origin})
     return keras.saving.register_keras_serializable("keras_zsharp", "InPlace")(made)

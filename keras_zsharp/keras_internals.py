@@ -1,21 +1,28 @@
-"""What this library needs of Keras that has no public name.
+"""The private names of Keras that this library uses.
 
-A new release may break it, and nothing else.
+A new release of Keras may break this module, and no other.
 """
+
+from __future__ import annotations
 
 import contextlib
 import contextvars
 import functools
 import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.utils import python_utils
 
+from keras_zsharp.typing import Nested, Path, Tensor
+
 __all__ = [
     "BuiltFromABatch",
     "FilesOfItsModel",
+    "MixinOfAModel",
     "ProgramsChosen",
     "Scope",
     "assign_in_place",
@@ -59,22 +66,36 @@ __all__ = [
 ]
 
 
-class BuiltFromABatch:
-    """Mixin of a `keras.Model` that has a say in what `fit` and its like build it from."""
+if TYPE_CHECKING:
+    MixinOfAModel = keras.Model
+else:
+    MixinOfAModel = object
+"""The base of a mixin whose methods use those of the `keras.Model` that has it."""
+
+
+class BuiltFromABatch(MixinOfAModel):
+    """Mixin of a `keras.Model` that chooses from what `fit` builds the model."""
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         super()._maybe_symbolic_build(*self._before_building(iterator, data_batch))
 
     def _before_building(self, iterator, data_batch):
-        """What Keras is to take its shapes from: an epoch iterator or a batch, None for either."""
+        """The epoch iterator or the batch from which Keras takes the shapes, and None."""
         return iterator, data_batch
 
 
-class ProgramsChosen:
-    """Mixin of a `keras.Model` on JAX that chooses, step by step, which program is to take it."""
+class ProgramsChosen(MixinOfAModel):
+    """Mixin of a `keras.Model` on JAX that chooses the program of each step."""
 
-    def choose_program(self, state):
-        """The trainer's state as the step is to be given it."""
+    def choose_program(self, state: Any) -> Any:
+        """The trainer's state, from which the step knows the program.
+
+        Args:
+            state: The trainer's state.
+
+        Returns:
+            That state, or a state with the same values.
+        """
         return state
 
     def _make_function(self, step_function, *args, **kwargs):
@@ -87,38 +108,54 @@ class ProgramsChosen:
         return super()._make_function(chosen, *args, **kwargs)
 
 
-class FilesOfItsModel:
-    """Mixin of a `keras.Model` whose files for others look like those of the one in it, `model`.
+class FilesOfItsModel(MixinOfAModel):
+    """Mixin of a `keras.Model` with a `model` inside, whose files are those of the model inside.
 
-    For TensorFlow, that is its signature. In a file of weights everything has the place that plain
-    Keras gives it; rule and optimizer are beside it, where those of a model itself are.
+    Saved models have the signature of the model inside. In a file of weights everything is where
+    plain Keras puts it. Rule and optimizer are where they would be if the model inside had them.
     """
+
+    model: keras.Model
 
     @property
     def _default_save_signature(self):
         return self.model._default_save_signature
 
     def _get_save_spec(self, dynamic_batch=True):
-        # What TFLite's converter asks for where it has not found the inputs by itself.
+        # TFLite's converter calls this if it has not found the inputs.
         raise ValueError(
             f"`{type(self).__name__}` cannot be converted. Convert the model inside, once it is "
             "built: TFLiteConverter.from_keras_model(keras_zsharp.plain(model))"
         )
 
-    def save_weights(self, filepath, *args, **kwargs):
-        with self._with_its_own_beside() as model:
+    def save_weights(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.save_weights` of the model inside, with rule and optimizer.
+
+        Args:
+            filepath: Path of the file.
+            *args: Passed on to `keras.Model.save_weights`.
+            **kwargs: Passed on to `keras.Model.save_weights`.
+        """
+        with self._with_rule_and_optimizer() as model:
             model.save_weights(filepath, *args, **kwargs)
 
-    def load_weights(self, filepath, *args, **kwargs):
+    def load_weights(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.load_weights` of the model inside, with rule and optimizer.
+
+        Args:
+            filepath: Path of the file.
+            *args: Passed on to `keras.Model.load_weights`.
+            **kwargs: Passed on to `keras.Model.load_weights`.
+        """
         if ".weights." not in str(filepath):  # A file of the wrapper as a whole.
             super().load_weights(filepath, *args, **kwargs)
             return
-        with self._with_its_own_beside() as model:
+        with self._with_rule_and_optimizer() as model:
             model.load_weights(filepath, *args, **kwargs)
 
     @contextlib.contextmanager
-    def _with_its_own_beside(self):
-        # Keras saves and loads what it finds among an object's attributes.
+    def _with_rule_and_optimizer(self):
+        # Keras saves and loads what is among an object's attributes.
         own = attributes_of(self)
         own = {n: own[n] for n in ("perturbation", "optimizer") if n in own}
         attributes = vars(self.model)
@@ -132,13 +169,13 @@ class FilesOfItsModel:
             attributes.update(before)
 
 
-def knows_the_arguments(get_config):
-    """Whether it is Keras' own `get_config`, which has the arguments that the constructor had."""
+def knows_the_arguments(get_config: Any) -> bool:
+    """Whether it is Keras' own `get_config`, which returns the constructor's arguments."""
     return python_utils.is_default(get_config)
 
 
-def leave_arguments_to_keras(cls):
-    """Has Keras take the `get_config` that `cls` inherits for its own, and add the arguments."""
+def leave_arguments_to_keras(cls: Any) -> None:
+    """Makes Keras add the constructor's arguments to the `get_config` that `cls` inherits."""
     inherited = cls.get_config
 
     @functools.wraps(inherited)
@@ -148,17 +185,19 @@ def leave_arguments_to_keras(cls):
     cls.get_config = python_utils.default(get_config)
 
 
-def call_as(wrapper, model):
-    """Has Keras call a wrapper as it calls the model: with `training`, if that takes it, uncast."""
+def call_as(wrapper: keras.Model, model: keras.Model) -> None:
+    """Makes Keras call a wrapper like the model: with `training` if that takes it, not cast."""
     wrapper._call_has_training_arg = model._call_has_training_arg
     wrapper._convert_input_args = False
     wrapper._allow_non_tensor_positional_args = True
 
 
-def call_inside(wrapper, model, *inputs, training, **kwargs):
-    """Calls the model in a wrapper as the wrapper is called: with `training`, if that takes it.
+def call_inside(
+    wrapper: Any, model: keras.Model, *inputs: Nested, training: bool | None, **kwargs: Any
+) -> Nested:
+    """Calls the model in a wrapper as the wrapper is called: with `training` if that takes it.
 
-    Keras hands it on by itself, but not where it calls a model's `call`.
+    Keras passes `training` on to layers, but not if it calls the `call` of a model.
     """
     if wrapper._call_has_training_arg:
         kwargs["training"] = training
@@ -167,12 +206,12 @@ def call_inside(wrapper, model, *inputs, training, **kwargs):
 
 
 _called_by_call = contextvars.ContextVar("called by call", default=None)
-"""The model whose `call` Keras' trainer calls: on JAX it does so, and inputs are not cast."""
+"""The model whose `call` Keras' trainer calls. It does so on JAX, and does not cast inputs."""
 
 
 @contextlib.contextmanager
-def called_by_call(model):
-    """Has a wrapper call the `call` of the model inside, too."""
+def called_by_call(model: keras.Model) -> Iterator[None]:
+    """Makes a wrapper call the `call` of the model inside, too."""
     before = _called_by_call.set(model)
     try:
         yield
@@ -181,7 +220,7 @@ def called_by_call(model):
 
 
 def _by_call(model, *inputs, **kwargs):
-    """What Keras' `stateless_call` computes, in whatever scope is open."""
+    """The outputs of Keras' `stateless_call`, in the scope that is open."""
     quantized = model.dtype_policy.quantization_mode is not None
     call = model.quantized_call if quantized else model.call
     with called_by_call(model):
@@ -190,14 +229,14 @@ def _by_call(model, *inputs, **kwargs):
         return call(*inputs, **kwargs)
 
 
-def replace_layer(model, old, new):
-    """Has `model` track the layer `new` in the place of `old`, also once it is built."""
+def replace_layer(model: Any, old: keras.Layer, new: keras.Layer) -> None:
+    """Makes `model` track the layer `new` instead of `old`. The model may be built."""
     model._tracker.replace_tracked_value("layers", old, new)
 
 
 @contextlib.contextmanager
-def unlocked(model):
-    """Lets a model that is built track more layers and metrics."""
+def unlocked(model: Any) -> Iterator[None]:
+    """Lets a built model track more layers and metrics."""
     tracker = model._tracker
     locked, tracker.locked = tracker.locked, False
     try:
@@ -206,13 +245,13 @@ def unlocked(model):
         tracker.locked = locked
 
 
-def attributes_of(model):
-    """Its attributes by name: on PyTorch, layers are not among its `vars`."""
+def attributes_of(model: Any) -> dict[str, Any]:
+    """A model's attributes by name. On PyTorch, its `vars` lack the layers."""
     return {**vars(model), **vars(model).get("_modules", {})}
 
 
-def remove_attribute(model, name):
-    """Removes an attribute, and what Keras tracks by it."""
+def remove_attribute(model: Any, name: str) -> None:
+    """Removes an attribute, and makes Keras forget it."""
     model._tracker.untrack(attributes_of(model)[name])
     modules = vars(model).get("_modules", {})
     if name in modules:
@@ -222,32 +261,32 @@ def remove_attribute(model, name):
 
 
 unpickle_model = keras.Model._unpickle_model
-"""What Keras copies and unpickles models by."""
+"""The function by which Keras copies and unpickles models."""
 
 
-def is_built(model):
+def is_built(model: keras.Model) -> bool:
     """Whether every layer of `model` has its variables."""
     return all(layer.built for layer in flat_layers(model))
 
 
-def is_distributed(model):
-    """Whether `model` was made under a distribution strategy."""
+def is_distributed(model: Any) -> bool:
+    """Whether `model` was constructed under a distribution strategy."""
     return model._distribute_strategy is not None
 
 
-def build(model, inputs):
-    """Creates the variables of `model` from the shapes and dtypes of `inputs`; computes nothing."""
+def build(model: keras.Model, inputs: Nested) -> None:
+    """Creates the variables of `model` from the shapes and dtypes of `inputs`."""
     backend.compute_output_spec(lambda x: forward(model, x), _symbolic(inputs))
 
 
-def build_as_iterated(model, iterator):
-    """The same from what Keras' epoch iterator is going to give, of which nothing is taken."""
+def build_as_iterated(model: keras.Model, iterator: Any) -> None:
+    """Creates the variables of `model` for Keras' epoch iterator. It takes no batch of it."""
     x, _, _ = keras.utils.unpack_x_y_sample_weight(iterator._distributed_dataset.element_spec)
     build(model, x)
 
 
-def build_loss(model, x, y, sample_weight):
-    """Creates the variables of the compiled loss from shapes and dtypes; computes nothing."""
+def build_loss(model: Any, x: Nested, y: Nested, sample_weight: Nested) -> None:
+    """Creates the variables of the compiled loss from the shapes and dtypes of a batch."""
     if model._compile_loss is not None and not model._compile_loss.built:
         batch = _symbolic((x, y, sample_weight))
         backend.compute_output_spec(lambda *batch: evaluation_loss(model, *batch), *batch)
@@ -262,8 +301,8 @@ def _symbolic(tensors):
     return keras.tree.map_structure(symbolic, tensors)
 
 
-def build_optimizer(model):
-    """Creates the variables of the compiled optimizer, and of a rule, for a model that is built."""
+def build_optimizer(model: Any) -> None:
+    """Creates the variables of the compiled optimizer and of the rule. The model must be built."""
     if not is_built(model):
         raise ValueError(
             "The model must be built before its state is restored: call it on a batch, or give "
@@ -275,43 +314,45 @@ def build_optimizer(model):
         model.perturbation.build(trained(model))
 
 
-def start_at_epoch(model, epoch):
-    """Has the `fit` that has just begun start with that epoch; with its own if it is None."""
+def start_at_epoch(model: Any, epoch: int | None) -> None:
+    """Makes the `fit` that has just begun start at an epoch. None is its own first epoch."""
     model._initial_epoch = epoch
 
 
-def build_metrics(model, y, y_pred):
+def build_metrics(model: Any, y: Nested, y_pred: Nested) -> None:
     """Creates the variables of the compiled metrics."""
     metrics = model._compile_metrics
     if metrics is not None and not metrics.built:
         metrics.build(y, y_pred)
 
 
-def forward(model, x, training=True):
-    """What Keras' trainer has a model predict, with `training` where it takes that.
+def forward(model: Any, x: Nested, training: bool = True) -> Nested:
+    """Calls a model as Keras' trainer does: with `training` if it takes that.
 
-    On JAX, that is by its `call`, which casts no inputs.
+    On JAX the trainer calls its `call`, which does not cast the inputs.
     """
     kwargs = {"training": training} if model._call_has_training_arg else {}
     on_jax = keras.backend.backend() == "jax" and is_built(model)
     return _by_call(model, x, **kwargs) if on_jax else model(x, **kwargs)
 
 
-def compute_loss(model, x, y, y_pred, sample_weight, training=True):
-    """`model.compute_loss`, also where it is overridden without the `training` argument."""
+def compute_loss(
+    model: Any, x: Nested, y: Nested, y_pred: Nested, sample_weight: Nested, training: bool = True
+) -> Tensor:
+    """`model.compute_loss`, also if it is overridden without the `training` argument."""
     return model._compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
     )
 
 
-def evaluation_loss(model, x, y, sample_weight):
+def evaluation_loss(model: Any, x: Nested, y: Nested, sample_weight: Nested) -> Tensor:
     """The loss of a batch as `evaluate` computes it: without dropout, BatchNormalization fixed."""
     y_pred = forward(model, x, training=False)
     return compute_loss(model, x, y, y_pred, sample_weight, training=False)
 
 
-def loss_tracker(model):
-    """The metric behind the `loss` in the logs."""
+def loss_tracker(model: Any) -> keras.Metric:
+    """The metric of the `loss` in the logs."""
     return model._loss_tracker
 
 
@@ -323,13 +364,13 @@ _MOMENTA = {
     keras.optimizers.Lion: ("_momentums", 1),
     keras.optimizers.Nadam: ("_momentums", 1),
 }
-"""Where optimizers keep their average of the gradients, and its sign."""
+"""The attribute in which an optimizer keeps its average of the gradients, and the sign of it."""
 
 
-def momenta(optimizer, variables):
-    """The averages of the gradients of `variables` that an optimizer keeps, as tensors.
+def momenta(optimizer: Any, variables: Iterable[Any]) -> list[Tensor]:
+    """The averages of the gradients of `variables` that an optimizer keeps.
 
-    Up to a factor: that of SGD has the learning rate in it.
+    They may have a factor: SGD's have the learning rate.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     found = [where for kind, where in _MOMENTA.items() if isinstance(inner, kind)]
@@ -346,28 +387,28 @@ def momenta(optimizer, variables):
     ]
 
 
-def assign_in_place(variable, value):
-    """Assigns at once, whatever stateless scope is open."""
+def assign_in_place(variable: Any, value: Tensor) -> None:
+    """Assigns a value to the variable itself, also in a stateless scope."""
     variable._direct_assign(value)
 
 
-def stored(variable):
-    """The `tf.Variable` behind a Keras variable, whatever stateless scope is open."""
+def stored(variable: Any) -> Any:
+    """The backend's own variable behind a Keras variable, also in a stateless scope."""
     return variable._value
 
 
 @functools.cache
-def set_in_training():
-    """Names of the attributes that `compile` and `fit` set."""
+def set_in_training() -> set[str]:
+    """The names of the attributes that `compile` and `fit` set."""
     model = keras.Model()
     model.compile("sgd", "mse")
     return {"history", *vars(model)}
 
 
-def training_methods():
-    """Names of what trains, evaluates and compiles a `keras.Model`, and of what that reads of it.
+def training_methods() -> set[str]:
+    """The names of the methods that train, evaluate and compile a `keras.Model`.
 
-    The latter are the properties that list its weights and losses.
+    They include the properties that those methods read, which list weights and losses.
     """
     trainers = [base for base in keras.Model.__mro__ if "trainer" in base.__module__]
     found = {name for base in trainers for name in vars(base) if not name.startswith("__")}
@@ -378,63 +419,63 @@ def training_methods():
     return found
 
 
-def flat_layers(model):
-    """The model, its layers, and theirs."""
+def flat_layers(model: Any) -> list[keras.Layer]:
+    """The model, its layers, their layers, and so on."""
     return list(model._flatten_layers())
 
 
-def own_variables(layer):
-    """The variables that a layer has itself, and not by another layer of its."""
+def own_variables(layer: Any) -> list[Any]:
+    """The trainable variables of a layer, without those of the layers in it."""
     return list(layer._trainable_variables)
 
 
-def own_metrics(model):
-    """Those that a model has among its attributes, as plain Keras' training counts them."""
+def own_metrics(model: Any) -> list[keras.Metric]:
+    """The metrics among a model's attributes, which plain Keras logs."""
     return list(model._metrics)
 
 
-def trained(model):
+def trained(model: keras.Model) -> list[Any]:
     """The variables that plain Keras' step trains."""
     on_jax = keras.backend.backend() == "jax"
     return model.trainable_variables if on_jax else model.trainable_weights
 
 
-def read_around_scope(variables, tape):
-    """Paths of those that `tape` saw themselves, and not what stood for them in a scope."""
+def read_around_scope(variables: Iterable[Any], tape: Any) -> list[str]:
+    """The paths of the variables that `tape` saw themselves, and not their values in a scope."""
     watched = {id(v) for v in tape.watched_variables()}
     return [v.path for v in variables if id(stored(v)) in watched]
 
 
 class Scope(keras.StatelessScope):
-    """A `keras.StatelessScope` that may do otherwise what Keras asks of it, by names of our own."""
+    """A `keras.StatelessScope` whose subclasses may override how variables are read and written."""
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: Any) -> Any:
         return self.read(variable)
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[Any, Tensor]) -> None:
         self.write(*update)
 
-    def read(self, variable):
-        """What Keras is given for a variable: None if it stands for itself."""
+    def read(self, variable: Any) -> Any:
+        """Reads a variable for Keras: its value in the scope, or None if it has none there."""
         return self.stands_for(variable)
 
-    def stands_for(self, variable):
-        """What a variable stands for, without being read."""
+    def stands_for(self, variable: Any) -> Any:
+        """The value of a variable in the scope, or None. It does not count as read."""
         return self.state_mapping.get(id(variable))
 
-    def write(self, variable, value):
-        """Has a variable stand for another value from here on."""
+    def write(self, variable: Any, value: Tensor) -> None:
+        """Sets the value of a variable in the scope."""
         self.state_mapping[id(variable)] = value
 
-    def take_out(self, variable):
-        """What a variable stands for, which stands for itself from here on."""
+    def take_out(self, variable: Any) -> Tensor:
+        """Removes a variable from the scope, and returns the value that it had there."""
         return self.state_mapping.pop(id(variable))
 
 
-def of_any_backend(config):
-    """A config in which optimizers are those of `keras.optimizers`.
+def of_any_backend(config: Any) -> Any:
+    """A config whose optimizers are those of `keras.optimizers`.
 
-    On PyTorch, Keras makes others of them, whose module no other backend can import.
+    On PyTorch, Keras names classes that no other backend can import.
     """
     if isinstance(config, dict):
         config = {name: of_any_backend(value) for name, value in config.items()}
@@ -445,25 +486,22 @@ def of_any_backend(config):
     return config
 
 
-def is_overwritten(variable):
-    """Whether an optimizer overwrites it with its "gradient": a scale of float8, no weight."""
+def is_overwritten(variable: Any) -> bool:
+    """Whether an optimizer overwrites a variable with its gradient: a float8 scale, no weight."""
     return getattr(variable, "overwrite_with_gradient", False)
 
 
-def built_otherwise(layer):
-    """Has a layer whose `build` takes something else than shapes: Keras would record these."""
+def built_otherwise(layer: keras.Layer) -> None:
+    """Lets the `build` of a layer take other things than shapes, which Keras would record."""
     layer.__dict__.pop("build", None)
 
 
-def never_compiled(model):
-    """Has `jit_compile="auto"` mean False for a model."""
+def never_compiled(model: Any) -> None:
+    """Makes `jit_compile="auto"` mean False for a model."""
     model.supports_jit = False
 
 
-def synced(model):
-    """Has the variables of a model hold what it trains, also while JAX trains it.
-
-    Its `fit` keeps them empty until the end of an epoch, unless it is asked.
-    """
+def synced(model: keras.Model) -> None:
+    """Updates the variables of a model. While JAX trains it, they are empty until an epoch ends."""
     if hasattr(model, "jax_state_sync") and not backend.in_stateless_scope():
         model.jax_state_sync()

@@ -1,12 +1,15 @@
-"""TensorFlow where it is used, and not before: whoever trains on another backend needs none."""
+"""TensorFlow, imported at its first use: training on another backend does not need it."""
+
+from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 
 class _TensorFlow:
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             module = importlib.import_module("tensorflow")
         except ImportError as error:
@@ -17,11 +20,14 @@ class _TensorFlow:
         return getattr(module, name)
 
 
-tf = _TensorFlow()
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = _TensorFlow()
 
 
-def check_on_tensorflow(what):
-    """Refuses what is computed on Keras' TensorFlow backend alone."""
+def check_on_tensorflow(what: str) -> None:
+    """Raises an error for `what`, unless Keras' backend is TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"{what} needs Keras' TensorFlow backend. Save the weights, and load them where "

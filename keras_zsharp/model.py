@@ -1,34 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.training import SharpnessAwareTraining
+from keras_zsharp.typing import Config, Nested, Rule
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsModel, keras.Model):
-    """Trains any Keras model sharpness-aware; everything else stays as Keras users know it.
+    """Trains any Keras model sharpness-aware.
 
-    `compile`, `fit`, `evaluate`, `predict`, callbacks and saving work as with the model itself,
-    and so does its optimizer: only the training step differs, see `SharpnessAwareTraining`. A step
-    costs two forward and backward passes.
+    `compile`, `fit`, `evaluate`, `predict`, callbacks, saving and the optimizer work as with the
+    model itself. Only the training step differs, see `SharpnessAwareTraining`: it takes two forward
+    and backward passes.
 
     Args:
-        model: A `keras.Model`: functional, Sequential or subclassed, built or not. It shares its
-            weights with the wrapper, is there as `.model`, and can be saved and served on its own.
+        model: A `keras.Model`: functional, Sequential or subclassed, built or not. The wrapper
+            shares its weights and has it as `.model`. It can be saved and served on its own.
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
             `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`, `"fisher_sam"`,
-            `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`, `"ssam"`, `"wsam"`. It is there as
+            `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`, `"ssam"`, `"wsam"`. The wrapper has it as
             `.perturbation`.
-        perturb_every, perturb_from, perturb_only, micro_batches, skip_nonfinite, perturbation_sync:
-            How the step is taken, see `keras_zsharp.training.StepOptions`.
         name: Name of the wrapper.
-        **kwargs: Passed on to `keras.Model`.
+        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
+            `skip_nonfinite` and `perturbation_sync` say how the step is taken, see
+            `keras_zsharp.training.StepOptions`. The others are passed on to `keras.Model`.
 
     Raises:
         TypeError: `model` is no Keras model, or `perturbation` no rule.
-        ValueError: `model` is sharpness-aware already, or overrides what a wrapper would not call,
-            such as `fit`, `test_step` or `compute_loss`: see `keras_zsharp.sharpness_aware`.
-            `perturbation` is no rule's name, or belongs to another model.
+        ValueError: `model` is sharpness-aware already, or overrides a method that a wrapper would
+            not call, such as `fit`, `test_step` or `compute_loss`: see
+            `keras_zsharp.sharpness_aware`. `perturbation` is no rule's name, or belongs to another
+            model.
         TypeError, ValueError: What `StepOptions` raises.
 
     Example:
@@ -44,37 +50,57 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
     ['loss', 'sharpness']
     """
 
-    def __init__(self, model, perturbation="zsharp", *, name=None, **kwargs):
+    def __init__(
+        self,
+        model: keras.Model,
+        perturbation: Rule = "zsharp",
+        *,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_model(model)
         _check_methods(model)
-        # `compile` looks at the policy for whether float16 needs its loss scaled.
+        # By the policy, `compile` decides whether float16 needs a loss scale.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
         keras_internals.call_as(self, model)
         self.model = model
         self.built = model.built
 
-    def call(self, inputs, *others, training=None, **kwargs):
+    def call(
+        self, inputs: Nested, *others: Nested, training: bool | None = None, **kwargs: Any
+    ) -> Nested:
+        """Calls the model inside.
+
+        Args:
+            inputs: The inputs.
+            *others: Further positional arguments of the model inside.
+            training: Whether the call is part of training.
+            **kwargs: Keyword arguments of the model inside.
+
+        Returns:
+            The outputs of the model inside.
+        """
         return keras_internals.call_inside(
             self, self.model, inputs, *others, training=training, **kwargs
         )
 
-    def stateless_call(self, *args, **kwargs):
+    def stateless_call(self, *args: Any, **kwargs: Any) -> Any:
         with keras_internals.called_by_call(self):
             return super().stateless_call(*args, **kwargs)
 
-    def __getattr__(self, name):
-        """What only the model inside has: a functional one's `inputs`, and what is its own."""
+    def __getattr__(self, name: str) -> Any:
+        """An attribute of the model inside that the wrapper does not have, such as `inputs`."""
         own = keras_internals.attributes_of(self)
-        if name in own:  # PyTorch keeps layers where Python does not look.
+        if name in own:  # On PyTorch, Python does not find layers.
             return own[name]
         inside = not name.startswith("_") and name not in keras_internals.set_in_training()
         if "model" in own and inside:
             return getattr(own["model"], name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name, value):
-        """Sets what only the model inside has there, as a callback does that anneals a factor."""
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute, on the model inside if only that has it: a callback may anneal it."""
         own = (
             name.startswith("_")
             or name in keras_internals.attributes_of(self)
@@ -86,32 +112,47 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
             setattr(self.model, name, value)
 
     @property
-    def metrics(self):
-        """Those of the model inside too, which it updates in its `call`."""
+    def metrics(self) -> list[keras.Metric]:
+        """The metrics of the wrapper, and those that the model inside updates in its `call`."""
         found = super().metrics
         known = {id(metric) for metric in found}
         return [*found, *(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)]
 
-    def get_layer(self, name=None, index=None):
-        """`keras.Model.get_layer` of the model inside."""
+    def get_layer(self, name: str | None = None, index: int | None = None) -> keras.Layer:
+        """`keras.Model.get_layer` of the model inside.
+
+        Args:
+            name: Name of the layer.
+            index: Index of the layer.
+
+        Returns:
+            The layer.
+        """
         return self.model.get_layer(name, index)
 
-    def export(self, *args, **kwargs):
-        """`keras.Model.export` of the model inside: who serves it needs no rule."""
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.export` of the model inside: a served model needs no rule.
+
+        Args:
+            *args: Passed on.
+            **kwargs: Passed on.
+        """
         return self.model.export(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         model = keras.saving.serialize_keras_object(self.model)
         return {**super().get_config(), "model": model}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> SharpnessAwareModel:
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
         return super().from_config({**config, "model": model}, custom_objects)
 
 
-def check_model(model):
-    """Whether `model` can be made sharpness-aware."""
+def check_model(model: Any) -> None:
+    """Checks that `model` can be made sharpness-aware."""
     if not isinstance(model, keras.Model):
         packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
         why = ", a model of Keras 2: build it with `import keras`" if "tf_keras" in packages else ""
@@ -124,7 +165,10 @@ def check_model(model):
 
 
 def _check_methods(model):
-    """What a model overrides of Keras' training, evaluation and prediction would not be called."""
+    """Refuses a model that overrides methods of training, evaluation and prediction.
+
+    A wrapper would not call them.
+    """
     names = sorted(keras_internals.training_methods())
     own = [n for n in names if getattr(type(model), n, None) is not getattr(keras.Model, n)]
     if "train_step" in own:

@@ -1,9 +1,14 @@
 """Schedules of a rule's radius."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_zsharp.checks import number, radius
+from keras_zsharp.typing import Config, Schedule, Tensor
 
 __all__ = ["FollowLearningRate"]
 
@@ -12,16 +17,17 @@ __all__ = ["FollowLearningRate"]
 class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
     """A radius that rises and falls with the learning rate.
 
-    `rho_min + (rho - rho_min) lr(t) / lr_max`, clipped to what lies between `rho_min` and `rho`: as
-    GSAM has it for a learning rate that falls to 0. A rule counts the steps as the optimizer does,
-    so that both are at the same one.
+    `rho_min + (rho - rho_min) lr(t) / lr_max`, clipped to the range from `rho_min` to `rho`.
+
+    This is GSAM's schedule for a learning rate that falls to 0. A rule counts the steps as the
+    optimizer does, so radius and learning rate belong to the same step.
 
     Args:
         learning_rate: The optimizer's `LearningRateSchedule`.
-        rho: Radius where the learning rate is at its largest, >= 0.
-        rho_min: Radius where the learning rate is 0, in [0, rho].
-        learning_rate_max: The largest learning rate, > 0. None: that of step 0. Give it for a
-            schedule with a warm-up.
+        rho: Radius at the largest learning rate, >= 0.
+        rho_min: Radius at a learning rate of 0, in [0, rho].
+        learning_rate_max: The largest learning rate, > 0. None is the learning rate of step 0. A
+            schedule with a warm-up needs it.
 
     Raises:
         TypeError, ValueError: An argument is of the wrong type, or outside of its range.
@@ -40,7 +46,13 @@ class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         section 4.2.
     """
 
-    def __init__(self, learning_rate, rho=0.05, rho_min=0.0, learning_rate_max=None):
+    def __init__(
+        self,
+        learning_rate: Schedule,
+        rho: float = 0.05,
+        rho_min: float = 0.0,
+        learning_rate_max: float | None = None,
+    ) -> None:
         if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             raise TypeError(
                 "`learning_rate` must be a `keras.optimizers.schedules.LearningRateSchedule`. "
@@ -50,7 +62,8 @@ class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         bound = f"in [0, rho], and rho is {self.rho}"
         self.rho_min = number("rho_min", rho_min, bound, lambda least: 0 <= least <= self.rho)
         if learning_rate_max is None:
-            learning_rate_max = float(ops.convert_to_numpy(learning_rate(0)))
+            first: Any = learning_rate(0)
+            learning_rate_max = float(ops.convert_to_numpy(first))
         self.learning_rate_max = number(
             "learning_rate_max",
             learning_rate_max,
@@ -58,11 +71,24 @@ class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
             lambda largest: largest > 0,
         )
 
-    def __call__(self, step):
+    def __call__(self, step: int | Tensor) -> Tensor:
+        """Computes the radius of a step.
+
+        Args:
+            step: The number of steps before it.
+
+        Returns:
+            A scalar tensor.
+        """
         share = ops.cast(self.learning_rate(step), "float32") / self.learning_rate_max
         return self.rho_min + (self.rho - self.rho_min) * ops.clip(share, 0, 1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
+        """The config of the schedule.
+
+        Returns:
+            A dict.
+        """
         return {
             "learning_rate": keras.optimizers.schedules.serialize(self.learning_rate),
             "rho": self.rho,
@@ -71,7 +97,7 @@ class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> FollowLearningRate:
         inner = config["learning_rate"]
         if isinstance(inner, dict):
             inner = keras.optimizers.schedules.deserialize(inner)

@@ -1,24 +1,33 @@
-"""How a backend turns Python into a graph, which `keras.ops` says nothing of."""
+"""How the backends trace Python functions, which `keras.ops` does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import keras
 
+from keras_zsharp.typing import Tensor
 
-def is_traced(x):
-    """Whether a tensor is one of a graph, without a value yet."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether a tensor belongs to a graph and has no value yet."""
     if keras.backend.backend() == "jax":
-        import jax
+        import jax.core
 
         return isinstance(x, jax.core.Tracer)
-    return not hasattr(x, "numpy")  # Of TensorFlow's tensors; PyTorch has no others.
+    return not hasattr(x, "numpy")  # TensorFlow's tensors in a graph have none.
 
 
-def as_written(function):
-    """Keeps AutoGraph from translating a function, in a user's `tf.function` too.
+def as_written(function: Function) -> Function:
+    """Keeps AutoGraph from translating a function, also in a user's `tf.function`.
 
-    And PyTorch from recording how it computes what nobody differentiates.
+    On PyTorch, it keeps the computation from being recorded: nobody differentiates it.
     """
     if keras.backend.backend() == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]  # Not in a developer's environment.
 
         return torch.no_grad()(function)
     if keras.backend.backend() != "tensorflow":
@@ -28,13 +37,13 @@ def as_written(function):
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def is_sparse(x):
-    """Whether a tensor is one of a backend's sparse ones."""
+def is_sparse(x: Tensor) -> bool:
+    """Whether a tensor is sparse, on any backend."""
     return "sparse" in type(x).__module__ or getattr(x, "is_sparse", False)
 
 
-def with_length(x, length, message):
-    """A tensor of unknown length, of which TensorFlow makes sure, once it runs, that it has one."""
+def with_length(x: Tensor, length: Tensor, message: str) -> Tensor:
+    """A tensor of unknown length, for which TensorFlow checks the length when it runs."""
     import tensorflow as tf
 
     with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], length, message)]):

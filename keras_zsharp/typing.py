@@ -44,7 +44,7 @@ Gradients: TypeAlias = Sequence[Tensor | None]
 """A tensor for each variable, None where the loss does not depend on the variable."""
 
 Variables: TypeAlias = Sequence[keras.Variable | Tensor]
-"""Keras variables, or tensors that stand for them."""
+"""Keras variables, or anything else with shapes and dtypes."""
 
 Nested: TypeAlias = Any
 """A tensor, or a nested structure (list, tuple, dict) of tensors."""

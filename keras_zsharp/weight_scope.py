@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import Scope
@@ -5,33 +10,39 @@ from keras_zsharp.tensorflow_internals import TensorAsVariable
 
 NO_FUNCTION = (
     "A layer's `call` or a loss must not be a `tf.function` of its own, nor keep tensors from one "
-    "call to the next: it would keep weights. Unless it runs eagerly, Keras traces all of a step"
+    "call to the next: it would keep weights. Unless it runs eagerly, Keras traces the whole step"
 )
 
 
 class WeightScope(Scope):
-    """Gives weights other values; no variable changes inside.
+    """Gives weights other values. No variable changes inside.
 
-    What asks TensorFlow for the variables that it reads, to get gradients of its own for them,
-    finds one for each weight: `keras.remat`, `tf.recompute_grad`, `tf.custom_gradient`.
+    `keras.remat`, `tf.recompute_grad` and `tf.custom_gradient` ask TensorFlow for the variables
+    that they read. They find a stand-in for each weight.
 
     Args:
         variables: The trainable variables.
-        weights: What they stand for inside the scope, one tensor each.
-        state: What other variables stand for, pairs of a variable and a tensor.
+        weights: Their values in the scope, one tensor each.
+        state: The values of other variables: pairs of a variable and a tensor.
     """
 
-    def __init__(self, variables, weights, state=()):
+    def __init__(
+        self,
+        variables: Sequence[Any],
+        weights: Iterable[Any],
+        state: Sequence[tuple[Any, Any]] = (),
+    ) -> None:
         self.weights = list(weights)
         given = list(zip(variables, self.weights, strict=True))
         super().__init__([*given, *state], collect_losses=True)
         self._eager = tf.executing_eagerly()
         self._stand_ins = {id(v): TensorAsVariable(v.path, weight) for v, weight in given}
 
-    def is_weight(self, variable):
+    def is_weight(self, variable: Any) -> bool:
+        """Whether a variable is one of the trainable ones."""
         return id(variable) in self._stand_ins
 
-    def read(self, variable):
+    def read(self, variable: Any) -> Any:
         value = super().read(variable)
         if self.is_weight(variable):
             self._check_recorded(variable)
@@ -41,7 +52,7 @@ class WeightScope(Scope):
         return value
 
     def _check_recorded(self, variable):
-        """A function traced while all else runs eagerly may take a weight for a constant."""
+        """Refuses a function that is traced while all else runs eagerly: weights are constants."""
         if self._eager and not tf.executing_eagerly():
             raise ValueError(
                 f"{NO_FUNCTION}. Received: such a layer or loss with the weight {variable.path!r}"

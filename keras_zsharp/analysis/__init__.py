@@ -1,4 +1,4 @@
-"""What of SAM's perturbation makes its effect: variants of the step, for comparison."""
+"""Variants of the step for research: perturbations along other gradients."""
 
 from keras_zsharp.analysis.ascent_from import AscentFrom
 

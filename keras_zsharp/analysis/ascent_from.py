@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
@@ -6,49 +10,52 @@ from keras_zsharp.analysis.source import source
 from keras_zsharp.checks import one_of
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations.operators import each, projection, widened
-from keras_zsharp.training.parts import size_of
+from keras_zsharp.training.micro_batches import size_of
+from keras_zsharp.typing import Config, Data, Gradients, Rule, Variables
 
 
 class AscentFrom(SharpnessAwareModel):
-    """Perturbs along a part of the batch's gradient, or along another batch's, to see what counts.
+    """Perturbs along a component of the batch's gradient, or along another batch's gradient.
 
-    With g the batch's gradient at w and G that of all of `ascent_data`, the rule is given
+    This tells what of SAM's perturbation has its effect. With g the batch's gradient at w and G
+    that of all of `ascent_data`, the rule gets
 
-    - `component="full"`: `(g · G) G / ‖G‖₂²`, what g has along G. With `SAM`: SAM-full.
+    - `component="full"`: `(g · G) G / ‖G‖₂²`, the component of g along G. With `SAM`: SAM-full.
     - `component="noise"`: the rest, `g - (g · G) G / ‖G‖₂²`. With `SAM`: SAM-noise.
     - `component="batch"`: the gradient of the next batch of `ascent_data`, which starts over where
       it ends. With `SAM`: SAM-db.
 
-    All else is as in `SharpnessAwareModel`: the optimizer is given the batch's gradient at w + e.
-    The source prints `cos(g, G) G` for the projection: the same direction, but then the rest would
-    not be orthogonal to it, as the source says it is.
+    All else is as in `SharpnessAwareModel`: the optimizer gets the batch's gradient at w + e. The
+    paper prints `cos(g, G) G` for the projection. That has the same direction, but the rest would
+    not be orthogonal to it, as the paper says it is.
 
-    G is the mean over the batches, weighted by their sizes, of gradients as the step takes them:
-    in training mode, with the step's dropout. These passes leave nothing behind; which batch comes
-    next is not saved. Where G = g, the noise is nothing but rounding errors.
+    G is the mean over the batches, weighted by their sizes, of the gradients in training mode, with
+    the step's dropout. These passes change no state. The position in `ascent_data` is not saved. If
+    G = g, the noise is nothing but rounding errors.
 
     Cost of a step: `"full"` and `"noise"` go forward and backward through all of `ascent_data`,
-    batch by batch, `"batch"` through one more; with `micro_batches=m`, m times; nothing where
-    `perturb_every` takes a plain step. XLA cannot compile it: Keras goes on without, and says so.
-    That means: eagerly on JAX.
+    batch by batch. `"batch"` goes through one more batch. With `micro_batches=k`, this happens k
+    times. A plain step has no such cost. XLA cannot compile the step: Keras trains without XLA and
+    says so. On JAX, the step runs eagerly.
 
-    The data are no part of a config: save `.model` or the weights, not the wrapper.
+    A config has no data: save `.model` or the weights, not the wrapper.
 
     Args:
         model: A `keras.Model`, see `SharpnessAwareModel`.
         perturbation: A rule, or its name.
         ascent_data: The training data: a `tf.data.Dataset` of batches `(x, y)` or
             `(x, y, sample_weight)`, or such a tuple of (nested) arrays. For `"batch"`, arrays are
-            shuffled, a dataset is read as it is.
+            shuffled, and a dataset is read in its order.
         component: `"full"`, `"noise"` or `"batch"`.
-        batch_size: int >= 1, for arrays; for `"batch"`, give what `fit` is given.
+        batch_size: int >= 1, for arrays. For `"batch"`, take that of `fit`.
         **kwargs: Passed on to `SharpnessAwareModel`.
 
     Raises:
         TypeError: `ascent_data` is neither dataset nor tuple; what `SharpnessAwareModel` raises.
-        ValueError: `component` is none of the three; `ascent_data` is not batched, is empty or,
-            but for `"batch"`, infinite; `batch_size` is no int >= 1; what `SharpnessAwareModel`
-            raises. Before training: there are several devices; the rule is one like `MSAM`.
+        ValueError: `component` is none of the three; `ascent_data` is not batched, is empty, or is
+            infinite (except for `"batch"`); `batch_size` is no int >= 1; what
+            `SharpnessAwareModel` raises. Before training: there are several devices; the rule
+            perturbs along the optimizer's momentum, as `MSAM` does.
         NotImplementedError: The wrapper is saved as a whole.
 
     Example:
@@ -66,14 +73,21 @@ class AscentFrom(SharpnessAwareModel):
     """
 
     def __init__(
-        self, model, perturbation="sam", *, ascent_data, component="full", batch_size=32, **kwargs
-    ):
+        self,
+        model: keras.Model,
+        perturbation: Rule = "sam",
+        *,
+        ascent_data: Data,
+        component: Literal["full", "noise", "batch"] = "full",
+        batch_size: int = 32,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(model, perturbation, **kwargs)
         self.component = one_of("component", component, "full", "noise", "batch")
         keras_internals.never_compiled(self)
         self._source = source(ascent_data, batch_size, drawn=component == "batch")
 
-    def ascent_gradients(self, gradients, variables):
+    def ascent_gradients(self, gradients: Gradients, variables: Variables) -> Gradients:
         if self.component == "batch":
             others = self.gradients_of(self._source.draw(), variables)
             return each(lambda _, other: other, gradients, others)
@@ -97,7 +111,7 @@ class AscentFrom(SharpnessAwareModel):
         size, totals = self._source.fold(add, (0, zeros))
         return [total / ops.cast(size, total.dtype) for total in totals]
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         if self.perturbation.along_momentum:
             raise ValueError(
                 f"`perturbation` of an `{type(self).__name__}` must perturb along gradients, not "
@@ -111,8 +125,8 @@ class AscentFrom(SharpnessAwareModel):
             )
         return super().make_train_function(force)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         raise NotImplementedError(
-            f"`{type(self).__name__}` cannot be saved: `ascent_data` is no part of a config. Save "
+            f"`{type(self).__name__}` cannot be saved: a config has no `ascent_data`. Save "
             "`.model`, the model inside, or the weights."
         )

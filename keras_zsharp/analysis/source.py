@@ -1,14 +1,28 @@
+"""The batches of `ascent_data`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_zsharp.lazily import tf
 from keras_zsharp.sharpness.batches import ArrayBatches, batched, unpacked
+from keras_zsharp.typing import Batch, Data
 
 
 class Source:
-    """Batches `(x, y, sample_weight)` of `ascent_data`, to be read by a step that runs eagerly."""
+    """Batches `(x, y, sample_weight)` of `ascent_data` for a step that runs eagerly.
 
-    def __init__(self, data, batch_size, drawn):
+    Args:
+        data: The data.
+        batch_size: For arrays.
+        drawn: Whether the step draws one batch after the other, or reads all of them.
+    """
+
+    def __init__(self, data: Data, batch_size: int, drawn: bool) -> None:
         self._batches = batched(data, batch_size, "ascent_data")
         if self._batches.infinite and not drawn:
             raise ValueError(
@@ -18,26 +32,27 @@ class Source:
 
     def _read(self, drawn):
         if drawn:
-            # As `keras.utils.set_random_seed` has it.
-            self._draws = self._rounds(np.random.default_rng(np.random.randint(2**31)))
+            # So `keras.utils.set_random_seed` sets the order.
+            random = np.random.default_rng(np.random.randint(2**31))
+            self._draws: Iterator[Any] = self._rounds(random)
         if next(iter(self._batches), None) is None:
             raise ValueError(NOTHING)
 
     def _rounds(self, random):
-        """All batches over and over: of arrays, in another order each time."""
+        """All batches again and again. Arrays have a new order each time."""
         while True:
             batches = self._batches
             if isinstance(batches, ArrayBatches):
                 batches = batches.picked(random.permutation(len(batches.arrays[0])))
             yield from batches
 
-    def fold(self, function, state):
-        """`function(batch, state)` of all batches, one after the other; its last result."""
+    def fold(self, function: Callable[[Batch, Any], Any], state: Any) -> Any:
+        """Calls `function(batch, state)` for one batch after the other. Returns the last state."""
         for leaves in self._batches:
             state = function(self._unpacked(leaves), state)
         return state
 
-    def draw(self):
+    def draw(self) -> Batch:
         """The next batch."""
         return self._unpacked(next(self._draws))
 
@@ -47,16 +62,17 @@ class Source:
 
 
 class SourceOfGraphs(Source):
-    """The same, to be read in a graph of TensorFlow's, too."""
+    """The same batches for a step in a graph of TensorFlow."""
 
     def _read(self, drawn):
         self._dataset = self._as_dataset(drawn)
-        self._count = int(self._dataset.cardinality())
-        if self._count == tf.data.UNKNOWN_CARDINALITY and not drawn:
-            self._count = int(self._dataset.reduce(0, lambda count, _: count + 1))
-        if self._count == 0:
+        self._size = int(self._dataset.cardinality())
+        if self._size == tf.data.UNKNOWN_CARDINALITY and not drawn:
+            self._size = int(self._dataset.reduce(0, lambda size, _: size + 1))
+        if self._size == 0:
             raise ValueError(NOTHING)
-        self._draws = iter(self._dataset.repeat()) if drawn else None
+        if drawn:
+            self._draws = iter(self._dataset.repeat())
 
     def _as_dataset(self, drawn):
         batches = self._batches
@@ -67,14 +83,14 @@ class SourceOfGraphs(Source):
             dataset = dataset.shuffle(max(1, len(dataset)))
         return dataset.batch(batches.batch_size)
 
-    def fold(self, function, state):
+    def fold(self, function: Callable[[Batch, Any], Any], state: Any) -> Any:
         batches = iter(self._dataset)
 
         def step(i, *state):
             return i + 1, *function(self._unpacked(next(batches)), state)
 
         _, *state = tf.while_loop(
-            lambda i, *_: i < self._count, step, (0, *state), parallel_iterations=1
+            lambda i, *_: i < self._size, step, (0, *state), parallel_iterations=1
         )
         return state
 
@@ -85,7 +101,7 @@ class SourceOfGraphs(Source):
 NOTHING = "`ascent_data` must hold at least one batch. Received: none"
 
 
-def source(data, batch_size, drawn):
-    """Of Keras' backend."""
+def source(data: Data, batch_size: int, drawn: bool) -> Source:
+    """The kind of `Source` for Keras' backend."""
     kind = SourceOfGraphs if keras.backend.backend() == "tensorflow" else Source
     return kind(data, batch_size, drawn)

@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 
@@ -6,6 +10,7 @@ from keras_zsharp.checks import positive_int
 from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
 from keras_zsharp.sharpness.batches import check_data
 from keras_zsharp.sharpness.checks import CHECKS, checked
+from keras_zsharp.typing import Data, Logs
 
 
 def _ball(model, data, **options):
@@ -21,8 +26,8 @@ def _trace(model, data, **options):
     return hessian_trace(model, data, **options)
 
 
-# What measures it, with which arguments, and what it is called in the logs.
-MEASURES = {
+# By name: the function that measures, the public one with its arguments, the names in the logs.
+MEASURES: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "ball": (_ball, ball_loss, ("ball_loss", "ball_sharpness")),
     "eigenvalue": (_eigenvalue, hessian_spectrum, ("hessian_eigenvalue",)),
     "trace": (_trace, hessian_trace, ("hessian_trace", "hessian_trace_error")),
@@ -33,7 +38,7 @@ GIVEN = {"model", "data", "k", "eigenvectors", "batch_size", "batches"}
 class SharpnessMonitor(keras.callbacks.Callback):
     """Measures how flat the loss is while a model trains, and logs it.
 
-    After epochs `every`, `2 every`, ... the logs get, by measure:
+    After the epochs `every`, `2 every`, ... the logs get these values:
 
     | measure | logs | see |
     | --- | --- | --- |
@@ -41,23 +46,23 @@ class SharpnessMonitor(keras.callbacks.Callback):
     | `"eigenvalue"` | `hessian_eigenvalue`, the largest | `hessian_spectrum` |
     | `"trace"` | `hessian_trace`, `hessian_trace_error` | `hessian_trace` |
 
-    After the epochs between, they are NaN, so that every epoch has the same columns. `History`, the
-    progress bar and all callbacks that come **after** this one in the list see them: put it before
-    `CSVLogger`, `TensorBoard`, `EarlyStopping` and their like.
+    After the other epochs they are NaN, so that every epoch has the same columns. `History`, the
+    progress bar and all callbacks that come **after** this one in the list see them. Put it before
+    `CSVLogger`, `TensorBoard` and `EarlyStopping`.
 
-    Training is not touched: it ends with the same bits as without, unless `data` is what the model
-    trains on and is shuffled: reading it once more then moves its order. Give arrays, or batches in
-    a fixed order; of a `keras_zsharp.data` bundle, `train`, and `bundle.epoch_order` among the
-    callbacks.
+    Training ends with the same bits as without this callback, with one exception: if `data` is the
+    shuffled dataset that the model trains on, reading it changes its next order. Pass arrays, or
+    batches in a fixed order. For a bundle of `keras_zsharp.data`, pass `bundle.train`, and add
+    `bundle.epoch_order` to the callbacks.
 
     Args:
-        data: What to measure on, see `keras_zsharp.sharpness.MeanLoss`: a `tf.data.Dataset` of
-            batches or a tuple of arrays, training data as a rule.
+        data: The data to measure on, as a rule training data: a `tf.data.Dataset` of batches or a
+            tuple of arrays, see `keras_zsharp.sharpness.MeanLoss`.
         measures: Names of measures, or a dict of names and the arguments of their functions:
             `{"ball": {"rho": 0.1, "steps": 3}, "trace": {}}`.
         every: int >= 1, the epochs from one measurement to the next.
-        batch_size: int >= 1, for arrays: examples per batch.
-        batches: int >= 1: only the first so many batches, or None: all.
+        batch_size: int >= 1, the examples per batch, for arrays.
+        batches: int >= 1, the number of batches to measure on, from the first one, or None for all.
 
     Raises:
         TypeError: A measure takes no such argument.
@@ -77,7 +82,15 @@ class SharpnessMonitor(keras.callbacks.Callback):
     ['ball_loss', 'ball_sharpness', 'loss']
     """
 
-    def __init__(self, data, measures=("ball",), every=1, *, batch_size=32, batches=None):
+    def __init__(
+        self,
+        data: Data,
+        measures: str | Iterable[str] | Mapping[str, Mapping[str, Any]] = ("ball",),
+        every: int = 1,
+        *,
+        batch_size: int = 32,
+        batches: int | None = None,
+    ) -> None:
         super().__init__()
         check_data(data)
         self.data = data
@@ -86,11 +99,12 @@ class SharpnessMonitor(keras.callbacks.Callback):
         self.measures = _checked(measures)
         self._mean = None
 
-    def on_train_begin(self, logs=None):
-        # Of the last `fit`: the model may have been compiled anew since.
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        # The model may have been compiled anew since the last `fit`.
         self._mean = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        logs = {} if logs is None else logs
         due = (epoch + 1) % self.every == 0
         if due and self._mean is None:
             self._mean = MeanLoss(self.model, self.data, self.batch_size, self.batches)

@@ -1,13 +1,17 @@
-"""The step on Keras' backend, which is the only one that is imported."""
+"""The step on Keras' backend. No other backend is imported."""
+
+from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def _step():
+def _step() -> Any:
     backend = keras.backend.backend()
     if backend not in BACKENDS:
         raise ImportError(
@@ -17,18 +21,21 @@ def _step():
     return importlib.import_module(f"keras_zsharp.training.{backend}.step").TwoPassStep
 
 
-TwoPassStep = _step()
+if TYPE_CHECKING:
+    from keras_zsharp.training.tensorflow.step import TwoPassStep
+else:
+    TwoPassStep = _step()
 
 
-def generators():
-    """States of PyTorch's own generators, as arrays: its layers without a seed draw from them."""
+def generators() -> list[np.ndarray]:
+    """The states of PyTorch's own generators. PyTorch's layers without a seed draw from them."""
     if keras.backend.backend() != "torch":
         return []
     return [state.numpy() for state in _randomness().state()]
 
 
-def set_generators(states):
-    """Puts such states back; those of a file from another backend are none of this one's."""
+def set_generators(states: list[np.ndarray]) -> None:
+    """Restores such states on PyTorch. Other backends have no use for them."""
     if states and keras.backend.backend() == "torch":
         _randomness().restore_arrays(states)
 

@@ -1,11 +1,16 @@
-"""Which weights the rule perturbs."""
+"""The weights that the rule perturbs."""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.perturbations.variables import is_bias
+from keras_zsharp.typing import Config, PerturbOnly
 
 
 def _of_normalization(model, variables):
@@ -18,7 +23,7 @@ def _of_normalization(model, variables):
 
 
 def _normalizes(layer):
-    """Whether it is called so, and is none that normalizes another layer's weights."""
+    """Whether a layer's class is named so. Wrappers normalize the weights of other layers."""
     called_so = any("Norm" in base.__name__ for base in type(layer).__mro__)
     return called_so and not isinstance(layer, keras.layers.Wrapper)
 
@@ -34,10 +39,10 @@ def _of_lora(model, variables):
 NAMED = {"normalization": _of_normalization, "kernels": _kernels, "lora": _of_lora}
 
 
-def get(perturb_only):
-    """What chooses weights, after checking that it can: also from what `to_config` gave."""
+def get(perturb_only: PerturbOnly | Config) -> PerturbOnly:
+    """`perturb_only` or what `to_config` made of it, after checking that it can choose weights."""
     if isinstance(perturb_only, dict):
-        perturb_only = keras.saving.deserialize_keras_object(perturb_only)
+        return get(keras.saving.deserialize_keras_object(perturb_only))
     if isinstance(perturb_only, str):
         try:
             re.compile(perturb_only)
@@ -59,23 +64,23 @@ def _is_function(value):
     return callable(value) and not isinstance(value, type | keras.Layer)
 
 
-def to_config(perturb_only):
-    """What Keras can save of it."""
+def to_config(perturb_only: PerturbOnly) -> str | Config | None:
+    """`perturb_only` in a form that Keras can save."""
     if perturb_only is None or isinstance(perturb_only, str):
         return perturb_only
     return keras.saving.serialize_keras_object(perturb_only)
 
 
-def among(model, perturb_only, variables):
-    """Whether each of the variables is chosen: a list of bools.
+def among(model: keras.Model, perturb_only: PerturbOnly, variables: Sequence[Any]) -> list[bool]:
+    """Whether each of the variables is chosen.
 
     Args:
-        model: Whose variables they are.
-        perturb_only: What `get` gave.
+        model: The model that has the variables.
+        perturb_only: What `get` returned.
         variables: The trainable variables.
 
     Raises:
-        ValueError: None is chosen, of those that are there.
+        ValueError: There are variables, and none is chosen.
     """
     if perturb_only is None:
         return [True] * len(variables)

@@ -1,15 +1,19 @@
-"""What files of a sharpness-aware model hold, and that nothing of them is half loaded."""
+"""Saving and loading a sharpness-aware model. A file is loaded as a whole or not at all."""
+
+from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 
 import keras
 
 from keras_zsharp import keras_internals
+from keras_zsharp.typing import Path
 
 
-def warn_of_hdf5(model, filepath):
-    """Files of Keras 2 have no place for what a rule remembers."""
+def warn_of_hdf5(model: keras.Model, filepath: Path) -> None:
+    """Warns of HDF5: files of Keras 2 have no place for a rule's state."""
     if str(filepath).endswith((".h5", ".hdf5")):
         warnings.warn(
             f"HDF5 keeps no state of {type(model.perturbation).__name__}, nor of random seeds: "
@@ -19,10 +23,10 @@ def warn_of_hdf5(model, filepath):
 
 
 @contextlib.contextmanager
-def whole_or_not(model, filepath):
-    """Around loading weights: an error puts back what had been loaded, and says what fits."""
+def whole_or_not(model: keras.Model, filepath: Path) -> Iterator[None]:
+    """Encloses loading weights. After an error, all variables have the values of before."""
     if model.built:
-        # Now, so that it can be put back. What a rule refuses here, it refuses when it trains.
+        # The rule's variables must exist to be restored. An error here comes again in training.
         with contextlib.suppress(ValueError):
             model.perturbation.build(keras_internals.trained(model))
     optimizer = getattr(model, "optimizer", None)
@@ -37,7 +41,7 @@ def whole_or_not(model, filepath):
             raise
         raise ValueError(
             f"Nothing has been loaded into {model.name!r}. `filepath` must be a `.weights.h5` of "
-            "the same network, plain, in a wrapper or sharpness-aware in place, by whatever rule; "
-            "`.keras` and `.h5` belong into what saved them: a plain network's into "
+            "the same network, plain, in a wrapper or sharpness-aware in place, with any rule. "
+            "Load a `.keras` or `.h5` into the kind of model that saved it: a plain network's into "
             f"keras_zsharp.plain(model). Received: filepath={str(filepath)!r}. {error}"
         ) from error

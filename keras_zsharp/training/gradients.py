@@ -1,37 +1,51 @@
-"""What the rule and the optimizer are given of the gradients that the passes find."""
+"""The gradients that the rule and the optimizer get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from keras import ops
 
 from keras_zsharp.keras_internals import Scope, is_overwritten
 from keras_zsharp.perturbations import Perturbation
 from keras_zsharp.perturbations.operators import each
+from keras_zsharp.typing import FloatTensor, Gradients, Tensor
 
 
-def unscaled(gradients, scale):
-    """Those of the loss itself: a rule's average is not scale-invariant.
+def unscaled(gradients: Gradients, scale: FloatTensor) -> Gradients:
+    """The gradients of the loss itself: a rule's average must not depend on the loss scale.
 
     Args:
-        gradients: Of the scaled loss, dense, None where there is none.
-        scale: What the loss was multiplied by: a scalar.
+        gradients: Dense gradients of the scaled loss, or None.
+        scale: The factor of the loss.
     """
     if isinstance(scale, float) and scale == 1.0:
         return gradients
     return each(lambda g: g / ops.cast(scale, g.dtype), gradients)
 
 
-def descent(rule, passes, variables, rule_state, perturbing, either, prepare=list):
-    """What the optimizer is given, scaled as it asks, and the rule's state after that.
+def descent(
+    rule: Perturbation,
+    passes: tuple[Gradients, Gradients],
+    variables: list[Any],
+    rule_state: list[Tensor],
+    perturbing: bool | Tensor,
+    either: Callable[..., Any],
+    prepare: Callable[[Gradients], Gradients] = list,
+) -> tuple[list[Any], list[Tensor]]:
+    """The gradients for the optimizer, with its loss scale, and the rule's state after that.
 
-    Of float8 scales, it is given the gradients at w.
+    For float8 scales the optimizer gets the gradients at w.
 
     Args:
-        rule: Which may make something else of the gradients.
-        passes: Gradients at w and at w + e(w); in a plain step, those at w twice.
+        rule: The rule, which may change the gradients by its `descent`.
+        passes: Gradients at w and at w + e(w). In a plain step both are those at w.
         variables: The trainable variables.
-        rule_state: Of the rule's variables so far.
-        perturbing: Whether the step perturbs: a bool, or such a scalar tensor.
-        either: Function that calls one of two functions, by such a condition.
-        prepare: Function from gradients to the dense ones that the rule is given.
+        rule_state: The values of the rule's variables so far.
+        perturbing: Whether the step perturbs: a bool, or a boolean scalar tensor.
+        either: Function that takes `perturbing` and two functions, and calls one of them.
+        prepare: Function from gradients to the dense ones that the rule gets.
     """
     result = passes[1]
     if _changes_descent(rule):

@@ -1,11 +1,18 @@
+from __future__ import annotations
+
 import functools
 import inspect
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.training import chosen, files, options, own_steps, seeds, turns
 from keras_zsharp.training.backends import TwoPassStep
+from keras_zsharp.typing import Config, Gradients, Path, PerturbOnly, Rule, Variables
+
+if TYPE_CHECKING:
+    from keras_zsharp.perturbations import Perturbation
 
 
 class SharpnessAwareTraining(TwoPassStep):
@@ -16,38 +23,40 @@ class SharpnessAwareTraining(TwoPassStep):
     3. Loss and gradients at w + e(w).
     4. The optimizer applies the second gradients to w.
 
-    Where nothing is to be perturbed (the radius is 0, or the options say so), a step is a plain
-    one: it takes the first pass alone, and the optimizer applies its gradients.
+    If the radius is 0 or the options say so, a step is plain: it takes the first pass alone, and
+    the optimizer applies its gradients.
 
-    Nothing is written before both passes are through, and the weights never leave w: an exception
-    or an interrupt in the middle leaves the model as it was. (One that comes while a step writes is
-    held back until it has.) What the logs show is the clean pass: loss, metrics, BatchNormalization
-    statistics; besides them `sharpness`, the mean of `L(w + e) - L(w)`. Both passes see the same
-    dropout and augmentation noise, if it is that of `keras.random`: what a layer draws from
-    `tf.random` or NumPy differs between them.
+    The weights stay at w, and a step writes nothing before both passes have ended. So an exception
+    or an interrupt leaves the model as it was. An interrupt that comes while a step writes waits
+    until it has written.
 
-    List the mixin before `keras.Model`, and hand `perturbation` on to `super().__init__`. A class
-    may override `compute_loss` and `compute_metrics`, and `train_step` if that calls
-    `super().train_step(data)` for the step itself. Do not construct it functionally
-    (`Net(inputs, outputs)`): wrap such a model in `SharpnessAwareModel` instead.
+    The logs show the clean pass: loss, metrics, BatchNormalization statistics. They also have
+    `sharpness`, the mean of `L(w + e) - L(w)`. Both passes see the same dropout and augmentation
+    noise if layers draw it from `keras.random`. Noise from `tf.random` or NumPy differs.
+
+    List the mixin before `keras.Model`, and pass `perturbation` on to `super().__init__`. A class
+    may override `compute_loss` and `compute_metrics`. It may override `train_step` if it calls
+    `super().train_step(data)`. A functional model (`Net(inputs, outputs)`) cannot have the mixin:
+    use `sharpness_aware` or `SharpnessAwareModel`.
 
     Side effects outside of Keras variables, such as a `tf.Variable` that a layer updates by hand,
     happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
-    cell) move on in place, also where the step fails.
+    cell) are updated in place, also if the step fails.
 
     Rematerialized layers (`keras.remat`, `keras.RematScope`) and `tf.custom_gradient` train as in
-    plain Keras. A layer or loss that is a `tf.function` of its own keeps the weights it was traced
-    with: it raises an error. One that only assigns state, traced before the model was built, may go
-    unnoticed.
+    plain Keras. A layer or loss that is a `tf.function` of its own keeps the weights with which it
+    was traced: it raises an error. It may go unnoticed if it only assigns state and was traced
+    before the model was built.
 
-    Rule and settings are saved with the model. Either may be set at any time, also by a callback,
-    and holds from the next step on: `model.perturbation = "sam"`, `model.perturb_every = 2`.
+    Rule and options are saved with the model. They can be set at any time, also by a callback, and
+    hold from the next step on: `model.perturbation = "sam"`, `model.perturb_every = 2`.
 
     Args:
+        *args: None may be given: it would be a functional model.
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
-        perturb_every, perturb_from, perturb_only, micro_batches, skip_nonfinite, perturbation_sync:
-            How the step is taken, see `keras_zsharp.training.StepOptions`.
-        **kwargs: Passed on to `keras.Model`.
+        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
+            `skip_nonfinite` and `perturbation_sync` say how the step is taken, see
+            `keras_zsharp.training.StepOptions`. The others are passed on to `keras.Model`.
 
     Raises:
         TypeError, ValueError: `perturbation` is no rule, or belongs to another model; what
@@ -70,11 +79,11 @@ class SharpnessAwareTraining(TwoPassStep):
     >>> net.compile(optimizer="adamw", loss="mse")
     """
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own_steps.check_bases(cls, SharpnessAwareTraining)
         if "train_step" in vars(cls):
-            cls.train_step = own_steps.must_come_to_ours(cls, cls.train_step)
+            cls.train_step = own_steps.must_call_ours(cls, cls.train_step)
         for name in ("fit", "train_on_batch"):
             if name in vars(cls):
                 setattr(cls, name, own_steps.must_train_by_ours(name, getattr(cls, name)))
@@ -82,15 +91,23 @@ class SharpnessAwareTraining(TwoPassStep):
         if own and keras_internals.knows_the_arguments(super().get_config):
             keras_internals.leave_arguments_to_keras(cls)
 
-    perturb_every = options.Option()
-    perturb_from = options.Option()
-    perturb_only = options.Option()
-    micro_batches = options.Option()
-    skip_nonfinite = options.Option()
-    perturbation_sync = options.Option()
-    step_is_always_perturbed = False
+    if TYPE_CHECKING:  # `__setattr__` does what the setter says.
 
-    def __init__(self, *args, perturbation="zsharp", **kwargs):
+        @property
+        def perturbation(self) -> Perturbation: ...
+
+        @perturbation.setter
+        def perturbation(self, rule: Rule) -> None: ...
+
+    perturb_every: options.Option[int] = options.Option()
+    perturb_from: options.Option[int] = options.Option()
+    perturb_only: options.Option[PerturbOnly] = options.Option()
+    micro_batches: options.Option[int] = options.Option()
+    skip_nonfinite: options.Option[bool | None] = options.Option()
+    perturbation_sync: options.Option[Literal["replica", "global"] | None] = options.Option()
+    step_is_always_perturbed: bool = False
+
+    def __init__(self, *args: Any, perturbation: Rule = "zsharp", **kwargs: Any) -> None:
         if args or "inputs" in kwargs or "outputs" in kwargs:
             raise TypeError(
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
@@ -100,15 +117,20 @@ class SharpnessAwareTraining(TwoPassStep):
         super().__init__(**kwargs)
         self.become_sharpness_aware(perturbation, step_options)
 
-    def become_sharpness_aware(self, rule, step_options):
-        """Gives a model what the step needs, also one that is built."""
+    def become_sharpness_aware(self, rule: Rule, step_options: options.StepOptions) -> None:
+        """Sets the attributes that the step needs. The model may be built.
+
+        Args:
+            rule: A rule, or its name.
+            step_options: How the step is taken.
+        """
         self.train_function = None
         with keras_internals.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("perturbation", "step_options"):
             super().__setattr__(name, value)
             return
@@ -119,54 +141,66 @@ class SharpnessAwareTraining(TwoPassStep):
             raise TypeError(f"`step_options` must be `StepOptions`. Received: {value!r}")
         super().__setattr__(name, value)
         if value != old and self.train_function is not None:
-            # A graph has what it was traced with.
+            # A graph keeps the rule and the options with which it was traced.
             self.make_train_function(force=True)
 
-    def make_train_function(self, force=False):
-        """A program in which every step perturbs is made anew where one may not, and back."""
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes the training program. It differs if every step perturbs.
+
+        Args:
+            force: Whether to make it even if there is one.
+        """
         always = turns.always_perturbs(self)
         force = force or always != self.step_is_always_perturbed
         self.step_is_always_perturbed = always
         super().make_train_function(force)
 
-    def rule_has_changed(self):
-        """To be called by the rule, where one of its numbers has been set."""
+    def rule_has_changed(self) -> None:
+        """Updates the training program. The rule calls this after one of its numbers is set."""
         if self.train_function is not None:
             self.make_train_function()
 
     def _in_place_of(self, old, rule):
-        """The rule, now this model's; the old one is free for another."""
+        """Binds the rule to this model, and frees the old one for another model."""
         rule.belong_to(self)
         if old is not None and rule is not old:
             keras_internals.replace_layer(self, old, rule)
             old.leave()
         return rule
 
-    def ascent_gradients(self, gradients, variables):
-        """What the rule is given, in each step that perturbs: the gradients at w.
+    def ascent_gradients(self, gradients: Gradients, variables: Variables) -> Gradients:
+        """The gradients that the rule gets in a step that perturbs: those at w, unless overridden.
 
-        Override it to perturb along others; the optimizer is still given what the second pass over
-        the batch finds.
+        Override it to perturb along other gradients. The optimizer still gets the gradients of the
+        second pass over the batch.
 
         Args:
-            gradients: List of dense gradients of the batch's loss at w, or of a part's with
-                `micro_batches`, not scaled. None where the loss does not depend on a variable.
-            variables: List of the trainable variables, which read as w.
+            gradients: Dense gradients at w of the loss of the batch, or of a micro-batch. They have
+                no loss scale. None where the loss does not depend on a variable.
+            variables: The trainable variables. Their values are w.
 
         Returns:
             List of tensors with the gradients' shapes and dtypes, None for None.
         """
         return gradients
 
-    def gradients_for_the_rule(self, gradients, variables):
-        """`ascent_gradients` of the weights that `perturb_only` chooses, None of the others."""
+    def gradients_for_the_rule(self, gradients: Gradients, variables: Variables) -> Gradients:
+        """Chooses among `ascent_gradients` those of the weights that `perturb_only` chooses.
+
+        Args:
+            gradients: As in `ascent_gradients`.
+            variables: As in `ascent_gradients`.
+
+        Returns:
+            List of tensors, None for the weights that are not chosen.
+        """
         given = self.ascent_gradients(gradients, variables)
         among = chosen.among(self, self.perturb_only, variables)
         return [g if is_chosen else None for g, is_chosen in zip(given, among, strict=True)]
 
     @property
-    def layers(self):
-        """Those of the model: the rule is none of them."""
+    def layers(self) -> list[keras.Layer]:
+        """The layers of the model, without the rule."""
         rule = keras_internals.attributes_of(self).get("perturbation")
         return [each for each in super().layers if each is not rule]
 
@@ -175,8 +209,8 @@ class SharpnessAwareTraining(TwoPassStep):
         keras.Model.layers.fset(self, value)
 
     @property
-    def metrics(self):
-        """Those of the model, and the sharpness, which a class with `metrics` of its own lacks."""
+    def metrics(self) -> list[keras.Metric]:
+        """The metrics of the model and the sharpness, also if a class overrides `metrics`."""
         found, tracker = super().metrics, self.__dict__.get("sharpness_tracker")
         known = tracker is None or any(metric is tracker for metric in found)
         return found if known else [*found, tracker]
@@ -191,35 +225,68 @@ class SharpnessAwareTraining(TwoPassStep):
         with own_steps.by_our_step(self, "train_on_batch"):
             return super().train_on_batch(*args, **kwargs)
 
-    def train_step(self, *args):
-        own_steps.came_to_ours(self)
+    def train_step(self, *args: Any) -> Any:
+        """Takes one training step.
+
+        Args:
+            *args: The batch; on JAX, the trainer's state before it.
+
+        Returns:
+            The logs; on JAX, the state after the step with them.
+        """
+        own_steps.note_two_passes(self)
         return super().train_step(*args)
 
     @property
-    def skips_nonfinite(self):
-        """Whether steps whose loss or gradients are not finite are skipped."""
+    def skips_nonfinite(self) -> bool:
+        """Whether the model skips steps whose loss or gradients are not finite."""
         if self.skip_nonfinite is None:
             return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         return self.skip_nonfinite
 
-    def get_config(self):
-        """Adds rule and settings to what there is; to be called by overriding methods."""
+    def get_config(self) -> Config:
+        """Adds rule and options to the config of the class. Overriding methods must call this.
+
+        Returns:
+            A dict.
+        """
         return {**super().get_config(), **self.step_config()}
 
-    def step_config(self):
-        """The part of the config that says how the step is taken."""
+    def step_config(self) -> Config:
+        """The config of rule and options.
+
+        Returns:
+            A dict.
+        """
         return {
             "perturbation": keras.saving.serialize_keras_object(self.perturbation),
             **self.step_options.to_config(),
         }
 
-    def get_compile_config(self):
-        """Without the backend, so that what is saved on one goes on on another."""
+    def get_compile_config(self) -> Config:
+        """`keras.Model.get_compile_config`, with optimizers that every backend can load.
+
+        Returns:
+            A dict.
+        """
         return keras_internals.of_any_backend(super().get_compile_config())
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Makes the model, and sets what its constructor need not know of."""
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> SharpnessAwareTraining:
+        """Makes a model from its config, also if its constructor takes no options.
+
+        Args:
+            config: What `get_config` returned.
+            custom_objects: Classes and functions by their names, as in `keras.Model.from_config`.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: `config` has no rule.
+        """
         others = dict(config)
         settings = {n: others.pop(n) for n in ("perturbation", *options.NAMES) if n in others}
         if "perturbation" not in settings:
@@ -238,29 +305,57 @@ class SharpnessAwareTraining(TwoPassStep):
                 setattr(model, name, value)
         return model
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.save`. It warns of HDF5, which has no place for the rule's state.
+
+        Args:
+            filepath: Path of the file.
+            *args: Passed on to `keras.Model.save`.
+            **kwargs: Passed on to `keras.Model.save`.
+        """
         files.warn_of_hdf5(self, filepath)
         super().save(filepath, *args, **kwargs)
 
-    def load_weights(self, filepath, *args, **kwargs):
-        """`keras.Model.load_weights`, of a file of this model or of the plain one, whole or not.
+    def load_weights(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.load_weights`, from a file of this model or of the plain one.
 
-        A rule takes its state from a file of its class. Else it keeps its own: with a warning, if
-        there is another's.
+        If the file has the state of a rule of the same class, the rule takes it. Otherwise the rule
+        keeps its own state, and warns if the file has the state of another rule.
+
+        Args:
+            filepath: Path of the file.
+            *args: Passed on to `keras.Model.load_weights`.
+            **kwargs: Passed on to `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: The file is not of this network. Nothing has been loaded then.
         """
         with files.whole_or_not(self, filepath):
             super().load_weights(filepath, *args, **kwargs)
         own_steps.note_iterations(self)
 
-    def save_seeds(self, store):
-        """Adds to what is saved of the rule."""
+    def save_seeds(self, store: Any) -> None:
+        """Saves the model's random seeds beside the rule's state.
+
+        Args:
+            store: Keras' store of the rule.
+        """
         seeds.save(self, store)
 
-    def load_seeds(self, store):
-        """Takes what `save_seeds` added."""
+    def load_seeds(self, store: Any) -> None:
+        """Loads the seeds that `save_seeds` has saved.
+
+        Args:
+            store: Keras' store of the rule.
+        """
         seeds.load(self, store)
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
+        """`keras.Model.build_from_config`, after which the model is built if its layers are.
+
+        Args:
+            config: What `get_build_config` returned.
+        """
         super().build_from_config(config)
         # Keras builds the layers but leaves the flag, and would then drop the optimizer's state.
         self.built = self.built or all(layer.built for layer in self.layers)

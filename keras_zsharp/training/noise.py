@@ -1,23 +1,28 @@
-"""Noise that is not Keras' own differs between the passes, and is warned of."""
+"""A warning of noise that is not Keras' own: it differs between the passes."""
+
+from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def shared_generators():
-    """The state of what Python and NumPy draw from."""
-    _, key, position, *_ = np.random.get_state()
+def shared_generators() -> Any:
+    """The state of the generators of Python and NumPy."""
+    numpy_state: Any = np.random.get_state()
+    _, key, position, *_ = numpy_state
     return random.getstate(), key.tobytes(), position
 
 
-def warn_of_noise(before, operations=()):
-    """Warns if a pass has drawn noise that another pass over the batch draws anew.
+def warn_of_noise(before: Any, operations: Sequence[str] = ()) -> None:
+    """Warns if a pass has drawn noise that the other pass draws anew.
 
     Args:
-        before: `shared_generators()` before the pass.
-        operations: Names of operations of a graph that draw.
+        before: What `shared_generators` returned before the pass.
+        operations: Names of the graph's operations that draw noise.
     """
     sources = [f"the operations {list(operations[:3])}"] if operations else []
     if shared_generators() != before:

@@ -1,13 +1,19 @@
-"""A model class may have a `train_step` of its own only if it comes to the two-pass step."""
+"""A model class may override `train_step` or `fit` only if it still takes the two-pass step."""
+
+from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
+OURS = "keras_zsharp.training"
 
-def check_bases(cls, mixin):
-    """The mixin must stand before `keras.Model`, and before nothing whose step it would hide."""
+
+def check_bases(cls: type, mixin: type) -> None:
+    """Checks that the mixin comes before `keras.Model`, and hides no other `train_step`."""
     bases = cls.__mro__
     after = bases[bases.index(mixin) :]
     if keras.Model in bases and keras.Model not in after:
@@ -18,7 +24,7 @@ def check_bases(cls, mixin):
     hidden = [
         base.__name__
         for base in after
-        if "train_step" in vars(base) and not base.__module__.startswith(("keras.", __package__))
+        if "train_step" in vars(base) and not base.__module__.startswith(("keras.", OURS))
     ]
     if hidden:
         raise TypeError(
@@ -28,26 +34,26 @@ def check_bases(cls, mixin):
         )
 
 
-def must_come_to_ours(cls, train_step):
-    """The own step of `cls`, which raises an error where it trains without the two-pass step."""
+def must_call_ours(cls: type, train_step: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps the `train_step` of `cls`: it raises an error if it does not call the two-pass step."""
 
     @functools.wraps(train_step)
     def checked(self, *args, **kwargs):
-        self.__dict__["_came_to_ours"] = False
+        self.__dict__["_took_two_passes"] = False
         logs = train_step(self, *args, **kwargs)
-        if not self.__dict__["_came_to_ours"]:
+        if not self.__dict__["_took_two_passes"]:
             raise TypeError(
                 f"`{cls.__name__}.train_step` must call `super().train_step(data)`, which takes "
                 "the two-pass step: without it the model trains as if it were not sharpness-aware. "
-                "A loss of your own belongs into `compute_loss`."
+                "Put a loss of your own into `compute_loss`."
             )
         return logs
 
     return checked
 
 
-def must_train_by_ours(name, method):
-    """A `fit` or the like of a class of its own, which raises an error where it does not."""
+def must_train_by_ours(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a `fit` or `train_on_batch`: it raises an error if it trains without our step."""
 
     @functools.wraps(method)
     def checked(self, *args, **kwargs):
@@ -58,21 +64,21 @@ def must_train_by_ours(name, method):
 
 
 @contextlib.contextmanager
-def by_our_step(model, name):
-    """Around what trains a model: if the optimizer moves, our step must have been there."""
+def by_our_step(model: keras.Model, name: str) -> Iterator[None]:
+    """Encloses training: if the optimizer has taken steps, they must have been ours."""
     note_iterations(model)
     yield
     moved = _iterations(model) != model.__dict__["_noted_iterations"]
-    if moved and not model.__dict__.get("_came_to_ours"):
+    if moved and not model.__dict__.get("_took_two_passes"):
         raise TypeError(
             f"`{type(model).__name__}.{name}` must train by `train_step`, which takes the two-pass "
             "step: it has trained as if the model were not sharpness-aware. Call "
-            f"`super().{name}(...)`. A loss of your own belongs into `compute_loss`."
+            f"`super().{name}(...)`. Put a loss of your own into `compute_loss`."
         )
 
 
-def note_iterations(model):
-    """Where the optimizer is, before what trains a model and after what loads it."""
+def note_iterations(model: keras.Model) -> None:
+    """Notes the optimizer's iterations before a model trains and after it is loaded."""
     model.__dict__["_noted_iterations"] = _iterations(model)
 
 
@@ -83,6 +89,6 @@ def _iterations(model):
     return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
-def came_to_ours(model):
-    """To be called by the two-pass step."""
-    model.__dict__["_came_to_ours"] = True
+def note_two_passes(model: keras.Model) -> None:
+    """Notes that the two-pass step has been called."""
+    model.__dict__["_took_two_passes"] = True

@@ -1,6 +1,9 @@
-"""The state of random seeds, which Keras does not save: without it, dropout starts over."""
+"""Saving random seeds. Keras does not save them, and dropout would start over."""
+
+from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -10,10 +13,10 @@ from keras_zsharp.training import backends
 GENERATOR = f"{SEED}generator_"
 
 
-def save(model, store):
-    """Adds the state of the model's seed generators to what a file holds of its rule.
+def save(model: Any, store: Any) -> None:
+    """Saves the state of the model's seed generators beside its rule.
 
-    The rule's own are part of the rule's state. Keras knows of none among a model's variables.
+    The rule's own seed generators belong to the rule's state.
     """
     for i, seed in enumerate(_seeds(model)):
         store[f"{SEED}{i}"] = keras.ops.convert_to_numpy(seed)
@@ -21,8 +24,8 @@ def save(model, store):
         store[f"{GENERATOR}{i}"] = generator
 
 
-def load(model, store):
-    """Assigns what `save` stored; files of before, without any, leave the seeds as they are."""
+def load(model: Any, store: Any) -> None:
+    """Assigns the seeds that `save` has saved. If an older file has none, the seeds stay."""
     names = _names(store)
     backends.set_generators([store[n] for n in sorted(names) if n.startswith(GENERATOR)])
     seeds, saved = _seeds(model), sum(_is_seed(name) for name in names)
@@ -49,5 +52,5 @@ def _is_seed(name):
 
 
 def _names(store):
-    # What Keras hands in has keys, but cannot be iterated over.
+    # Keras' store has keys, but cannot be iterated over.
     return list(store.keys())

@@ -1,22 +1,27 @@
 """Which steps perturb, and which are plain steps of the optimizer."""
 
+from __future__ import annotations
+
 import functools
+from typing import Any
 
 from keras import ops
 
+from keras_zsharp.typing import Tensor
 
-def always_perturbs(model):
-    """Whether every step of a model does, as its settings and its rule are now."""
+
+def always_perturbs(model: Any) -> bool:
+    """Whether every step of a model perturbs, with its present options and rule."""
     options = model.step_options
     return options.perturb_every == 1 and not options.perturb_from and model.perturbation.settled()
 
 
-def perturbs(model, iterations):
-    """Whether this step does: True where all do, or a boolean scalar tensor.
+def perturbs(model: Any, iterations: Tensor) -> bool | Tensor:
+    """Whether this step perturbs: True if all do, or a boolean scalar tensor.
 
     Args:
         model: A sharpness-aware model.
-        iterations: The steps that its optimizer has taken: a scalar.
+        iterations: The number of steps that its optimizer has taken, a scalar.
     """
     if model.step_is_always_perturbed:
         return True

@@ -27,7 +27,7 @@ MIXIN = "keras_zsharp/training/mixin.py"
 GRADIENTS = "keras_zsharp/training/tensorflow/gradients.py"
 SCOPE = "keras_zsharp/training/tensorflow/scope.py"
 FINITE = "keras_zsharp/training/tensorflow/finite.py"
-PARTS = "keras_zsharp/training/parts.py"
+MICRO_BATCHES = "keras_zsharp/training/micro_batches.py"
 LOGS = "keras_zsharp/training/logs.py"
 TURNS = "keras_zsharp/training/turns.py"
 BASE = "keras_zsharp/perturbations/base.py"
@@ -219,7 +219,7 @@ FAULTS = [
     Fault(
         "sharpness counts skipped steps",
         LOGS,
-        "counts &= outcome.finite",
+        "measured &= outcome.finite",
         "pass",
         "tests/training/test_nonfinite.py::test_sharpness_is_the_mean_of_the_steps_that_were_taken",
     ),
@@ -247,21 +247,21 @@ FAULTS = [
     ),
     Fault(
         "parts of different sizes weigh the same",
-        PARTS,
-        "shares = [size / sum(sizes) for size in sizes]",
-        "shares = [1 / len(sizes) for _ in sizes]",
+        MICRO_BATCHES,
+        "weights = [size / sum(sizes) for size in sizes]",
+        "weights = [1 / len(sizes) for _ in sizes]",
         "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_parts[0.5-two_outputs-graph]",
     ),
     Fault(
         "a part of a batch does not go on from the state of the one before",
-        PARTS,
-        "clean, outcome = passes(part, clean)",
-        "clean, outcome = passes(part, before)",
+        MICRO_BATCHES,
+        "clean, outcome = passes(micro_batch, clean)",
+        "clean, outcome = passes(micro_batch, before)",
         "tests/training/test_micro_batches.py::test_state_goes_from_part_to_part[graph]",
     ),
     Fault(
         "the rule keeps what the first part of a batch makes of its averages",
-        PARTS,
+        MICRO_BATCHES,
         'mean_of(values) if variable.aggregation == "mean" else values[0]',
         "values[0]",
         "tests/training/test_micro_batches.py::test_average_is_that_of_the_whole_batch",
@@ -447,7 +447,7 @@ FAULTS = [
     ),
     Fault(
         "an input of another length is cut with the batch",
-        PARTS,
+        MICRO_BATCHES,
         "x.shape[0] in (None, length)",
         "True",
         "tests/training/test_batches_cut.py::test_a_bank_belongs_to_every_part[bank-graph]",
@@ -455,7 +455,7 @@ FAULTS = [
     Fault(
         "a class with a step of its own trains plainly",
         "keras_zsharp/training/own_steps.py",
-        'if not self.__dict__["_came_to_ours"]:',
+        'if not self.__dict__["_took_two_passes"]:',
         "if False:",
         "tests/training/test_own_steps.py::test_a_step_that_does_not_is_refused[Plain-graph]",
     ),

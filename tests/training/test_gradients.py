@@ -25,6 +25,6 @@ def test_gradients_are_those_of_the_whole_loss(sync, mean, monkeypatch):
     """Of which a replica has but its share, and the optimizer a scale."""
     monkeypatch.setattr(tf.distribute, "get_replica_context", Replica)
     scale, g = 8.0, np.float32([3, 4])
-    found = gradients.ascent([tf.constant(scale * g / 2), None], VARIABLES, scale, sync)
+    found = gradients.dense_unscaled([tf.constant(scale * g / 2), None], VARIABLES, scale, sync)
     np.testing.assert_allclose(found[0], mean * g)
     assert found[1] is None

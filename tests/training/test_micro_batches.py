@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
-from keras_zsharp.training.parts import split as split_into
+from keras_zsharp.training.micro_batches import split as split_into
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mode

@@ -1,19 +1,26 @@
-"""Gradients on JAX, with None where there is none: the rules tell it from a gradient of zero."""
+"""Gradients on JAX, with None where the loss does not depend on a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 
-def value_and_gradients(function, weights):
-    """What `function` of the weights gives beside its value, and the gradients of that.
+def auxiliary_and_gradients(
+    function: Callable[[list[Any]], tuple[jax.Array, Any]], weights: list[Any]
+) -> tuple[Any, list[jax.Array | None]]:
+    """The auxiliary output of a function of the weights, and the gradients of its scalar output.
 
     Args:
-        function: Function from a list of arrays to a scalar and anything else.
+        function: Function from a list of arrays to a scalar and an auxiliary output.
         weights: List of arrays.
 
     Returns:
-        That, and a list of arrays shaped like the weights, or None for those that the scalar does
-        not depend on.
+        The auxiliary output, and a list of arrays shaped like the weights. It has None for weights
+        on which the scalar does not depend.
     """
     absent = [True] * len(weights)
 
@@ -28,7 +35,7 @@ def value_and_gradients(function, weights):
         given = []
         for i, gradient in enumerate(gradients):
             if isinstance(gradient, jax.custom_derivatives.SymbolicZero):
-                given.append(jnp.zeros(gradient.shape, gradient.dtype))
+                given.append(jnp.zeros(gradient.shape, str(gradient.dtype)))
             else:
                 absent[i] = False
                 given.append(gradient)

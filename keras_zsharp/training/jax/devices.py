@@ -1,50 +1,64 @@
 """Several devices, as `keras.distribution` has them."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import keras
 from jax.sharding import PartitionSpec
 
 from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.typing import Batch, Tensor
 
 
-def count_devices():
-    """How many share a batch, or the weights."""
+def count_devices() -> int:
+    """The number of devices that share a batch, or the weights."""
     distribution = keras.distribution.distribution()
     return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
-def on_cpu():
+def on_cpu() -> bool:
     """Whether the step runs on a CPU, where XLA compiles loops and branches to slow code."""
     return jax.default_backend() == "cpu"
 
 
-def check_devices(model):
-    """Of a batch on several devices, JAX computes the gradients of the whole, unless it is told."""
-    distribution, count = keras.distribution.distribution(), count_devices()
+def check_devices(model: Any) -> None:
+    """Checks that each device has all weights if each is to compute its own perturbation."""
+    distribution, devices = keras.distribution.distribution(), count_devices()
     whole = isinstance(distribution, keras.distribution.DataParallel)
-    if count > 1 and model.perturbation_sync == "replica" and not whole:
+    if devices > 1 and model.perturbation_sync == "replica" and not whole:
         raise ValueError(
             '`perturbation_sync` must be None or "global" under a '
             f"`{type(distribution).__name__}`, whose devices share the weights. "
-            f"Received: 'replica' and {count} devices"
+            f"Received: 'replica' and {devices} devices"
         )
 
 
-def on_each(passes, batch, given, perturbing):
-    """What `passes` of these arguments gives for each device's part of the batch, averaged.
+def on_each(
+    passes: Callable[..., tuple[Any, Outcome]],
+    batch: Batch,
+    given: Any,
+    perturbing: bool | Tensor,
+) -> tuple[Any, Outcome]:
+    """Takes the passes over each device's share of the batch, and averages the results.
 
-    As over the parts of `micro_batches`, but for what is assigned during the clean pass, such as
-    BatchNormalization's statistics: there it is the mean, as `tf.distribute` has it. Each device
-    draws from seeds of its own.
+    Outcomes are averaged as over micro-batches. Variables that the clean pass assigns, such as
+    BatchNormalization's statistics, are averaged as under `tf.distribute`. Each device has its own
+    seeds.
 
     Args:
         passes: Function from `batch`, `given` and `perturbing` to a `State` and an `Outcome`.
         batch: Tuple of inputs, targets and sample weights, split over the devices.
         given: The `State` before the step.
-        perturbing: Whether the step perturbs: a bool, or such a tensor.
+        perturbing: Whether the step perturbs: a bool, or a boolean scalar.
+
+    Returns:
+        The `State` after the clean passes, and the mean `Outcome`.
     """
-    distribution = keras.distribution.distribution()
+    distribution: Any = keras.distribution.distribution()
     axis, everywhere = distribution.batch_dim_name, PartitionSpec()
 
     def mean(value):
@@ -68,7 +82,8 @@ def on_each(passes, batch, given, perturbing):
 
     split = PartitionSpec(axis)
     unknown = [] if isinstance(perturbing, bool) else [perturbing]
-    outcome = Outcome(split, *[everywhere] * (len(Outcome._fields) - 1))
+    specs: Any = dict.fromkeys(Outcome._fields, everywhere)
+    outcome = Outcome(**{**specs, "y_pred": split})
     return jax.shard_map(
         on_one,
         mesh=distribution.device_mesh.backend_mesh,
@@ -79,7 +94,7 @@ def on_each(passes, batch, given, perturbing):
 
 
 def _with_own_seeds(state, index):
-    """A state whose seeds are those of one device: on the first, as they are."""
+    """A state with seeds that differ between the devices. The first device keeps its seeds."""
     others = [
         value.at[0].add(index.astype(value.dtype)) if _is_seed(value) else value
         for value in state.others

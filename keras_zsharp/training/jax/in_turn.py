@@ -1,36 +1,51 @@
-"""The parts of a batch, one after the other."""
+"""The micro-batches of a batch, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 
-from keras_zsharp.training import parts
+from keras_zsharp.training import micro_batches
 from keras_zsharp.training.jax import devices
+from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.typing import Batch
 
 
-def in_turn(passes, split, given, rule_variables):
-    """The state after the clean passes over the parts of a batch, and the mean `Outcome`.
+def in_turn(
+    passes: Callable[..., tuple[Any, Outcome]],
+    split: list[tuple[Any, Batch]],
+    given: Any,
+    rule_variables: Sequence[Any],
+) -> tuple[Any, Outcome]:
+    """Takes the passes over one micro-batch after the other.
 
-    Parts of one size are a loop of the compiled step: it holds the passes over one, whatever their
-    number, and one sum of the gradients. On a CPU the loop is unrolled: XLA runs convolutions in a
-    loop's body many times slower there. Parts of other sizes, and those of a step that runs
-    eagerly, follow each other.
+    A compiled step has a loop over micro-batches of one size. It holds the passes over one of them
+    and one sum of the gradients. On a CPU the loop is unrolled: XLA runs convolutions in the body
+    of a loop many times slower there. There is no loop if the sizes differ or the step runs
+    eagerly.
 
     Args:
-        passes: Function from a part and the state before it to the state after its clean pass and
-            its `Outcome`.
-        split: List of pairs, as `parts.split` gives them.
+        passes: Function from a micro-batch and the state before it to the state after its clean
+            pass and its `Outcome`.
+        split: List of pairs, as `micro_batches.split` returns them.
         given: The `State` before the step.
-        rule_variables: The variables that an outcome's `rule_state` belongs to.
+        rule_variables: The rule's variables.
+
+    Returns:
+        The `State` after the clean passes, and the mean `Outcome`.
     """
     sizes, batches = zip(*split, strict=True)
     compiled = isinstance(given.weights[0], jax.core.Tracer)
     if compiled and len(split) > 1 and len(set(sizes)) == 1:
         return _looped(passes, batches, given, rule_variables)
-    return parts.in_turn(passes, split, given, rule_variables)
+    return micro_batches.in_turn(passes, split, given, rule_variables)
 
 
 def _looped(passes, batches, given, rule_variables):
-    count = len(batches)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     _, shapes = jax.eval_shape(passes, batches[0], given)
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes._replace(y_pred=None))
@@ -39,11 +54,11 @@ def _looped(passes, batches, given, rule_variables):
     averaged = [variable.aggregation == "mean" for variable in rule_variables]
 
     def add(total, value):
-        return total + value / count
+        return total + value / len(batches)
 
-    def one_more(before, part):
+    def one_more(before, micro_batch):
         clean, total, index = before
-        new, outcome = passes(part, clean)
+        new, outcome = passes(micro_batch, clean)
         new = jax.tree.map(lambda n, o: jnp.asarray(n, o.dtype), new, clean)
         rule_state = [
             add(old, value) if mean else jnp.where(index == 0, value, old)

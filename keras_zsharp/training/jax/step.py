@@ -1,41 +1,47 @@
-import typing
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import logs, noise, parts, turns
+from keras_zsharp.training import logs, micro_batches, noise, turns
 from keras_zsharp.training.jax import devices
-from keras_zsharp.training.jax.derivatives import value_and_gradients
+from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.training.jax.in_turn import in_turn
 from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
 
-class State(typing.NamedTuple):
-    """What Keras' trainer hands to a step and takes from it: a list of arrays for each."""
+class State(NamedTuple):
+    """The state that Keras' trainer passes to a step, and that a step returns: lists of arrays."""
 
-    weights: list
-    others: list
-    optimizer: list
-    metrics: list
+    weights: list[Any]
+    others: list[Any]
+    optimizer: list[Any]
+    metrics: list[Any]
 
 
 @jax.tree_util.register_pytree_node_class
 class Told(tuple):
-    """The state, and whether the step is to perturb: each answer is compiled for itself."""
+    """The state, and whether the step perturbs. JAX compiles one program for each answer."""
 
-    def __new__(cls, state, perturbs):
+    perturbs: bool
+
+    def __new__(cls, state: Any, perturbs: bool) -> Told:
         told = super().__new__(cls, state)
         told.perturbs = perturbs
         return told
 
-    def tree_flatten(self):
+    def tree_flatten(self) -> tuple[tuple[Any, ...], bool]:
         return tuple(self), self.perturbs
 
     @classmethod
-    def tree_unflatten(cls, perturbs, state):
+    def tree_unflatten(cls, perturbs: bool, state: Any) -> Told:
         return cls(state, perturbs)
 
 
@@ -46,15 +52,29 @@ class TwoPassStep(keras_internals.ProgramsChosen):
     step's options.
     """
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
+        """`keras.Model.make_train_function`, after checking the devices and building the rule.
+
+        Args:
+            force: Whether to make it even if there is one.
+        """
         variables = keras_internals.trained(self)
         devices.check_devices(self)
-        parts.check(self.micro_batches, variables)
-        # Before Keras takes the first state: what is made while tracing would not be part of it.
+        micro_batches.check(self.micro_batches, variables)
+        # Before Keras takes the first state: it would lack variables that are made while tracing.
         self.perturbation.build(variables)
         return super().make_train_function(force)
 
-    def train_step(self, state, data):
+    def train_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
+        """Takes one training step.
+
+        Args:
+            state: The trainer's state.
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs, and the state after the step.
+        """
         given = State(*state)
         if not given.weights:
             return super().train_step(state, data)
@@ -62,9 +82,9 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         told = getattr(state, "perturbs", None)
         perturbing = self._perturbs(given) if told is None else told
         if self.perturbation_sync == "replica" and self.count_devices() > 1:
-            clean, outcome = devices.on_each(self._all_parts, batch, given, perturbing)
+            clean, outcome = devices.on_each(self._all_passes, batch, given, perturbing)
         else:
-            clean, outcome = self._all_parts(batch, given, perturbing)
+            clean, outcome = self._all_passes(batch, given, perturbing)
         if self.skips_nonfinite:
             finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=finite)
@@ -73,62 +93,89 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         new = self._applied(given, clean, outcome)
         return self._logged(new, batch, outcome, perturbing)
 
-    def test_step(self, state, data):
+    def test_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
+        """`keras.Model.test_step`, whose logs have no `sharpness`.
+
+        Args:
+            state: The trainer's state.
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs, and the state.
+        """
         logs, state = super().test_step(state, data)
         # Only training measures it.
         logs.pop(self.sharpness_tracker.name, None)
         return logs, state
 
-    def count_devices(self):
+    def count_devices(self) -> int:
+        """The number of devices that share a batch, or the weights.
+
+        Returns:
+            An int.
+        """
         return devices.count_devices()
 
-    def gradients_of(self, batch, variables):
-        """Gradients at w of another batch, as unscaled as the rule is given them.
+    def gradients_of(self, batch: Batch, variables: Variables) -> Gradients:
+        """Gradients at w of another batch, without a loss scale.
 
-        To be called by `ascent_gradients`, in whose scope the variables have their values.
+        Call it in `ascent_gradients`: there the variables have their values.
+
+        Args:
+            batch: Tuple of inputs, targets and sample weights.
+            variables: The trainable variables.
+
+        Returns:
+            List of arrays, None where the loss does not depend on a variable.
         """
         state = State(*([v.value for v in of_kind] for of_kind in self._kinds()))
         _, _, gradients, _ = self._run_pass(state, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
-    def choose_program(self, state):
-        """A trainer's state that says whether the step perturbs, where it may be a plain one.
+    def choose_program(self, state: Any) -> Any:
+        """Adds to the trainer's state whether the step perturbs, if it may be plain.
 
-        On a CPU, XLA runs convolutions in a branch many times slower: there, each kind of step is a
-        program of its own. Elsewhere the program chooses, and the host does not wait for it.
+        On a CPU, XLA runs convolutions in a branch many times slower: each kind of step has its own
+        program there. Elsewhere the program chooses, and the host does not wait for it.
+
+        Args:
+            state: The trainer's state.
+
+        Returns:
+            That state, or a `Told`.
         """
         if self.step_is_always_perturbed or not devices.on_cpu():
             return state
         return Told(state, perturbs=bool(self._perturbs(State(*state))))
 
     def _perturbs(self, given):
-        """Whether the step from a state on perturbs: a bool, or such a scalar tensor."""
+        """Whether the step from a state on perturbs: a bool, or a boolean scalar."""
         with self._scope(given):
             return turns.perturbs(self, self.optimizer.iterations.value)
 
-    def _all_parts(self, batch, given, perturbing):
-        """The state after the clean passes over the parts of a batch, and the mean `Outcome`."""
+    def _all_passes(self, batch, given, perturbing):
+        """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
 
-        def passes(part, before):
+        def passes(micro_batch, before):
             one_pass = self.perturbation.along_momentum
             take_passes = self._one_pass if one_pass else self._both_passes
-            return take_passes(part, given, before, perturbing)
+            return take_passes(micro_batch, given, before, perturbing)
 
-        split = parts.split(batch, self.micro_batches)
+        split = micro_batches.split(batch, self.micro_batches)
         return in_turn(passes, split, given, self._rule_variables())
 
     def _both_passes(self, batch, given, before, perturbing):
-        """The state after the clean pass, which goes on from `before`, and the `Outcome`."""
+        """The state after the clean pass, which starts from `before`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean, loss, gradients, y_pred = self._run_pass(before, batch)
         with self._scope(given):
-            ascent = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+            at_w = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
             variables, rule_variables = keras_internals.trained(self), self._rule_variables()
             with self._scope(given) as scope:
-                chosen = self.gradients_for_the_rule(ascent, variables)
+                chosen = self.gradients_for_the_rule(at_w, variables)
                 epsilons = self.perturbation(chosen, variables)
             rule_state = [scope.read(v) for v in rule_variables]
 
@@ -149,7 +196,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         second = _either(perturbing, perturbed, plain)
         shifted_loss, shifted_gradients, rule_state = second
 
-        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        # 4. The optimizer gets the second gradients, or what the rule makes of both.
         rule, passes = self.perturbation, (self._instantiated(gradients), shifted_gradients)
         asked = rule, passes, keras_internals.trained(self), rule_state, perturbing
         descent, rule_state = gradients_of.descent(*asked, _either)
@@ -157,7 +204,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
 
     def _one_pass(self, batch, given, before, perturbing):
-        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
         variables, rule_variables = keras_internals.trained(self), self._rule_variables()
 
         def perturbed():
@@ -197,15 +244,15 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             metrics = [scope.read(v) for v in self.metrics_variables]
             return scaled, (state._replace(others=others, metrics=metrics), loss, y_pred)
 
-        (clean, loss, y_pred), gradients = value_and_gradients(scaled_loss, state.weights)
+        (clean, loss, y_pred), gradients = auxiliary_and_gradients(scaled_loss, state.weights)
         return clean._replace(weights=state.weights), loss, gradients, y_pred
 
     def _applied(self, given, clean, outcome):
-        """The state after the optimizer's step, or as it was where the step is skipped."""
+        """The state after the optimizer's step, or the given one if the step is skipped."""
         finite, gradients = outcome.finite, outcome.gradients
         scales = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if finite is not None and scales:
-            # An optimizer that looks for it sees it, and lowers its scale.
+            # The optimizer notices a NaN, and lowers its scale.
             nothing = jnp.where(finite, 0.0, jnp.nan)
             gradients = [gradients[0] + nothing.astype(gradients[0].dtype), *gradients[1:]]
         weights, optimizer = self.optimizer.stateless_apply(
@@ -225,7 +272,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         return found, tuple(state._replace(metrics=metrics))
 
     def _scope(self, state):
-        """One in which all variables have the values of a state."""
+        """A scope in which all variables have the values of a state."""
         return keras_internals.Scope(self._pairs(state), collect_losses=True)
 
     def _pairs(self, state):
@@ -249,7 +296,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         return next(value for v, value in self._pairs(state) if v is variable)
 
     def _with_values(self, state, variables, values):
-        """A state with other values for some of the variables that are not trained."""
+        """A state with new values for some of the variables that are not trained."""
         new = {id(v): value for v, value in zip(variables, values, strict=True)}
         pairs = zip(self.non_trainable_variables, state.others, strict=True)
         return state._replace(others=[new.get(id(v), value) for v, value in pairs])
@@ -258,13 +305,13 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         return self.perturbation.variables
 
     def _instantiated(self, gradients):
-        """With zeros for None, as plain Keras' optimizers are given them on JAX."""
+        """Gradients with zeros for None, as plain Keras passes them to optimizers on JAX."""
         pairs = zip(gradients, keras_internals.trained(self), strict=True)
         return [jnp.zeros(v.shape, v.dtype) if g is None else g for g, v in pairs]
 
 
 def _either(condition, yes, no):
-    """One of two functions' results; where the step runs eagerly, the other is not called."""
+    """The result of one of two functions. Eagerly, the other one is not called."""
     if isinstance(condition, jax.core.Tracer):
         return jax.lax.cond(condition, yes, no)
     return yes() if condition else no()

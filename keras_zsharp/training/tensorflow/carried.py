@@ -1,4 +1,8 @@
-"""The pass at w + e must not take from the pass at w what that computed from the weights."""
+"""A check that the pass at w + e uses nothing that the pass at w computed from the weights."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import tensorflow as tf
 
@@ -6,39 +10,44 @@ from keras_zsharp.weight_scope import NO_FUNCTION
 
 
 class Operations:
-    """Those that the graph being traced gets while this is open, oldest first. None eagerly."""
+    """The operations that the graph gets within the block, oldest first. None eagerly."""
 
-    def __enter__(self):
-        self.graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    def __enter__(self) -> Operations:
+        self.graph: Any = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         self._before = len(self._all())
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.made = self._all()[self._before :]
 
     def _all(self):
         return self.graph.get_operations() if self.graph else []
 
-    def drawing(self):
-        """Names of those with a seed, or with the state of a `tf.random.Generator`.
+    def drawing(self) -> list[str]:
+        """The names of the operations with a seed or the state of a `tf.random.Generator`.
 
-        Keras' noise has neither. Eagerly, what TensorFlow draws goes unnoticed.
+        Keras' noise has neither. Eagerly, nothing is found.
         """
         return [operation.name for operation in self.made if _draws(operation)]
 
 
-def check_nothing_carried(weights, first, second):
-    """No operation of the second pass has an input that depends on the weights of the first.
+def check_nothing_carried(weights: list[tf.Tensor], first: Operations, second: Operations) -> None:
+    """Checks that no operation of the second pass depends on the weights of the first.
 
-    Such are a `tf.function` that was traced with them, and a tensor that is kept in an attribute.
+    Such operations come from a `tf.function` that was traced in the first pass, or from a tensor
+    that a layer keeps in an attribute.
 
     Args:
-        weights: What the variables stood for in the first pass.
-        first, second: The `Operations` of either pass, the second maybe in a branch.
+        weights: The values of the variables in the first pass.
+        first: The `Operations` of the first pass.
+        second: The `Operations` of the second pass, which may be in a branch.
+
+    Raises:
+        ValueError: There is such an operation.
     """
     carried = {id(w) for w in weights}
     if _alone():
-        # Of several replicas, each has operations of the others among its own.
+        # With several replicas, a replica's operations include some of the others.
         for operation in first.made:
             if _takes(operation, carried):
                 carried.update(map(id, operation.outputs))

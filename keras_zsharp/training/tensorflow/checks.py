@@ -1,24 +1,32 @@
-"""What the step cannot look into is refused."""
+"""Checks that the weights of a pass reach the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import read_around_scope
+from keras_zsharp.typing import Gradients
 from keras_zsharp.weight_scope import NO_FUNCTION
 
 _AROUND = NO_FUNCTION + ". Received: such a layer or loss with the weights {}"
 
 
-def check_read_in_scope(variables, tape):
-    """The tape must not have seen a weight itself, only what stands for it in the pass."""
+def check_read_in_scope(variables: Sequence[Any], tape: tf.GradientTape) -> None:
+    """Checks that the tape saw no weight itself, but its value in the pass."""
     around = read_around_scope(variables, tape)
     if around:
         raise ValueError(_AROUND.format(around))
 
 
-def check_second_pass(variables, gradients, shifted_gradients):
-    """The loss at w + e depends on the weights that the loss at w depends on.
+def check_second_pass(
+    variables: Sequence[Any], gradients: Gradients, shifted_gradients: Gradients
+) -> None:
+    """Checks in a graph that both losses depend on the same weights.
 
-    In a graph. Eagerly, Python code in a model's `call` may well choose another way each time.
+    Eagerly, the Python code of a model's `call` may differ between the passes.
     """
     pairs = zip(variables, gradients, shifted_gradients, strict=True)
     around = [v.path for v, g, shifted in pairs if (g is None) != (shifted is None)]

@@ -1,21 +1,26 @@
 """Several devices, and several workers, which Keras 3.15 cannot train on (its issue 20585).
 
-With `tf.distribute.MultiWorkerMirroredStrategy` its `fit` fails before the first step, since it
-averages the first batch over the workers in order to learn its shape, and after it, since it
-averages scalar logs along an axis that they do not have. A test tells when plain Keras needs
-neither any more: then `first_batch` and `as_vectors` can go.
+With `tf.distribute.MultiWorkerMirroredStrategy`, Keras' `fit` fails before the first step: it
+averages the first batch over the workers to learn its shape. It fails after the step, too: it
+averages scalar logs along an axis that they do not have. `first_batch` and `as_vectors` avoid this.
+A test fails once plain Keras needs neither.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_zsharp.tensorflow_internals import spans_workers
+from keras_zsharp.typing import Logs, Nested
 
 
-def first_batch(strategy, iterator):
-    """The first batch of Keras' epoch iterator, as the first of this worker's replicas gets it.
+def first_batch(strategy: tf.distribute.Strategy, iterator: Any) -> Nested:
+    """The first batch of Keras' epoch iterator on the first of this worker's replicas.
 
-    Keras averages it over the replicas, which fails where their parts are of unequal size.
+    Keras averages the batch over the replicas, which fails if their shares differ in size.
     """
     for _, _, batches in iterator:
         return keras.tree.map_structure(
@@ -24,18 +29,18 @@ def first_batch(strategy, iterator):
         )
 
 
-def as_vectors(strategy, logs):
-    """Scalars as vectors of one element, whose mean over the workers Keras can take."""
+def as_vectors(strategy: tf.distribute.Strategy, logs: Logs) -> Logs:
+    """The logs as vectors of one element, which Keras can average over the workers."""
     if not spans_workers(strategy):
         return logs
     return keras.tree.map_structure(lambda value: tf.reshape(value, [1]), logs)
 
 
-def check_devices(model):
-    """On several devices, what fails in plain Keras too is refused before it fails obscurely."""
+def check_devices(model: Any) -> None:
+    """Refuses what fails on several devices in plain Keras too, with a clear message."""
     strategy, optimizer = model.distribute_strategy, model.optimizer
-    count = strategy.num_replicas_in_sync
-    if count == 1:
+    devices = strategy.num_replicas_in_sync
+    if devices == 1:
         return
     accumulated = getattr(optimizer, "inner_optimizer", optimizer).gradient_accumulation_steps
     on_cpus = any("CPU" in device for device in strategy.extended.worker_devices)
@@ -47,5 +52,5 @@ def check_devices(model):
         if fails:
             raise ValueError(
                 f"`{name}` must be {bound} under a strategy with several devices, where it fails "
-                f"in plain Keras too. Received: {name}={received} and {count} devices"
+                f"in plain Keras too. Received: {name}={received} and {devices} devices"
             )

@@ -1,17 +1,24 @@
-"""Skipping a step whose loss or gradients are not finite, as a whole."""
+"""Skipping a step as a whole if its loss or gradients are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from keras_zsharp.typing import Gradients, Tensor
 
-def all_finite(loss, gradients):
-    """Whether neither has an infinity or NaN: a boolean scalar."""
-    values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+
+def all_finite(loss: Tensor, gradients: Gradients) -> Tensor:
+    """Whether loss and gradients have no infinity and no NaN: a boolean scalar."""
+    values: list[Any] = [g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients]
     values = [loss, *(v for v in values if v is not None)]
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values])
 
 
-def on_all_replicas(finite):
-    """Whether it is so on all of them: they skip a step together or not at all."""
+def on_all_replicas(finite: Tensor) -> Tensor:
+    """Whether `finite` is true on all replicas: they skip a step together or not at all."""
     replicas = tf.distribute.get_replica_context()
     if replicas is None or replicas.num_replicas_in_sync == 1:
         return finite
@@ -19,10 +26,10 @@ def on_all_replicas(finite):
     return replicas.all_reduce(tf.distribute.ReduceOp.SUM, failed) == 0
 
 
-def poisoned(gradients, finite):
-    """The gradients; one is NaN unless `finite`, so that an optimizer that looks for it sees it."""
+def poisoned(gradients: Sequence[Any], finite: Tensor) -> list[Any]:
+    """The gradients. Unless `finite`, one of them is NaN, which a `LossScaleOptimizer` notices."""
     sizes = {i: g.shape.num_elements() or 0 for i, g in enumerate(gradients) if g is not None}
-    smallest = min((i for i in sizes if sizes[i]), key=sizes.get, default=None)
+    smallest = min((i for i in sizes if sizes[i]), key=lambda i: sizes[i], default=None)
     nothing = tf.where(finite, 0.0, float("nan"))
 
     def poison(gradient):
@@ -34,8 +41,13 @@ def poisoned(gradients, finite):
     return [poison(g) if i == smallest else g for i, g in enumerate(gradients)]
 
 
-def apply_if(finite, optimizer, gradients, variables):
-    """`optimizer.apply_gradients`, or nothing at all."""
+def apply_if(
+    finite: Tensor,
+    optimizer: Any,
+    gradients: Gradients,
+    variables: Sequence[Any],
+) -> None:
+    """`optimizer.apply_gradients` if `finite`."""
 
     def apply():
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -45,7 +57,7 @@ def apply_if(finite, optimizer, gradients, variables):
         return
 
     def across_replicas(strategy, finite, gradients, variables):
-        # A branch in a replica must not merge replicas, which optimizers do.
+        # Optimizers merge replicas, and a branch in a replica must not.
         def apply():
             strategy.extended.call_for_each_replica(
                 lambda g, v: optimizer.apply_gradients(zip(g, v, strict=True)),

@@ -1,22 +1,30 @@
-"""Gradients as TensorFlow finds them: sparse ones, and those of several replicas."""
+"""Gradients on TensorFlow, which may be sparse, and those of several replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from keras_zsharp.perturbations.operators import each
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import parts
+from keras_zsharp.training import micro_batches
+from keras_zsharp.typing import FloatTensor, Gradients, Tensor
 
 
-def ascent(gradients, variables, scale, sync):
-    """Dense gradients of the loss itself, of this replica's part of the batch or of all of it.
+def dense_unscaled(
+    gradients: Gradients, variables: Sequence[Any], scale: FloatTensor, sync: str | None
+) -> Gradients:
+    """Dense gradients of the loss itself, of this replica's share of the batch or of the batch.
 
-    Of the loss, a replica has but its share.
+    Keras divides the loss of a replica by the number of replicas. This is undone.
 
     Args:
-        gradients: Of the clean pass, scaled, maybe sparse, None where there is none.
+        gradients: Gradients of the clean pass with the loss scale. They may be sparse or None.
         variables: The trainable variables.
-        scale: What the loss was multiplied by.
-        sync: `perturbation_sync`: "global", or else of this replica's part.
+        scale: The loss scale.
+        sync: `perturbation_sync`: the gradients are those of the batch if it is "global".
     """
     replicas = tf.distribute.get_replica_context()
     if replicas is not None:
@@ -24,8 +32,15 @@ def ascent(gradients, variables, scale, sync):
     return gradients_of.unscaled(_shared(_dense(gradients, variables), sync), scale)
 
 
-def descent(rule, passes, variables, rule_state, perturbing, sync):
-    """As for every backend, the rule's of all replicas where these perturb as one."""
+def descent(
+    rule: Any,
+    passes: tuple[Gradients, Gradients],
+    variables: list[Any],
+    rule_state: list[Tensor],
+    perturbing: bool | Tensor,
+    sync: str | None,
+) -> tuple[list[Any], list[Tensor]]:
+    """`training.gradients.descent`. With `sync="global"` the rule gets the replicas' mean."""
 
     def prepare(gradients):
         return _shared(_dense(gradients, variables), sync)
@@ -33,17 +48,18 @@ def descent(rule, passes, variables, rule_state, perturbing, sync):
     return gradients_of.descent(rule, passes, variables, rule_state, perturbing, either, prepare)
 
 
-def either(condition, yes, no):
-    """What one of two functions gives: a branch of the graph, but where it is known beforehand."""
+def either(condition: bool | Tensor, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """The result of one of two functions: a branch of the graph unless `condition is True`."""
     return yes() if condition is True else tf.cond(condition, yes, no)
 
 
-def weighted(values, shares):
-    """`parts.weighted`, which leaves sparse gradients sparse."""
+def weighted(values: Sequence[Any], weights: Sequence[Any]) -> Any:
+    """`micro_batches.weighted`, which leaves sparse gradients sparse."""
     if not isinstance(values[0], tf.IndexedSlices):
-        return parts.weighted(values, shares)
+        return micro_batches.weighted(values, weights)
+    pairs = zip(values, weights, strict=True)
     return tf.IndexedSlices(
-        tf.concat([s.values * tf.cast(w, s.dtype) for s, w in zip(values, shares, strict=True)], 0),
+        tf.concat([s.values * tf.cast(w, s.dtype) for s, w in pairs], axis=0),
         tf.concat([s.indices for s in values], axis=0),
         values[0].dense_shape,
     )
@@ -52,7 +68,7 @@ def weighted(values, shares):
 def _dense(gradients, variables):
     def dense(gradient, variable):
         gradient = tf.convert_to_tensor(gradient)
-        # In a graph, the gradient of a kernel lacks the shape that the layer's inputs lack.
+        # In a graph, the shape of a kernel's gradient is unknown if that of the inputs is.
         gradient.set_shape(variable.shape)
         return gradient
 
@@ -60,10 +76,9 @@ def _dense(gradients, variables):
 
 
 def _shared(gradients, sync):
-    """Dense gradients, or their mean over the replicas where these perturb as one."""
+    """Dense gradients, or their mean over the replicas if `sync` is "global"."""
     replicas = tf.distribute.get_replica_context()
-    alone = replicas is None or replicas.num_replicas_in_sync == 1
-    if alone or sync != "global":
+    if replicas is None or replicas.num_replicas_in_sync == 1 or sync != "global":
         return gradients
     given = [g for g in gradients if g is not None]
     means = iter(replicas.all_reduce(tf.distribute.ReduceOp.MEAN, given))

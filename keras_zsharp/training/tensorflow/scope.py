@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import assign_in_place, stored
@@ -7,34 +12,39 @@ from keras_zsharp.weight_scope import WeightScope
 
 @tf.custom_gradient
 def _assigned(weight, value):
-    """`value`, with the gradient of `weight`: what assigning a weight means to the tape."""
+    """`value` with the gradient of `weight`: so a tape differentiates an assigned weight."""
     return tf.identity(value), lambda upstream: (upstream, None)
 
 
 class PassScope(WeightScope):
-    """Runs one pass with given weights; no variable changes until `commit`.
+    """Runs one pass with given weights. No variable changes until `commit`.
 
-    Except for those that a graph assigns in a loop, which `rewind` puts back.
+    Variables that a graph assigns in a loop are an exception: `rewind` restores them.
 
     Args:
         variables: The trainable variables.
-        weights: What they stand for inside the scope, one tensor each.
-        after: The `PassScope` of an earlier pass, whose state this one starts from and commits too.
+        weights: Their values in the scope, one tensor each.
+        after: The `PassScope` of an earlier pass. This one starts from its state and commits that.
     """
 
-    def __init__(self, variables, weights, after=None):
-        self._updates = dict(after._updates) if after else {}
-        weight_ids = {id(v) for v in variables}
-        state = [
-            (variable, after.stands_for(variable))
-            for key, variable in self._updates.items()
-            if key not in weight_ids
-        ]
+    def __init__(
+        self, variables: Sequence[Any], weights: Iterable[Any], after: PassScope | None = None
+    ) -> None:
+        self._updates: dict[int, Any] = {}
+        state = []
+        if after is not None:
+            self._updates.update(after._updates)
+            weight_ids = {id(v) for v in variables}
+            state = [
+                (variable, after.stands_for(variable))
+                for key, variable in self._updates.items()
+                if key not in weight_ids
+            ]
         super().__init__(variables, weights, state)
         self._graph = tf.compat.v1.get_default_graph()
-        self._released = {}
+        self._released: dict[int, Any] = {}
 
-    def write(self, variable, value):
+    def write(self, variable: Any, value: Any) -> None:
         is_weight = self.is_weight(variable)
         if self._in_loop():
             if is_weight:
@@ -51,21 +61,21 @@ class PassScope(WeightScope):
         super().write(variable, value)
         self._updates[id(variable)] = variable
 
-    def read(self, variable):
+    def read(self, variable: Any) -> Any:
         recorded = id(variable) in self._updates and not self.is_weight(variable)
         if recorded and self._in_loop():
             self._release(variable)
         return super().read(variable)
 
     def _in_loop(self):
-        """Whether a loop's or branch's body is being traced: its tensors do not live outside."""
+        """Whether the body of a loop or branch is being traced. Its tensors are unknown outside."""
         return tf.compat.v1.get_default_graph() is not self._graph
 
     def _release(self, variable):
         """Lets a variable be assigned in place from here on.
 
-        Such are the seeds of dropout in a custom RNN cell: every round of the loop has to find
-        what the one before left. `rewind` undoes it for the second pass.
+        The seeds of dropout in a custom RNN cell are such variables: each round of the loop must
+        find the state that the round before has left. `rewind` undoes it for the second pass.
         """
         if self._eager:
             raise ValueError(
@@ -78,21 +88,21 @@ class PassScope(WeightScope):
             if self._updates.pop(id(variable), None) is not None:
                 assign_in_place(variable, self.take_out(variable))
 
-    def rewind(self):
-        """Undoes what the pass assigned in place, for another pass to do it anew."""
+    def rewind(self) -> None:
+        """Restores the variables that the pass assigned in place, before another pass."""
         for variable, value in self._released.values():
             variable.assign(value)
 
-    def check_no_weight_assigned(self):
-        """Where all of the step's passes are at w + e, a weight would stay there."""
+    def check_no_weight_assigned(self) -> None:
+        """Refuses assigned weights, for a step whose only pass is at w + e."""
         check_no_weight([v for v in self._updates.values() if self.is_weight(v)])
 
-    def commit(self, condition=None):
-        """Assigns what the pass would have assigned. To be called outside of the scope."""
+    def commit(self, condition: Any = None) -> None:
+        """Assigns the values that the pass gave to variables. Call it outside of the scope."""
         for variable in self._updates.values():
             assign_if(condition, variable, self.read(variable))
 
 
-def assign_if(condition, variable, value):
-    """Assigns, but keeps what there is where the condition is a tensor that turns out false."""
+def assign_if(condition: Any, variable: Any, value: Any) -> None:
+    """Assigns a value, unless the condition is a tensor that is false."""
     variable.assign(value if condition is None else tf.where(condition, value, variable))

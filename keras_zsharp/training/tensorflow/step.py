@@ -1,10 +1,13 @@
+from __future__ import annotations
+
 import contextlib
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals, tensorflow_internals
-from keras_zsharp.training import interrupts, logs, noise, parts, turns
+from keras_zsharp.training import interrupts, logs, micro_batches, noise, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.tensorflow import devices
 from keras_zsharp.training.tensorflow import gradients as gradients_of
@@ -16,6 +19,7 @@ from keras_zsharp.training.tensorflow.checks import (
 from keras_zsharp.training.tensorflow.finite import all_finite, apply_if, on_all_replicas, poisoned
 from keras_zsharp.training.tensorflow.scope import PassScope, assign_if
 from keras_zsharp.training.tensorflow.written import nothing_written
+from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
 
 class TwoPassStep(keras_internals.BuiltFromABatch):
@@ -25,14 +29,35 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
     step's options.
     """
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
+        """`keras.Model.make_train_function`, after checking the devices.
+
+        Args:
+            force: Whether to make it even if there is one.
+        """
         devices.check_devices(self)
         return super().make_train_function(force)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Logs:
+        """Takes one training step.
+
+        Args:
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs.
+        """
         return devices.as_vectors(self.distribute_strategy, self._two_passes(data))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Logs:
+        """`keras.Model.test_step`, whose logs have no `sharpness`.
+
+        Args:
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs.
+        """
         logs = super().test_step(data)
         # Only training measures it.
         logs.pop(self.sharpness_tracker.name, None)
@@ -43,7 +68,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         if iterator is not None and keras_internals.is_distributed(self):
             return None, devices.first_batch(strategy, iterator)
         if iterator is not None and not self.built:
-            # Keras would wait for the first step, too late for callbacks that restore weights.
+            # Keras would build it in the first step, after callbacks have restored weights.
             keras_internals.build_as_iterated(self, iterator)
         return iterator, data_batch
 
@@ -57,18 +82,20 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes
 
-        def passes(part, after):
-            return take_passes(part, variables, perturbing, after)
+        def passes(micro_batch, after):
+            return take_passes(micro_batch, variables, perturbing, after)
 
-        split, weighted = parts.split(batch, self.micro_batches), gradients_of.weighted
-        clean, outcome = parts.in_turn(passes, split, None, rule_variables, weighted=weighted)
+        split, weighted = micro_batches.split(batch, self.micro_batches), gradients_of.weighted
+        clean, outcome = micro_batches.in_turn(
+            passes, split, None, rule_variables, weighted=weighted
+        )
         if self.skips_nonfinite:
             finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=on_all_replicas(finite))
 
-        # Nothing has been written so far. In a graph, nothing is before the gradients are there:
-        # weight decay and statistics would not wait for them. (They wait for one operation: an
-        # edge from each of them to every gradient would be millions.)
+        # Nothing has been written so far. In a graph, all writing waits for the gradients: weight
+        # decay and statistics would not wait by themselves. It waits for one operation: edges from
+        # each write to each gradient would be millions.
         with tf.control_dependencies([g for g in outcome.gradients if g is not None]):
             both_passes_are_through = tf.no_op()
         with tf.control_dependencies([both_passes_are_through]), interrupts.held_back():
@@ -91,7 +118,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             apply_if(finite, self.optimizer, gradients, variables)
 
     def _both_passes(self, batch, variables, perturbing, after):
-        """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
+        """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
         first = Operations()
@@ -99,14 +126,14 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights = _values(variables, clean)
 
-        # Outside of the branch: replicas must not wait for each other in one.
+        # Outside of the branch: replicas must not wait for each other in a branch.
         scale, sync = self.optimizer.scale_loss(1.0), self.perturbation_sync
-        ascent = gradients_of.ascent(gradients, variables, scale, sync)
+        at_w = gradients_of.dense_unscaled(gradients, variables, scale, sync)
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
             clean.rewind()
-            chosen = self.gradients_for_the_rule(ascent, variables)
+            chosen = self.gradients_for_the_rule(at_w, variables)
             with PassScope(variables, weights) as scope:
                 epsilons = self.perturbation(chosen, variables)
 
@@ -128,7 +155,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         second = gradients_of.either(perturbing, perturbed, plain)
         shifted_loss, shifted_gradients, rule_state = second
 
-        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        # 4. The optimizer gets the second gradients, or what the rule makes of both.
         rule, passes = self.perturbation, (gradients, shifted_gradients)
         given = rule, passes, variables, rule_state, perturbing
         descent, rule_state = gradients_of.descent(*given, sync)
@@ -136,7 +163,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
 
     def _one_pass(self, batch, variables, perturbing, after):
-        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
         weights, rule = _values(variables), self.perturbation
         momenta = keras_internals.momenta(self.optimizer, variables)
 
@@ -159,18 +186,32 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         finite = all_finite(loss, gradients) if self.skips_nonfinite else None
         return shifted, Outcome(y_pred, loss, loss, gradients, rule_state, finite)
 
-    def count_devices(self):
+    def count_devices(self) -> int:
+        """The number of devices that share a batch.
+
+        Returns:
+            An int.
+        """
         return self.distribute_strategy.num_replicas_in_sync
 
-    def gradients_of(self, batch, variables):
-        """Gradients at w of another batch, as dense and unscaled as the rule is given them."""
+    def gradients_of(self, batch: Batch, variables: Variables) -> Gradients:
+        """Gradients at w of another batch, dense and without a loss scale.
+
+        Args:
+            batch: Tuple of inputs, targets and sample weights.
+            variables: The trainable variables.
+
+        Returns:
+            List of tensors, None where the loss does not depend on a variable.
+        """
         scope = PassScope(variables, _values(variables))
         _, gradients, _ = self._run_pass(scope, variables, batch)
         scope.rewind()
-        return gradients_of.ascent(gradients, variables, self.optimizer.scale_loss(1.0), "replica")
+        scale = self.optimizer.scale_loss(1.0)
+        return gradients_of.dense_unscaled(gradients, variables, scale, "replica")
 
     def _run_pass(self, scope, variables, batch):
-        """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
+        """Loss, gradients (with the optimizer's loss scale) and predictions in `scope`."""
         x, y, sample_weight = batch
         with scope:
             weights = _values(variables)
@@ -183,12 +224,12 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             return loss, tape.gradient(scaled_loss, weights), y_pred
 
     def _prepare(self, batch):
-        """The trainable variables, after creating what the model, rule and optimizer lack."""
+        """The trainable variables, after creating those that model, rule and optimizer lack."""
         with tensorflow_internals.outside_of_graph():
             if not keras_internals.is_built(self):
                 keras_internals.build(self, batch[0])
             variables = keras_internals.trained(self)
-            parts.check(self.micro_batches, variables)
+            micro_batches.check(self.micro_batches, variables)
             self.perturbation.build(variables)
             if variables and not self.optimizer.built:
                 self.optimizer.build(variables)
@@ -196,11 +237,11 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
 
 
 def _values(variables, scope=None):
-    """What `variables` stand for in `scope`, or else here."""
+    """The values of `variables` in `scope`, or else here."""
     with scope or contextlib.nullcontext():
         return [tf.convert_to_tensor(v) for v in variables]
 
 
 def _shift(weight, epsilon):
-    # A tensor of its own in any case: that is how the weights of the passes are told apart.
+    # Always a new tensor: the weights of the two passes must not be the same tensors.
     return tf.identity(weight) if epsilon is None else weight + tf.cast(epsilon, weight.dtype)

@@ -1,25 +1,30 @@
-"""What a pass writes at once, into variables that are not Keras', the other would write again."""
+"""A check that a pass writes no variable that is not Keras': both passes would write it."""
+
+from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from keras_zsharp.keras_internals import flat_layers, stored
+from keras_zsharp.training.tensorflow.carried import Operations
 
 WRITES = re.compile("Assign(Add|Sub)?VariableOp|ResourceScatter.*|ResourceStridedSliceAssign")
 MESSAGE = (
     "A layer or loss must not assign a `tf.Variable`, which both passes of the step would do. Make "
-    "it `self.add_weight(..., trainable=False)`, which the clean pass alone moves. Received: {}"
+    "it `self.add_weight(..., trainable=False)`, which the clean pass alone assigns. Received: {}"
 )
 
 
 @contextlib.contextmanager
-def nothing_written(model, operations):
-    """Around a pass: refuses what is assigned in it, in a graph before anything is.
+def nothing_written(model: Any, operations: Operations) -> Iterator[None]:
+    """Encloses a pass, and refuses assignments in it. In a graph, nothing has been assigned then.
 
     Args:
-        model: Whose layers may have a `tf.Variable` among their attributes: eagerly, these count.
+        model: The model. Eagerly, each `tf.Variable` among its layers' attributes is checked.
         operations: The `Operations` of the pass, opened in the block.
     """
     variables = _variables(model) if tf.executing_eagerly() else []
@@ -34,7 +39,7 @@ def nothing_written(model, operations):
 
 
 def _writing(operations, model):
-    """Those that assign what is no variable of the model's: these the step puts back."""
+    """The operations that assign other variables than the model's, which the step restores."""
     writing = [each for each in operations.made if WRITES.fullmatch(each.type)]
     if writing:
         own = {id(stored(variable).handle) for variable in model.variables}

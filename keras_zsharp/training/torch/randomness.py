@@ -1,14 +1,17 @@
-"""PyTorch's generators, which layers without a seed of their own draw from."""
+"""PyTorch's own generators, from which layers without a seed draw."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
 
 @contextlib.contextmanager
-def same_noise():
-    """Around a pass; gives a context in which another pass draws what this one does."""
+def same_noise() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
+    """Encloses a pass, and yields a context in which another pass draws the same noise."""
     before = state()
 
     @contextlib.contextmanager
@@ -21,8 +24,8 @@ def same_noise():
 
 
 @contextlib.contextmanager
-def put_back():
-    """Whatever is drawn inside is as if it had not been."""
+def put_back() -> Iterator[None]:
+    """Restores the generators after the block."""
     before = state()
     try:
         yield
@@ -30,20 +33,21 @@ def put_back():
         restore(before)
 
 
-def state():
-    """The state of the generators of the CPU and of every GPU."""
+def state() -> list[torch.Tensor]:
+    """The states of the generators of the CPU and of every GPU."""
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return [torch.get_rng_state(), *gpus]
 
 
-def restore(states):
+def restore(states: Sequence[torch.Tensor]) -> None:
+    """Sets the states that `state` has returned."""
     cpu, *gpus = states
     torch.set_rng_state(cpu)
     if gpus:
         torch.cuda.set_rng_state_all(gpus)
 
 
-def restore_arrays(states):
-    """`restore`, of arrays as a file holds them: those of GPUs that are not here are left out."""
+def restore_arrays(states: Sequence[np.ndarray]) -> None:
+    """`restore` from arrays, as a file has them. Those of GPUs that are not here are ignored."""
     here = 1 + (torch.cuda.device_count() if torch.cuda.is_available() else 0)
     restore([torch.as_tensor(np.array(each, "uint8")) for each in states[:here]])

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import contextlib
+from typing import Any
 
 import keras
 import torch
@@ -6,29 +9,43 @@ import torch
 from keras_zsharp import keras_internals
 from keras_zsharp.torch_checks import check_modules, check_read_in_scope
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, logs, noise, parts, turns
+from keras_zsharp.training import interrupts, logs, micro_batches, noise, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.torch import randomness
 from keras_zsharp.training.torch.scope import PassScope
+from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
 
-class TwoPassStep:
+class TwoPassStep(keras_internals.MixinOfAModel):
     """The training step of `SharpnessAwareTraining` on the PyTorch backend.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
     step's options.
     """
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
+        """`keras.Model.make_train_function`, after building rule and optimizer.
+
+        Args:
+            force: Whether to make it even if there is one.
+        """
         variables = keras_internals.trained(self)
         check_modules(self)
-        parts.check(self.micro_batches, variables)
+        micro_batches.check(self.micro_batches, variables)
         self.perturbation.build(variables)
         if variables and not self.optimizer.built:
             self.optimizer.build(variables)
         return super().make_train_function(force)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Logs:
+        """Takes one training step.
+
+        Args:
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs.
+        """
         variables, rule_variables = keras_internals.trained(self), self.perturbation.variables
         if not variables:
             return super().train_step(data)
@@ -39,11 +56,11 @@ class TwoPassStep:
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes
 
-        def passes(part, after):
-            return take_passes(part, variables, perturbing, after)
+        def passes(micro_batch, after):
+            return take_passes(micro_batch, variables, perturbing, after)
 
-        split = parts.split(batch, self.micro_batches)
-        clean, outcome = parts.in_turn(passes, split, None, rule_variables)
+        split = micro_batches.split(batch, self.micro_batches)
+        clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
         with torch.no_grad():
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
@@ -56,24 +73,45 @@ class TwoPassStep:
                     randomness.restore(noise_before)
                 return logs.updated(self, batch, outcome, perturbing)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Logs:
+        """`keras.Model.test_step`, whose logs have no `sharpness`.
+
+        Args:
+            data: A batch, as Keras' trainer passes it.
+
+        Returns:
+            The logs.
+        """
         logs = super().test_step(data)
         # Only training measures it.
         logs.pop(self.sharpness_tracker.name, None)
         return logs
 
-    def count_devices(self):
+    def count_devices(self) -> int:
+        """The number of devices that share a batch.
+
+        Returns:
+            An int.
+        """
         return 1
 
-    def gradients_of(self, batch, variables):
-        """Gradients at w of another batch, as unscaled as the rule is given them."""
+    def gradients_of(self, batch: Batch, variables: Variables) -> Gradients:
+        """Gradients at w of another batch, without a loss scale.
+
+        Args:
+            batch: Tuple of inputs, targets and sample weights.
+            variables: The trainable variables.
+
+        Returns:
+            List of tensors, None where the loss does not depend on a variable.
+        """
         scope = PassScope(variables, _values(variables))
         with torch.enable_grad(), randomness.put_back():
             _, gradients, _ = self._run_pass(scope, variables, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
     def _both_passes(self, batch, variables, perturbing, after):
-        """The scope of the clean pass, which goes on from `after`, and the `Outcome`."""
+        """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
         with randomness.same_noise() as rewound:
@@ -87,9 +125,9 @@ class TwoPassStep:
         else:
             with torch.no_grad():
                 # 2. The rule turns the gradients into e(w).
-                ascent = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+                at_w = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
                 with rewound():
-                    chosen = self.gradients_for_the_rule(ascent, variables)
+                    chosen = self.gradients_for_the_rule(at_w, variables)
                 with PassScope(variables, weights) as scope:
                     epsilons = rule(chosen, variables)
                 rule_state = _values(rule.variables, scope)
@@ -102,7 +140,7 @@ class TwoPassStep:
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             noise.warn_of_noise(generators)
 
-        # 4. The optimizer is given the second gradients, or what the rule makes of both.
+        # 4. The optimizer gets the second gradients, or what the rule makes of both.
         with torch.no_grad():
             passes = gradients, shifted_gradients
             given = rule, passes, variables, rule_state, perturbing
@@ -111,7 +149,7 @@ class TwoPassStep:
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
 
     def _one_pass(self, batch, variables, perturbing, after):
-        """As `_both_passes`, where the optimizer's momentum says what e(w) is."""
+        """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
         weights, rule = _values(variables), self.perturbation
         with torch.no_grad(), PassScope(variables, weights) as scope:
             shifts = weights
@@ -129,7 +167,7 @@ class TwoPassStep:
         return shifted, Outcome(y_pred, loss, loss, gradients, rule_state, finite)
 
     def _run_pass(self, scope, variables, batch):
-        """Loss, gradients (scaled as the optimizer asks) and predictions inside `scope`."""
+        """Loss, gradients (with the optimizer's loss scale) and predictions in `scope`."""
         x, y, sample_weight = batch
         with scope:
             y_pred = keras_internals.forward(self, x)
@@ -146,7 +184,7 @@ class TwoPassStep:
                 variable.assign(value)
             self.optimizer.apply(outcome.gradients, variables)
         elif isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It looks for what is not finite, and lowers its scale.
+            # The optimizer notices a NaN, and lowers its scale.
             nothing = [None if g is None else g * float("nan") for g in outcome.gradients]
             self.optimizer.apply(nothing, variables)
 
@@ -156,7 +194,7 @@ def _either(condition, yes, no):
 
 
 def _values(variables, scope=None):
-    """What `variables` stand for in `scope`, or else here."""
+    """The values of `variables` in `scope`, or else here."""
     with scope or contextlib.nullcontext():
         return [keras.ops.convert_to_tensor(v).detach() for v in variables]
 

@@ -1,0 +1,185 @@
+"""Splitting a batch into micro-batches, and averaging the results of their passes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_zsharp.keras_internals import is_overwritten
+from keras_zsharp.tracing import is_sparse, with_length
+from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.typing import Batch, Nested, Tensor
+
+
+def check(micro_batches: int, variables: Sequence[Any]) -> None:
+    """Refuses float8 layers: the scales that they find in several micro-batches have no mean."""
+    scales = [v.path for v in variables if is_overwritten(v)]
+    if micro_batches > 1 and scales:
+        raise ValueError(
+            "`micro_batches` must be 1 for layers quantized to float8. "
+            f"Received: micro_batches={micro_batches} and the scales {scales}"
+        )
+
+
+def size_of(x: Nested) -> Any:
+    """The number of examples in the inputs `x`: an int if it is static, or a scalar tensor."""
+    leaf = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
+    return ops.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]
+
+
+def split(batch: Batch, micro_batches: int) -> list[tuple[Any, Batch]]:
+    """Splits a batch into micro-batches of consecutive examples. Their sizes differ by one at most.
+
+    A tensor with the length of the batch along its first axis is cut. Any other goes to every
+    micro-batch. The length of the batch is that of the targets or, without targets, of the inputs.
+
+    Args:
+        batch: Tuple of inputs, targets and sample weights: nested structures of tensors, or None.
+        micro_batches: int, the number of micro-batches. If a batch has fewer examples, some
+            micro-batches hold an example of another and have the weight 0.
+
+    Returns:
+        List of pairs: the weight of a micro-batch, which is its number of examples, and the
+        micro-batch.
+
+    Raises:
+        TypeError: There is a sparse tensor, and `micro_batches` is above 1.
+        ValueError: The targets, or the inputs without targets, have several lengths.
+    """
+    if micro_batches == 1:
+        return [(size_of(batch), batch)]
+    measured = _with_its_length(batch)
+    length, size = measured.shape[0], size_of(measured)
+    bounds = [size * i // micro_batches for i in range(micro_batches + 1)]
+
+    def cut(begin, end):
+        return keras.tree.map_structure(
+            lambda x: _checked(x, size)[begin:end] if _is_cut(x, length) else x, batch
+        )
+
+    return [
+        (end - begin, cut(begin, _larger(end, begin + 1)))
+        for begin, end in itertools.pairwise(bounds)
+    ]
+
+
+def _larger(one, other):
+    static = isinstance(one, int)
+    return max(one, other) if static else ops.maximum(one, other)
+
+
+def _with_its_length(batch):
+    """A tensor that has the batch's length."""
+    leaves = [(path, x) for path, x in keras.tree.flatten_with_path(batch) if x is not None]
+    sparse = [_name(path) for path, x in leaves if is_sparse(x)]
+    if sparse:
+        raise TypeError(
+            "`micro_batches` must be 1 for sparse tensors, which cannot be cut. "
+            f"Received: one in {', '.join(sparse)}"
+        )
+    leaves = [(path, x) for path, x in leaves if len(x.shape)]
+    asked = [(path, x) for path, x in leaves if path[0] == 1] or leaves
+    lengths = {_name(path): x.shape[0] for path, x in asked}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            "`micro_batches` must be 1 where it is not clear what the examples of a batch are: "
+            f"targets, or inputs without targets, must have one length. Received: {lengths}"
+        )
+    _, first = asked[0]
+    return first
+
+
+def _name(path):
+    """The user's name of a tensor: `x['words']`."""
+    first, *rest = path
+    return ("x", "y", "sample_weight")[first] + "".join(f"[{key!r}]" for key in rest)
+
+
+def _is_cut(x, length):
+    """Whether `x` has the batch's length, or a length that the graph does not know."""
+    return x is not None and len(x.shape) > 0 and x.shape[0] in (None, length)
+
+
+def _checked(x, size):
+    if x.shape[0] is not None:
+        return x
+    message = "With `micro_batches` > 1, inputs must have the length of the batch or a known one."
+    return with_length(x, size, message)
+
+
+def in_turn(
+    passes: Callable[..., tuple[Any, Outcome]],
+    split: list[tuple[Any, Batch]],
+    before: Any,
+    rule_variables: Sequence[Any],
+    **options: Any,
+) -> tuple[Any, Outcome]:
+    """Takes the passes over one micro-batch after the other.
+
+    Args:
+        passes: Function from a micro-batch and the state before it to the state after its clean
+            pass and its `Outcome`.
+        split: List of pairs, as `split` returns them.
+        before: The state before the first micro-batch.
+        rule_variables: The rule's variables.
+        **options: Passed on to `mean`.
+
+    Returns:
+        The state after the clean passes, and the mean `Outcome`.
+    """
+    clean, outcomes = before, []
+    for _, micro_batch in split:
+        clean, outcome = passes(micro_batch, clean)
+        outcomes.append(outcome)
+    return clean, mean(outcomes, [size for size, _ in split], rule_variables, **options)
+
+
+def weighted(values: Sequence[Tensor], weights: Sequence[Any]) -> Tensor:
+    """The weighted sum of tensors."""
+    return sum(v * ops.cast(weight, v.dtype) for v, weight in zip(values, weights, strict=True))
+
+
+def mean(
+    outcomes: list[Outcome],
+    sizes: list[Any],
+    rule_variables: Sequence[Any],
+    weighted: Callable[..., Any] = weighted,
+) -> Outcome:
+    """The mean of the micro-batches' outcomes, as over the replicas of a distributed model.
+
+    Losses and gradients are averaged. So is the rule's state for variables with the aggregation
+    `"mean"`. Any other variable of the rule, such as its count of steps, has the state that the
+    first micro-batch gives it.
+
+    Args:
+        outcomes: List of `Outcome`s.
+        sizes: List of the micro-batches' numbers of examples.
+        rule_variables: The rule's variables, to which `rule_state` belongs.
+        weighted: Function from tensors and their weights to the weighted sum.
+    """
+    if len(outcomes) == 1:
+        return outcomes[0]
+    weights = [size / sum(sizes) for size in sizes]
+
+    def mean_of(values):
+        return None if values[0] is None else weighted(values, weights)
+
+    def concatenated(*predictions):
+        return ops.concatenate([p[:size] for p, size in zip(predictions, sizes, strict=True)])
+
+    y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
+    return Outcome(
+        y_pred=keras.tree.map_structure(concatenated, *y_pred),
+        loss=mean_of(losses),
+        shifted_loss=mean_of(shifted_losses),
+        gradients=[mean_of(values) for values in zip(*gradients, strict=True)],
+        rule_state=[
+            mean_of(values) if variable.aggregation == "mean" else values[0]
+            for variable, values in zip(rule_variables, zip(*rule_states, strict=True), strict=True)
+        ],
+        finite=None if finite[0] is None else ops.all(ops.stack(finite)),
+    )
