@@ -1,1 +1,1 @@
-"""Which components of the gradients stand out: masks, and the order statistics behind them."""
+"""Masks of the gradient components that stand out, and the order statistics behind them."""

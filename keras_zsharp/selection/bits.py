@@ -1,26 +1,31 @@
-"""Bit patterns, for which `keras.ops` has no word in all the versions we support."""
+"""Bit patterns, which `keras.ops` does not offer in all versions that we support."""
+
+from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_zsharp.typing import Tensor
 
-def to_bits(x):
+
+def to_bits(x: Tensor) -> Tensor:
     """The bit pattern of a float32 tensor as int32."""
     return _bitcast(x, "int32")
 
 
-def from_bits(bits):
+def from_bits(bits: Tensor) -> Tensor:
     """The float32 tensor with that bit pattern."""
     return _bitcast(bits, "float32")
 
 
-def count_true(x):
-    """How many elements of a boolean tensor are true along its last axis, of length < 128: int8.
+def sum_true(x: Tensor) -> Tensor:
+    """The number of true elements of a boolean tensor along its last axis, of length < 128: int8.
 
-    `keras.ops.sum` would write them as int32 first, which takes as long as the sum.
+    `keras.ops.sum` would convert them to int32 first, which takes as long as the sum.
     """
     library = _library()
     if library.__name__ == "jax":
@@ -30,20 +35,20 @@ def count_true(x):
     return library.reduce_sum(library.cast(x, "int8"), axis=-1)
 
 
-def int32(array):
-    """A tensor of what NumPy knows: PyTorch's do not compute with arrays."""
+def int32(array: Any) -> Tensor:
+    """An int32 tensor from an array: PyTorch's tensors do not compute with arrays."""
     return ops.convert_to_tensor(array, "int32")
 
 
-def selects():
-    """Whether the backend's own selection is the faster exact one: PyTorch's.
+def selects() -> bool:
+    """Whether the backend's own selection is exact and faster than ours: PyTorch's is.
 
-    There every operation of the search is a kernel started by Python.
+    On PyTorch, Python starts a kernel for each operation of our search.
     """
     return keras.backend.backend() == "torch"
 
 
-def selected(x, k):
+def selected(x: Tensor, k: Tensor) -> Tensor:
     """PyTorch's `k`-th largest of each row of `x`, with a `k` for each."""
     torch, size = _library(), x.shape[1]
     if x.device.type == "cpu":
@@ -63,5 +68,5 @@ def _bitcast(x, dtype):
     return library.bitcast(x, dtype)
 
 
-def _library():
+def _library() -> Any:
     return importlib.import_module(keras.backend.backend())

@@ -1,23 +1,26 @@
 """Exact order statistics of tensors."""
 
+from __future__ import annotations
+
 from keras import backend, ops
 
 from keras_zsharp.selection.bits import from_bits, to_bits
 from keras_zsharp.selection.search import BELOW, kth_largest_keys
+from keras_zsharp.typing import Tensor
 
 SORTED = 1024
-"""Up to this length, rows are sorted rather than searched."""
+"""Rows up to this length are sorted. Longer ones are searched."""
 
 SIGN = -(2**31)
 """The sign bit."""
 
 
-def kth_largest(x, k):
-    """The `k`-th largest element of each row of `x`, duplicates counted.
+def kth_largest(x: Tensor, k: int | Tensor) -> Tensor:
+    """The `k`-th largest element of each row of `x`, with duplicates.
 
-    Exact: the same value as `sort(x)[..., n - k]`, found without sorting in rows of more than 1,024
-    elements. There NaN counts as larger than infinity or, with its sign bit set, as the smallest;
-    in shorter rows, and in float64, it is wherever `top_k` puts it.
+    The result is exactly `sort(x)[..., n - k]`. Rows of more than 1,024 elements are not sorted:
+    there NaN is larger than infinity or, with its sign bit set, smaller than all. In shorter rows
+    and in float64, NaN is where `top_k` puts it.
 
     Args:
         x: Floating tensor of static shape (..., n).
@@ -31,7 +34,7 @@ def kth_largest(x, k):
         return by_sorting(x, k)
     bits = to_bits(ops.cast(ops.reshape(x, [-1, x.shape[-1]]), "float32"))
     size = bits.shape[-1]
-    # Among the elements of the wanted one's sign; of negative ones, the magnitudes.
+    # Search among the elements with the sign of the result. For negative ones, search magnitudes.
     positive = k <= ops.sum(ops.cast(bits >= 0, "int32"), axis=-1)
     signs = ops.where(positive, 0, SIGN)
     keys = ops.maximum(ops.bitwise_xor(bits, signs[:, None]), BELOW)
@@ -40,13 +43,13 @@ def kth_largest(x, k):
     return ops.cast(ops.reshape(found, x.shape[:-1]), x.dtype)
 
 
-def is_sorted(x):
-    """Short rows, and those whose bit patterns do not fit into int32."""
+def is_sorted(x: Tensor) -> bool:
+    """Whether rows are sorted: short ones, and those whose bit patterns do not fit into int32."""
     return x.shape[-1] <= SORTED or backend.standardize_dtype(x.dtype) == "float64"
 
 
-def by_sorting(x, k):
-    """`kth_largest` of such rows; `k` may be a tensor of one number each."""
+def by_sorting(x: Tensor, k: int | Tensor) -> Tensor:
+    """`kth_largest` by sorting. `k` may be a tensor with a number for each row."""
     values, _ = ops.top_k(x, x.shape[-1])
     place = ops.broadcast_to(ops.cast(k, "int32") - 1, x.shape[:-1])
     return ops.take_along_axis(values, place[..., None], axis=-1)[..., 0]

@@ -1,42 +1,46 @@
-"""Finding order statistics by counting, in a handful of passes over the data.
+"""Finding order statistics by ranks, in a handful of passes over the data.
 
-A sorted sample tells about where the k-th largest key is and how densely keys lie there. Each pass
-counts the keys above a pivot, which is then moved as far as the count was off, by linear
-interpolation: the number of keys in between falls to about its square root every time. Once few
-are left, one more pass takes them: the keys are cut into chunks, and of each chunk the one nearest
-to the last pivot is kept, so that the wanted one can be read from a short list. A last count tells
-whether two of them were in one chunk; then the same is done from the other side. For two million
-keys of a gradient these are five passes. Ties and gaps, where interpolation stalls, are met by the
-nearest keys as well, and by halving the interval.
+A sorted sample estimates where the k-th largest key is, and the density of the keys there. Each
+pass finds the rank of a pivot: the number of keys above it. Linear interpolation then moves the
+pivot to the wanted rank. Each time, the number of keys in between falls to about its square root.
 
-All rows are searched together, of whatever lengths, in one loop: few operations to trace and to
-compile. Everything is a function of static shapes and compiles under XLA.
+Once few keys are left, one more pass lists them. The keys are cut into chunks, and the list has the
+key of each chunk that is nearest to the last pivot. The wanted key is read from the list. The next
+rank tells whether two wanted keys were in one chunk. If so, the same is done from the other side.
+Two million keys of a gradient take five passes. At ties and gaps, where interpolation stalls, the
+list and halving the interval help.
+
+One loop searches all rows together, also of different lengths: so there are few operations to trace
+and to compile. All shapes are static, and XLA compiles the loop.
 """
 
+from __future__ import annotations
+
 import math
-import typing
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from keras_zsharp.selection.bits import (
-    count_true,
     from_bits,
     int32,
     selected,
     selects,
+    sum_true,
     to_bits,
 )
-from keras_zsharp.selection.sampling import filled, guesses
+from keras_zsharp.selection.sampling import guesses, padded
+from keras_zsharp.typing import Tensor
 
 BELOW, HIGHEST = -1, 2**31 - 1
-"""A key below all patterns, and the highest of them."""
+"""A key below all bit patterns, and the highest bit pattern."""
 CHUNK = 32
-"""A count in a chunk fits into int8, and XLA reduces so many at once in one fused loop."""
+"""The size of a chunk: a number of its keys fits into int8, and XLA reduces it in one loop."""
 LISTED = 128
-"""So many keys, of as many chunks, are looked through for the wanted one."""
+"""The list has at most so many keys, from as many chunks."""
 PLAN = [0, 0, 0, 0, 0, 1, 0, 2, 1, 0, 2, 1, 0, 2, 1, 0]
-"""What each pass does, over and over, while more keys are left than are listed.
+"""What each pass does, again and again, while more keys are left than the list can have.
 
 0 interpolates, 1 lists the nearest keys, 2 halves the interval.
 """
@@ -44,18 +48,18 @@ PLAN = [0, 0, 0, 0, 0, 1, 0, 2, 1, 0, 2, 1, 0, 2, 1, 0]
 _SIGN = -(2**31)
 _NORMAL = 0x00800000
 _FARTHEST = 0x7F7FFFFF - _NORMAL
-"""Up to this one, distances are ordered as the normal floats of bit patterns `_NORMAL` higher."""
+"""Distances up to this one have the order of the floats with bit patterns `_NORMAL` higher."""
 
 
-def kth_largest_keys(groups, ranks):
+def kth_largest_keys(groups: list[Tensor], ranks: list[int | Tensor]) -> list[Tensor]:
     """The k-th largest key of each row.
 
     Args:
-        groups: List of int32 tensors of static shapes (rows, n), where rows and n may differ: bit
-            patterns of floats without a sign, which are ordered as the floats are; -1 for what is
-            below all of them.
-        ranks: List of the k of each group, int or int32 tensor of shape () or (rows,): at least 1,
-            and at most as many as there are patterns in the row.
+        groups: List of int32 tensors of static shapes (rows, n), where rows and n may differ. They
+            have the bit patterns of floats >= 0, whose order is that of the floats, and -1 for
+            elements below all of them.
+        ranks: List of the k of each group: int, or int32 tensor of shape () or (rows,). It is at
+            least 1, and at most the number of bit patterns in the row.
 
     Returns:
         List of int32 tensors of shapes (rows,).
@@ -75,46 +79,47 @@ def kth_largest_keys(groups, ranks):
     return search.by_group(found.high)
 
 
-class _State(typing.NamedTuple):
+class _State(NamedTuple):
     """What is known of each row.
 
-    The wanted key is above `low` and not above `high`. Of keys above them there are at most
-    `above_low` >= k and at least `above_high` < k. Above the last pivot there are `above`.
+    The wanted key is above `low` and not above `high`. At most `above_low` >= k keys are above
+    `low`, and at least `above_high` < k keys are above `high`. `above` keys are above the last
+    pivot.
     """
 
-    low: object
-    above_low: object
-    high: object
-    above_high: object
-    pivot: object
-    above: object
+    low: Any
+    above_low: Any
+    high: Any
+    above_high: Any
+    pivot: Any
+    above: Any
 
 
 class _Search:
-    """The passes, and what does not change from one to the next."""
+    """The passes, and the tensors that do not change from pass to pass."""
 
     def __init__(self, groups, k):
         self.k = k
         self.chunks = [_in_chunks(keys) for keys in groups]
         rows = [keys.shape[0] for keys in groups]
-        # More than so many would often share a chunk.
+        # If the list had more keys, two would often share a chunk.
         listed = [min(LISTED, max(1, math.isqrt(c.shape[1]) // 2)) for c in self.chunks]
         self.listed = np.repeat(listed, rows)
         self.most = int32(self.listed)
         first, self.slope, tied = guesses(groups, k)
-        # A key that many share is its own next smaller one: do not go on from it, ask for less.
+        # If other keys equal the pivot, the next one downwards is the bit pattern below it.
         self.slope_downwards = ops.where(tied, 0, self.slope)
         sizes = np.repeat([keys.shape[1] for keys in groups], rows).astype("int32")
         below, highest, none = (ops.full(k.shape, v, "int32") for v in (BELOW, HIGHEST, 0))
         self.start = _State(below, ops.convert_to_tensor(sizes), highest, none, first, k)
 
     def by_group(self, values):
-        """`values` of all rows as a list of those of each group."""
+        """`values` of all rows as a list with a tensor for each group."""
         ends = np.cumsum([c.shape[0] for c in self.chunks]).tolist()
         return [values[end - c.shape[0] : end] for end, c in zip(ends, self.chunks, strict=True)]
 
     def narrowed(self, step, state):
-        """One pass: new bounds, from the count at a new pivot."""
+        """One pass: new bounds from the rank of a new pivot."""
         from_high, from_low = self.k - state.above_high, state.above_low - self.k + 1
         few = (ops.minimum(from_high, from_low) <= self.most) | (state.low == state.high - 1)
         planned = ops.take(np.array(PLAN, "int32"), step % len(PLAN))
@@ -126,9 +131,9 @@ class _Search:
                 lambda: (state.low, state.high, _middle(state.low, state.high)),
             ],
         )
-        # Between the bounds, or at `low` where nothing is: a count there changes nothing.
+        # Between the bounds, or at `low` if nothing is between: then the pass changes nothing.
         pivot = ops.minimum(ops.maximum(pivot, low + 1), high - 1)
-        above = self._count(pivot)
+        above = self._above(pivot)
         enough = above >= self.k
         return step + 1, _State(
             low=ops.where(enough, pivot, low),
@@ -139,17 +144,17 @@ class _Search:
             above=above,
         )
 
-    def _count(self, pivot):
-        """How many keys of each row are above its pivot."""
+    def _above(self, pivot):
+        """The number of keys of each row above its pivot."""
         pivots = self.by_group(pivot[:, None, None])
-        above = [count_true(c > p) for c, p in zip(self.chunks, pivots, strict=True)]
+        above = [sum_true(c > p) for c, p in zip(self.chunks, pivots, strict=True)]
         return ops.concatenate([ops.sum(ops.cast(a, "int32"), axis=-1) for a in above])
 
     def _interpolated(self, step, state):
-        """The pivot between the bounds; before there are two, from the last one and the sample.
+        """The pivot between the bounds. Without two bounds, from the last pivot and the sample.
 
-        One with c keys above it lies between ranks c and c + 1. The sample is to be trusted, but
-        each time one goes farther.
+        A pivot with c keys above it lies between ranks c and c + 1. From pass to pass, the slope of
+        the sample is multiplied by a larger factor: the sample may be wrong.
         """
         at_low, at_high = from_bits(state.low), from_bits(state.high)
         from_high, between = self.k - state.above_high, state.above_low - state.above_high
@@ -166,14 +171,14 @@ class _Search:
         """Bounds and pivot from the keys next to the nearer bound, at most one of each chunk.
 
         The wanted key is the `from_high`-th from `high` downwards and the `from_low`-th from `low`
-        upwards. As many chunks have a key at most as far from there as it is, if not several.
+        upwards. At most so many chunks have a key that is as near to the bound.
         """
         down = from_high <= from_low
         wanted = ops.minimum(from_high, from_low)
         rows = (self.listed, down, ops.where(down, state.high, state.low))
         groups = zip(self.chunks, *map(self.by_group, rows), strict=True)
         place = ops.minimum(wanted, self.most)[:, None] - 1
-        distances = filled([_distances(*group) for group in groups])
+        distances = padded([_distances(*group) for group in groups])
         distance = to_bits(ops.take_along_axis(distances, place, axis=-1)[:, 0]) - _NORMAL
 
         key = ops.where(down, state.high - distance, state.low + 1 + distance)
@@ -194,9 +199,9 @@ def _in_chunks(keys):
 def _distances(chunks, listed, down, bound):
     """The least distances of chunks from the row's bound, in order, `_NORMAL` higher and as floats.
 
-    0 is that of a key at the bound, going down, and of one next to it, going up.
+    A key at the bound has the distance 0 downwards. The key next to it has the distance 0 upwards.
     """
-    # Distances are unsigned: keys on the other side of the bound wrap around to the farthest.
+    # Distances are unsigned: keys on the other side of the bound get the largest distances.
     distances = ops.bitwise_xor(bound, _SIGN)[:, None, None] - chunks
     distances = ops.where(
         down[:, None], ops.min(distances, axis=-1), ops.bitwise_not(ops.max(distances, axis=-1))
@@ -207,9 +212,9 @@ def _distances(chunks, listed, down, bound):
 
 
 def _middle(low, high):
-    """Their mean, whose sum might not fit into int32."""
+    """The mean of two keys, whose sum may not fit into int32."""
     return ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
 
 
-def _float(count):
-    return ops.cast(count, "float32")
+def _float(x):
+    return ops.cast(x, "float32")

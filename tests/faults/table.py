@@ -291,7 +291,7 @@ FAULTS = [
     Fault(
         "what fills short rows up counts in their quantiles",
         MASKS,
-        "return ops.where(is_filling(values, self.sizes), lowest, values)",
+        "return ops.where(is_padding(values, self.sizes), lowest, values)",
         "return values",
         "tests/selection/test_order.py::test_masks_of_many_gradients_are_those_of_each[eager]",
     ),
