@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -20,10 +20,7 @@ class _TensorFlow:
         return getattr(module, name)
 
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-else:
-    tf = _TensorFlow()
+tf: Any = _TensorFlow()
 
 
 def check_on_tensorflow(what: str) -> None:

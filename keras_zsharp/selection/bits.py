@@ -48,7 +48,7 @@ def selects() -> bool:
     return keras.backend.backend() == "torch"
 
 
-def selected(x: Tensor, k: Tensor) -> Tensor:
+def selected(x: Any, k: Any) -> Any:
     """PyTorch's `k`-th largest of each row of `x`, with a `k` for each."""
     torch, size = _library(), x.shape[1]
     if x.device.type == "cpu":
