@@ -193,7 +193,7 @@ FAULTS = [
         STEP,
         "assign_if(outcome.finite, variable, value)",
         "assign_if(None, variable, value)",
-        "tests/training/test_nonfinite.py::test_a_bad_batch_changes_nothing[nan-parts-graph]",
+        "tests/training/test_nonfinite.py::test_a_bad_batch_changes_nothing[nan-micro_batches-graph]",
     ),
     Fault(
         "a skipped step still moves BatchNormalization",
@@ -217,13 +217,13 @@ FAULTS = [
         "tests/training/test_nonfinite.py::test_infinite_gradients_in_the_first_pass_alone[graph]",
     ),
     Fault(
-        "sharpness counts skipped steps",
+        "sharpness includes skipped steps",
         LOGS,
         "measured &= outcome.finite",
         "pass",
         "tests/training/test_nonfinite.py::test_sharpness_is_the_mean_of_the_steps_that_were_taken",
     ),
-    # Intervals and parts of a batch.
+    # Intervals and micro-batches.
     Fault(
         "plain steps come before perturbed ones",
         TURNS,
@@ -246,21 +246,21 @@ FAULTS = [
         "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[zero-graph]",
     ),
     Fault(
-        "parts of different sizes weigh the same",
+        "micro-batches of different sizes weigh the same",
         MICRO_BATCHES,
         "weights = [size / sum(sizes) for size in sizes]",
         "weights = [1 / len(sizes) for _ in sizes]",
-        "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_parts[0.5-two_outputs-graph]",
+        "tests/training/test_micro_batches.py::test_step_is_the_mean_of_the_steps_of_the_micro_batches[0.5-two_outputs-graph]",
     ),
     Fault(
-        "a part of a batch does not go on from the state of the one before",
+        "a micro-batch does not start from the state after the one before",
         MICRO_BATCHES,
         "clean, outcome = passes(micro_batch, clean)",
         "clean, outcome = passes(micro_batch, before)",
-        "tests/training/test_micro_batches.py::test_state_goes_from_part_to_part[graph]",
+        "tests/training/test_micro_batches.py::test_state_goes_from_one_to_the_next[graph]",
     ),
     Fault(
-        "the rule keeps what the first part of a batch makes of its averages",
+        "the rule keeps the averages of the first micro-batch",
         MICRO_BATCHES,
         'mean_of(values) if variable.aggregation == "mean" else values[0]',
         "values[0]",
@@ -289,7 +289,7 @@ FAULTS = [
         "tests/selection/test_order.py::test_rank_of_a_tensor_is_that_of_the_number[float32]",
     ),
     Fault(
-        "what fills short rows up counts in their quantiles",
+        "padding of short rows is part of their quantiles",
         MASKS,
         "return ops.where(is_padding(values, self.sizes), lowest, values)",
         "return values",
@@ -450,7 +450,7 @@ FAULTS = [
         MICRO_BATCHES,
         "x.shape[0] in (None, length)",
         "True",
-        "tests/training/test_batches_cut.py::test_a_bank_belongs_to_every_part[bank-graph]",
+        "tests/training/test_batches_cut.py::test_a_bank_belongs_to_every_micro_batch[bank-graph]",
     ),
     Fault(
         "a class with a step of its own trains plainly",

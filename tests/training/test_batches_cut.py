@@ -1,4 +1,4 @@
-"""Of a batch in parts, what has its length is cut, and all else goes to every part."""
+"""Tensors of the length of a batch are cut. All others go to every micro-batch."""
 
 import keras
 import numpy as np
@@ -47,16 +47,16 @@ def batches(bank, known=True):
 
 @pytest.mark.parametrize("mode", crossed(OUTSIDE_XLA, default=["graph"]))
 @pytest.mark.parametrize("bank", ["bank", "y"])
-def test_a_bank_belongs_to_every_part(bank, mode):
-    """Before x or after it: without a radius, the parts step as the whole batch."""
+def test_a_bank_belongs_to_every_micro_batch(bank, mode):
+    """Before x or after it: without a radius, the micro-batches step as the whole batch."""
     ends = []
-    for parts in (None, 1, 3):
+    for micro_batches in (None, 1, 3):
         keras.utils.set_random_seed(0)
         net, data = Memory(bank), batches(bank)
         net(next(iter(data))[0])
         model = net
-        if parts:
-            model = SharpnessAwareModel(net, still(), micro_batches=parts)
+        if micro_batches:
+            model = SharpnessAwareModel(net, still(), micro_batches=micro_batches)
         model.compile(keras.optimizers.SGD(0.1), "mse", **MODES[mode])
         model.fit(data, verbose=0)
         ends.append(net.get_weights())
@@ -94,10 +94,10 @@ def test_sparse_tensors_are_refused():
     inputs = keras.Input((5,), sparse=True)
     net = keras.Model(inputs, layers.Dense(1)(inputs))
     x = tf.sparse.from_dense(np.eye(6, 5, dtype="float32"))
-    for parts in (1, 2):
-        model = SharpnessAwareModel(net, SAM(), micro_batches=parts)
+    for micro_batches in (1, 2):
+        model = SharpnessAwareModel(net, SAM(), micro_batches=micro_batches)
         model.compile("sgd", "mse")
-        if parts == 1:
+        if micro_batches == 1:
             assert np.isfinite(model.train_on_batch(x, np.ones((6, 1))))[0].all()
         else:
             with pytest.raises(TypeError, match=r"must be 1 for sparse tensors.* in x$"):

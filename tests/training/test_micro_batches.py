@@ -1,4 +1,4 @@
-"""A batch in parts, each with a perturbation of its own."""
+"""A batch in micro-batches, each with a perturbation of its own."""
 
 import itertools
 
@@ -17,39 +17,39 @@ from tests.training.running import build
 from tests.training.test_nothing_leaks import Recorded
 
 BOUNDS = [0, 5, 11]
-"""Of eleven examples in two parts."""
+"""Of eleven examples in two micro-batches."""
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 12, 13])
 @pytest.mark.parametrize("mode", ["eager", "graph", "graph without shape", "xla"])
-def test_parts_hold_every_example_once(size, mode):
+def test_micro_batches_hold_every_example_once(size, mode):
     x = np.arange(2 * size).reshape(size, 2)
 
     def split(x):
         batch = ({"x": x}, x[:, 0], None)
-        return [(count, *part) for count, part in split_into(batch, 5)]
+        return [(weight, *micro_batch) for weight, micro_batch in split_into(batch, 5)]
 
     if mode != "eager":
         shape = (None, 2) if mode == "graph without shape" else x.shape
         signature = [tf.TensorSpec(shape, tf.int64)]
         split = tf.function(split, signature, jit_compile=mode == "xla")
-    parts = split(tf.constant(x))
-    assert len(parts) == 5
-    sizes = [len(y) for _, _, y, _ in parts]
+    found = split(tf.constant(x))
+    assert len(found) == 5
+    sizes = [len(y) for _, _, y, _ in found]
     assert min(sizes) >= 1
     assert max(sizes) - min(sizes) <= 1
-    counted = [x["x"][: int(count)] for count, x, _, _ in parts]
-    np.testing.assert_array_equal(np.concatenate(counted), x)
-    for _, inputs, y, nothing in parts:
+    weighted = [x["x"][: int(weight)] for weight, x, _, _ in found]
+    np.testing.assert_array_equal(np.concatenate(weighted), x)
+    for _, inputs, y, nothing in found:
         np.testing.assert_array_equal(inputs["x"][:, 0], y)
         assert nothing is None
 
 
-def test_one_part_is_the_batch():
+def test_one_micro_batch_is_the_batch():
     batch = (tf.ones((3, 2)), None, None)
-    [(count, part)] = split_into(batch, 1)
-    assert count == 3
-    assert part is batch
+    [(weight, micro_batch)] = split_into(batch, 1)
+    assert weight == 3
+    assert micro_batch is batch
 
 
 def sgd(model, name, learning_rate=1.0, **mode):
@@ -66,8 +66,8 @@ def eleven(case):
     return [part_of(tree, 0, BOUNDS[-1]) for tree in (case.x, case.y)]
 
 
-def parts_alone(name, rho):
-    """Means over the steps on each part alone: changes of the weights, loss and sharpness."""
+def micro_batches_alone(name, rho):
+    """Means over the steps on each micro-batch alone: changes of weights, loss, sharpness."""
     case, net, total = CASES[name], build(name), 0.0
     start = [w.numpy() for w in net.trainable_weights]
     for begin, end in itertools.pairwise(BOUNDS):
@@ -96,12 +96,12 @@ STATELESS = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_he
     ),
 )
 @pytest.mark.parametrize("rho", crossed([0.5, 0.0], default=[0.5]))
-def test_step_is_the_mean_of_the_steps_of_the_parts(name, mode, rho):
+def test_step_is_the_mean_of_the_steps_of_the_micro_batches(name, mode, rho):
     """Each with a draw of dropout of its own; without a radius, as in plain Keras."""
     model = sgd(SharpnessAwareModel(build(name), SAM(rho), micro_batches=2), name, **MODES[mode])
     start = [w.numpy() for w in model.trainable_weights]
     logs = model.train_on_batch(*eleven(CASES[name]), return_dict=True)
-    *expected, loss, sharpness = parts_alone(name, rho)
+    *expected, loss, sharpness = micro_batches_alone(name, rho)
     for weight, before, change in zip(model.trainable_weights, start, expected, strict=True):
         np.testing.assert_allclose(weight.numpy() - before, change, rtol=1e-3, atol=1e-5)
     assert logs["loss"] == pytest.approx(loss, rel=1e-4)
@@ -122,16 +122,16 @@ def test_without_radius_the_parts_step_as_the_whole_batch(name):
 
 
 @in_every_mode
-def test_state_goes_from_part_to_part(mode):
+def test_state_goes_from_one_to_the_next(mode):
     """As over smaller batches of plain Keras: BatchNormalization, dropout, outputs' losses."""
     case = CASES["sequential"]
     model = SharpnessAwareModel(build("sequential"), SAM(rho=0.5), micro_batches=3)
     sgd(model, "sequential", 0.0, **mode)
-    parts = sgd(build("sequential"), "sequential", 0.0, **mode)
+    small = sgd(build("sequential"), "sequential", 0.0, **mode)
     ours = model.fit(case.x, case.y, batch_size=6, shuffle=False, verbose=0).history
-    theirs = parts.fit(case.x, case.y, batch_size=2, shuffle=False, verbose=0).history
+    theirs = small.fit(case.x, case.y, batch_size=2, shuffle=False, verbose=0).history
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
-    for w, v in zip(model.model.get_weights(), parts.get_weights(), strict=True):
+    for w, v in zip(model.model.get_weights(), small.get_weights(), strict=True):
         np.testing.assert_allclose(w, v, rtol=1e-5, atol=1e-7)
 
 
@@ -162,27 +162,27 @@ def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode
     ),
 )
 def test_layers_that_assign_in_their_call(name, mode):
-    """At learning rate 0 and rho 0 the passes of a part agree, and parts are small batches."""
+    """At learning rate 0 and rho 0 the passes of a micro-batch agree: it is a small batch."""
     case = CASES[name]
     model = SharpnessAwareModel(build(name), still(), micro_batches=2)
     sgd(model, name, 0.0, **MODES[mode])
-    parts = sgd(build(name), name, 0.0, **MODES[mode])
+    small = sgd(build(name), name, 0.0, **MODES[mode])
     ours = model.fit(case.x, case.y, batch_size=6, epochs=2, shuffle=False, verbose=0).history
-    theirs = parts.fit(case.x, case.y, batch_size=3, epochs=2, shuffle=False, verbose=0).history
+    theirs = small.fit(case.x, case.y, batch_size=3, epochs=2, shuffle=False, verbose=0).history
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
     np.testing.assert_allclose(ours["sharpness"], 0, atol=1e-5)
-    for w, v in zip(model.model.get_weights(), parts.get_weights(), strict=True):
+    for w, v in zip(model.model.get_weights(), small.get_weights(), strict=True):
         np.testing.assert_allclose(w, v, rtol=1e-4, atol=1e-6)
 
 
 def test_average_is_that_of_the_whole_batch():
-    """As over replicas: the mean of the parts' averages. A schedule counts steps, not parts."""
+    """As over replicas: the mean of the micro-batches' averages. A schedule counts steps."""
     case = CASES["dict_inputs"]
     schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 10, 1.1)
     averages = []
-    for parts in (1, 5):
+    for micro_batches in (1, 5):
         rule = FriendlySAM(schedule)
-        model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=parts)
+        model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=micro_batches)
         sgd(model, "dict_inputs", 0.0, run_eagerly=True)
         model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
         averages.append([a.numpy() for a in model.perturbation.averages])

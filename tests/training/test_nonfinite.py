@@ -14,7 +14,7 @@ from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SPARSE, assert_same,
 
 GOOD = np.random.default_rng(0).normal(size=(3, 8, 4)).astype("float32")
 LABELS = np.arange(8) % 3
-ARGUMENTS = {"whole": {}, "parts": {"perturb_every": 2, "micro_batches": 2}}
+ARGUMENTS = {"whole": {}, "micro_batches": {"perturb_every": 2, "micro_batches": 2}}
 
 
 def network():
@@ -54,7 +54,11 @@ def with_one(bad):
     ("bad", "arguments", "mode"),
     crossed(
         itertools.product(("nan", "inf"), ARGUMENTS, MODES),
-        default=[("nan", "parts", "graph"), ("inf", "parts", "eager"), ("inf", "whole", "graph")],
+        default=[
+            ("nan", "micro_batches", "graph"),
+            ("inf", "micro_batches", "eager"),
+            ("inf", "whole", "graph"),
+        ],
     ),
 )
 def test_a_bad_batch_changes_nothing(bad, arguments, mode):
@@ -158,7 +162,10 @@ def test_sharpness_is_the_mean_of_the_steps_that_were_taken():
 
 @pytest.mark.parametrize(
     ("arguments", "mode"),
-    crossed(itertools.product(ARGUMENTS, MODES), default=[("whole", "graph"), ("parts", "eager")]),
+    crossed(
+        itertools.product(ARGUMENTS, MODES),
+        default=[("whole", "graph"), ("micro_batches", "eager")],
+    ),
 )
 def test_loss_scale_that_is_too_large(arguments, mode):
     """It halves, and nothing else changes, until the gradients fit into float16."""
