@@ -111,7 +111,9 @@ class Backup(keras.callbacks.Callback):
         newest = whole[-1]
         self._check_kind(newest)
         if damaged and backups[-1] is not newest:
-            warnings.warn(f"{damaged[-1]} is damaged: training goes on from {newest}", stacklevel=2)
+            warnings.warn(
+                f"{damaged[-1]} is damaged: training continues from {newest}", stacklevel=2
+            )
         self.model.load_weights(newest)
         return int(_named(newest, "epochs"))
 

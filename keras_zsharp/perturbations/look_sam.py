@@ -36,7 +36,7 @@ class LookSAM(Keeping):
         Algorithm 1.
     """
 
-    kept_as, keeps = "orthogonal", "goes on along"
+    kept_as, keeps = "orthogonal", "keeps gradients of"
 
     def __init__(
         self,

@@ -155,7 +155,7 @@ def test_a_damaged_backup_is_left_for_the_one_before(damage, tmp_path, expected)
     before, newest = backed_up(tmp_path)
     newest.write_bytes(damage(newest.read_bytes()))
     model = compiled()
-    with pytest.warns(UserWarning, match=f"{newest.name} is damaged: training goes on from .*"):
+    with pytest.warns(UserWarning, match=f"{newest.name} is damaged: training continues from .*"):
         history = fit(model, Backup(tmp_path, delete_checkpoint=False))
     assert history.epoch == [3]
     assert_same(state(model), expected["wrapped"])

@@ -368,7 +368,7 @@ FAULTS = [
         "tests/perturbations/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
-        "LookSAM goes on along all of the second gradient",
+        "LookSAM keeps all of the second gradient",
         RULES + "look_sam.py",
         "scale(s - a, inverse)",
         "scale(s, inverse)",

@@ -58,7 +58,7 @@ def trained_by_workers(folder, *arguments):
 @pytest.mark.parametrize("rule", ["zsharp", "friendly_sam", "gsam", "look_sam", "msam"])
 def test_common_perturbation_is_that_of_one_device(tmp_path, rule, sync):
     one, two = (trained(tmp_path, devices, rule, sync, 6) for devices in (1, 2))
-    # What LookSAM goes on along is a small difference of gradients.
+    # LookSAM keeps a small difference of gradients.
     atol = 1e-5 if rule == "look_sam" else 1e-6
     for name, values in one.items():
         for replica in np.broadcast_to(two[name], (2, *values.shape[1:])):
