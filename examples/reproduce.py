@@ -13,28 +13,21 @@ and `report.html` have the tables and pictures. They are computed from `results.
 """
 
 import pathlib
-import sys
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from experiments import engines, files, plan, programs, provenance, report, reuse, tables
+from experiments import engines, files, plan, programs, provenance, report, tables
 
 
 def main(arguments=None):
     options = parse(arguments)
     with programs.stopping(options.output):
-        try:
-            reproduce(options)
-        except (ValueError, engines.Failed) as error:
-            sys.exit(str(error))
-        except files.Occupied:
-            sys.exit(f"Another process does the runs in {options.output}: give another --output")
+        reproduce(options)
 
 
 def reproduce(options):
-    grid = plan.read(options.config)
-    todo = plan.Plan(grid, options.output, options.strategy, options.only)
-    if not (options.report_only and tables.are_alone(todo)):
+    todo = plan.Plan(plan.read(options.config), options.output, options.strategy, options.only)
+    if not (options.report_only and tables.are_alone(todo.output)):
         print(todo.describe(), flush=True)
     if not (options.dry_run or options.report_only):
         if todo.refused():
@@ -48,14 +41,13 @@ def reproduce(options):
 def do(todo, options):
     """All runs that are left, after a look at whether they can be done."""
     if options.reuse:
-        taken = reuse.reuse(todo, options.reuse, options.reuse_from_other_versions)
+        taken = todo.reuse(options.reuse, options.reuse_from_other_versions)
         print(f"Taken over: {taken} runs")
     others = todo.of_other_versions()
     if others and not options.reuse_from_other_versions:
         raise ValueError(
             f"{options.output} has {len(others)} finished runs of other versions, such as "
-            f"{others[0].name}: count them with --reuse-from-other-versions, or give another "
-            "--output"
+            f"{others[0]}: count them with --reuse-from-other-versions, or give another --output"
         )
     engine, cpus = engines.here, options.cpus
     if options.ray:
@@ -70,17 +62,15 @@ def do(todo, options):
     with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         bar = progress.add_task("", total=0)
         # What is left to do after a choice depends on the choice.
-        while left := todo.left():
+        while left := {run.name: run for run in todo.left()}:
             progress.update(bar, total=progress.tasks[bar].completed + len(left))
             jobs = {
-                run.name: {
-                    "config": todo.config(run),
-                    "folder": todo.folder(run).resolve(),
-                    **shared,
-                }
-                for run in left
+                name: {"config": todo.config(run), "folder": todo.folder(run).resolve(), **shared}
+                for name, run in left.items()
             }
-            for name, result in engine(jobs):
+            for name in engine(jobs):
+                todo.look(left[name])
+                result = todo.finished[name].result
                 accuracy, seconds = 100 * result["test_accuracy"], result["duration"]
                 progress.console.print(f"{name}: {accuracy:.2f} % in {seconds:.0f} s")
                 progress.advance(bar)
@@ -90,7 +80,7 @@ def parse(arguments):
     parser = programs.parser_of_grid(__doc__)
     add = parser.add_argument
     add("--dry-run", action="store_true", help="say what there is to do, and stop")
-    reuse_help = "take over the runs of these outputs' CSVs that this grid has, too"
+    reuse_help = "take over what these outputs have of this grid's runs"
     add("--reuse", nargs="+", type=pathlib.Path, metavar="OUTPUT", help=reuse_help)
     add("--reuse-from-other-versions", action="store_true", help="count other commits' runs, too")
     add("--ray", metavar="ADDRESS", help="of a Ray cluster that does the runs; local: start one")

@@ -11,11 +11,9 @@ and `result.json`. When the same command is given again, an interrupted run goes
 whole epoch, as if it had never been interrupted.
 """
 
-import dataclasses
 import pathlib
-import sys
 
-from experiments import files, grid, numbers, programs, runs
+from experiments import programs, recipe, runs
 from keras_zsharp import data, models, perturbations
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
@@ -26,7 +24,7 @@ def config(options):
     of_zsharp = {"q_p": options.q_p, "norm": options.norm}
     settings = {"rho": options.rho, **(of_zsharp if options.perturbation == "zsharp" else {})}
     rule = perturbations.RULES.get(options.perturbation)
-    recipe = grid.Recipe(
+    how = recipe.Recipe(
         epochs=options.epochs,
         batch_size=options.batch_size,
         optimizer="adamw",
@@ -43,7 +41,7 @@ def config(options):
         "rule": rule and rule.__name__,
         "settings": settings if rule else {},
         "seed": options.seed,
-        **dataclasses.asdict(recipe),
+        **vars(how),
     }
 
 
@@ -59,53 +57,43 @@ def main(arguments=None):
         )
 
     with programs.stopping(options.output):
-        try:
-            result = runs.do(
-                config(options),
-                options.output,
-                wait=False,
-                data_dir=options.data_dir,
-                verbose=options.verbose,
-                told=tell,
-            )
-        except files.Occupied:
-            sys.exit(f"Another process trains in {options.output}: give another --output")
-        except (ImportError, RuntimeError, ValueError) as error:
-            sys.exit(f"{type(error).__name__}: {error}")
+        result = runs.do(
+            config(options),
+            options.output,
+            wait=False,
+            data_dir=options.data_dir,
+            verbose=options.verbose,
+            tell=tell,
+        )
     print(f"Test accuracy {100 * result['test_accuracy']:.2f} %; written to {options.output}")
 
 
 def parse(arguments):
     parser = programs.parser(__doc__)
     add = parser.add_argument
-
-    def number(name, default=None, about=None):
-        attribute = name.strip("-").replace("-", "_")
-        add(name, type=numbers.option(attribute), default=default, help=about)
-
     add("--dataset", choices=data.NAMES, default="cifar10")
     add("--model", choices=MODELS, default="resnet56")
-    add(
-        "--perturbation",
-        choices=("none", *perturbations.RULES),
-        default="zsharp",
-        help="none: the optimizer alone",
-    )
-    number("--rho", 0.05)
-    number("--q-p", 0.95, "ZSharp's percentile")
+    rules = ("none", *perturbations.RULES)
+    add("--perturbation", choices=rules, default="zsharp", help="none: the optimizer alone")
+    add("--rho", type=float, default=0.05)
+    add("--q-p", type=float, default=0.95, help="ZSharp's percentile")
     add("--norm", choices=("per_variable", "global"), default="per_variable", help="of ZSharp")
-    number("--epochs", 200)
-    number("--batch-size", 256)
-    number("--learning-rate", 1e-3)
-    number("--weight-decay", 5e-5)
+    add("--epochs", type=int, default=200)
+    add("--batch-size", type=int, default=256)
+    add("--learning-rate", type=float, default=1e-3)
+    add("--weight-decay", type=float, default=5e-5)
     add("--augment", choices=("none", *data.AUGMENTATIONS[1:]), default="standard")
-    number("--label-noise", 0.0, "share of training labels moved")
-    number("--validation", None, "share of the training data to hold out")
-    number("--seed", 0)
+    add("--label-noise", type=float, default=0.0, help="share of training labels moved")
+    add("--validation", type=float, help="share of the training data to hold out")
+    add("--seed", type=int, default=0)
     add("--data-dir", help="folder of tensorflow-datasets")
     add("--output", type=pathlib.Path, help="by default runs/DATASET-MODEL-PERTURBATION-SEED")
     add("--verbose", type=int, choices=(0, 1, 2), default=1, help="as in Keras' fit")
     options = parser.parse_args(arguments)
+    try:
+        recipe.check(vars(options))
+    except ValueError as error:
+        parser.error(str(error))
     if options.augment == "none":
         options.augment = None
     run = f"{options.dataset}-{options.model}-{options.perturbation}-{options.seed}"

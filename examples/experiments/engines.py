@@ -1,68 +1,68 @@
-"""Doing runs: each in a process of its own, on this machine or on the nodes of a Ray cluster."""
+"""Does runs, each in a process of its own: on this machine or on the nodes of a Ray cluster."""
 
 import contextlib
 import multiprocessing
 import os
 
-from experiments import files, runs
+from experiments import runs
 
 RETRIES = 3
 """How often Ray does a run again whose process was killed: it goes on from its backup."""
 
 
-class Failed(Exception):
+class Failed(RuntimeError):
     """A run has stopped with an error; what it has done is kept."""
 
     def __init__(self, name, why):
         super().__init__(f"{name}: {why}\nWith that mended, the same command goes on where it was")
 
 
-def said(error):
-    """An error as text: not all can be sent to another process."""
-    sentence = files.sentence(error) if isinstance(error, OSError) else error
-    return f"{type(error).__name__}: {sentence}"
-
-
 def here(jobs):
-    """One after the other.
+    """One after the other; a process that ends takes that of its run with it, unless it is killed.
 
     Args:
         jobs: By the name of the run: the arguments of `runs.do`.
 
     Yields:
-        (name, result) of every run.
+        The name of every run that is done.
 
     Raises:
         Failed: The others are not begun.
     """
+    spawn = multiprocessing.get_context("spawn")
     for name, job in jobs.items():
         # TensorFlow keeps memory of every network that its process has had.
-        context = multiprocessing.get_context("spawn")
-        ours, its = context.Pipe(duplex=False)
-        process = context.Process(target=_in_child, args=(its, runs.do, job))
+        ours, its = spawn.Pipe(duplex=False)
+        process = spawn.Process(target=_in_child, args=(its, runs.do, job), daemon=True)
         process.start()
         its.close()
         try:
-            result, why = ours.recv()
+            why = ours.recv()
         except EOFError:
-            result, why = None, None
+            process.join()
+            why = f"its process has ended with status {process.exitcode}"
         process.join()
-        if result is None:
-            killed = RuntimeError(f"its process has ended with status {process.exitcode}")
-            raise Failed(name, why or said(killed))
-        yield name, result
+        if why:
+            raise Failed(name, why)
+        yield name
 
 
 def _in_child(pipe, do, job):
+    """Does a run, and sends why it failed, as text: not every error can be sent."""
+    why = None
     try:
-        told = do(**job), None
+        do(**job)
     except KeyboardInterrupt:
         return
     except Exception as error:
-        told = None, said(error)
+        why = _said(error)
     # Nobody may be there to listen any more.
     with contextlib.suppress(BrokenPipeError):
-        pipe.send(told)
+        pipe.send(why)
+
+
+def _said(error):
+    return f"{type(error).__name__}: {error}"
 
 
 def on_ray(address, cpus, gpus):
@@ -95,10 +95,9 @@ def on_ray(address, cpus, gpus):
             [task], _ = ray.wait(list(tasks))
             name = tasks.pop(task)
             try:
-                yield name, ray.get(task)
-            except ray.exceptions.RayTaskError as error:
-                raise Failed(name, said(error.cause)) from error
+                ray.get(task)
             except ray.exceptions.RayError as error:
-                raise Failed(name, said(error)) from error
+                raise Failed(name, _said(getattr(error, "cause", error))) from error
+            yield name
 
     return engine

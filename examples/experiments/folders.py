@@ -1,86 +1,92 @@
-"""What the folder of a run says of it."""
+"""The folder of a run: `config.json`, `history.csv`, and at last `model.keras`, `result.json`."""
 
-import importlib.metadata
+import dataclasses
 import json
 import math
 import shutil
-import sys
 
-import keras
+import pandas as pd
 
 from experiments import files, history, provenance
 
 NUMBERS = ("test_accuracy", "best_test_accuracy", "train_loss", "seconds")
 
 
-def versions():
-    """What a run that goes on, and runs that are compared, must have in common."""
-    backend = keras.backend.backend()
-    return {
-        "keras": keras.version(),
-        backend: sys.modules[backend].__version__,
-        "keras-zsharp": importlib.metadata.version("keras-zsharp"),
-        "commit": provenance.source()["commit"],
-    }
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What a finished run says: its settings, `result.json` and `history.csv`."""
+
+    settings: dict
+    result: dict
+    history: pd.DataFrame
 
 
-def noted(folder, config):
-    """The versions of the run in the folder; None where there is none.
+def finished(folder, config=None):
+    """The `Finished` run in a folder; None where no run is finished.
+
+    Args:
+        folder: Its path.
+        config: The run's settings; by default any.
 
     Raises:
-        Damaged: Its settings are no settings.
-        ValueError: They are not those of `config`.
+        Damaged: One of its files is.
+        ValueError: The folder has a run with other settings.
     """
-    path = folder / "config.json"
-    if not path.exists():
+    if not (folder / "config.json").exists() and not (folder / "result.json").exists():
         return None
-    found = files.read(path, "versions", "epochs", "validation")
-    its = found.pop("versions")
-    if found != json.loads(json.dumps(config)):
-        raise ValueError(f"--output has a run with other settings: see {path}")
-    return its
-
-
-def finished(folder, config):
-    """The result of a run that is done, or None.
-
-    Raises:
-        Damaged: Of its files, which are all that a report is made of, one is not what it was.
-        ValueError: As `noted` does.
-    """
+    settings, versions = _settings(folder)
+    _check(folder, settings, config)
     path = folder / "result.json"
-    its = noted(folder, config)
     if not path.exists():
         return None
-    found = files.read(path, "epochs", *NUMBERS)
-    names = [*NUMBERS, *["validation_accuracy"] * bool(config["validation"])]
-    for name in names:
-        if type(found.get(name)) not in (int, float) or (
-            # The loss of a run that diverged is none.
-            name != "train_loss" and not math.isfinite(found[name])
-        ):
-            raise files.Damaged(path, f"its {name!r} is no number")
-    if found["epochs"] != config["epochs"]:
-        raise files.Damaged(path, f"it is of {found['epochs']!r} epochs, not {config['epochs']}")
-    history.read(folder / "history.csv", config["epochs"], config["validation"])
-    return {**found, "versions": (its or {}) | found.get("versions", {})}
+    with files.reading(path):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for name in (*NUMBERS, *["validation_accuracy"] * bool(settings["validation"])):
+            # A run that diverged has no finite loss.
+            if not math.isfinite(result[name]) and name != "train_loss":
+                raise ValueError(f"{name}={result[name]}")
+        if result["epochs"] != settings["epochs"]:
+            raise ValueError(f"epochs={result['epochs']}")
+        result["versions"] = versions | result.get("versions", {})
+    told = history.read(folder / "history.csv", settings["epochs"], settings["validation"])
+    return Finished(settings, result, told)
 
 
-def claim(config, folder):
-    """Notes the settings in the folder.
+def look(folder, config=None):
+    """The same, but says which file is damaged: that run is not finished."""
+    try:
+        return finished(folder, config)
+    except files.Damaged as error:
+        return files.say(str(error))
+
+
+def restore(folder, run):
+    """Makes the folder that of a `Finished` run, without its network."""
+    with files.locked(folder, wait=True):
+        clear(folder)
+        files.write(folder / "config.json", {**run.settings, "versions": run.result["versions"]})
+        with files.whole(folder / "history.csv") as partial:
+            run.history.to_csv(partial, index=False, na_rep="nan")
+        # At last: with it the run is finished.
+        files.write(folder / "result.json", run.result)
+
+
+def begin(folder, config):
+    """Writes the settings of a run that begins, or goes on.
 
     Raises:
-        ValueError: Another run is in it, or one that other versions have begun.
+        ValueError: The folder has a run with other settings, or of other versions.
     """
-    own, its = versions(), noted(folder, config)
-    if its not in (None, own):
-        path = folder / "config.json"
-        differs = ", ".join(name for name in own if own[name] != its.get(name))
-        raise ValueError(f"--output has a run that another version has begun ({differs}): {path}")
+    own = provenance.versions()
+    if (folder / "config.json").exists():
+        settings, its = _settings(folder)
+        _check(folder, settings, config)
+        if differs := ", ".join(name for name in own if own[name] != its.get(name)):
+            raise ValueError(f"{folder} has a run that another version has begun ({differs})")
     files.write(folder / "config.json", {**config, "versions": own})
 
 
-def start_over(folder):
+def clear(folder):
     """Removes what a run has left, so that it is done from its start."""
     for name in ("backup", "config.json", "history.csv", "result.json"):
         path = folder / name
@@ -88,3 +94,16 @@ def start_over(folder):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _settings(folder):
+    """The settings of the folder's run, and the versions that have begun it."""
+    path = folder / "config.json"
+    with files.reading(path):
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return settings, dict(settings.pop("versions"))
+
+
+def _check(folder, settings, config):
+    if config is not None and settings != json.loads(json.dumps(config)):
+        raise ValueError(f"{folder} has a run with other settings: see {folder / 'config.json'}")

@@ -4,57 +4,15 @@ import collections
 import dataclasses
 import itertools
 import re
-import typing
 from collections.abc import Mapping
 
-from experiments import numbers
+from experiments import recipe
+from experiments.recipe import Recipe
 from keras_zsharp import data, models
 
 
 def nothing():
     return dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a run trains, whatever perturbs it.
-
-    Attributes:
-        optimizer: "adamw"; or, with a weight decay that is part of the gradient, "adam", or "sgd"
-            with momentum 0.9.
-        schedule: "steps": the learning rate times 0.75 every 10 epochs; "warmup_steps": a rise from
-            0 in the first 5 epochs, and times 0.75 every 30 epochs; "cosine": down to 0.
-        validation: Share of the training data to hold out, with label noise like the rest; what
-            `Method.choose` needs.
-        clean_validation: Whether the labels that are held out are those of the dataset, and not as
-            noisy as the rest.
-        split_seed: Of the digits alone: the seed of their division into training and test, for
-            runs with different seeds to have the same test part.
-
-    The others are arguments of `keras_zsharp.data.load`, `fit` and the optimizer.
-    """
-
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    augment: str | None = "standard"
-    label_noise: float = 0.0
-    validation: float | None = None
-    split_seed: int | None = None
-    clean_validation: bool = False
-    train_size: int | None = None
-    noise_draw: str = "others"
-
-    ADDED: typing.ClassVar = ("clean_validation", "train_size", "noise_draw")
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name in numbers.CHECKS and not value is field.default is None:
-                numbers.CHECKS[field.name](field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +27,9 @@ class Method:
             best mean accuracy on the validation data.
         recipe: What differs from the grid's recipe.
         line: Name of the line in plots over the grid's axis that the row is a point of.
-        step: How the step is taken: arguments of `keras_zsharp.training.StepOptions`.
-        ascent: `component` of `keras_zsharp.analysis.AscentFrom`, along which the rule perturbs, of
-            all training data; None for the batch's gradient.
+        step: Arguments of `keras_zsharp.training.StepOptions`.
+        ascent: `component` of `keras_zsharp.analysis.AscentFrom`, along which the rule perturbs;
+            None for the batch's gradient.
     """
 
     label: str
@@ -86,20 +44,15 @@ class Method:
     @property
     def choices(self):
         """Every combination of the values to choose from, as dicts."""
-        return [
-            dict(zip(self.choose, values, strict=True))
-            for values in itertools.product(*self.choose.values())
-        ]
+        every = itertools.product(*self.choose.values())
+        return [dict(zip(self.choose, values, strict=True)) for values in every]
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A column of a table: a network on a dataset.
+    """A column of a table: a network of `keras_zsharp.models` on a dataset.
 
     Attributes:
-        label: Its name.
-        dataset: As in `keras_zsharp.data.load`.
-        network: Name of a builder in `keras_zsharp.models`.
         recipe: What differs from the grid's recipe.
         rules: Arguments that rules have in this setting, by the label of the method.
     """
@@ -125,13 +78,8 @@ class Run:
     def name(self):
         """The name of its folder."""
         choice = ",".join(f"{name}={value}" for name, value in self.choice.items())
-        parts = [self.setting.label, self.method.label, *([choice] if choice else [])]
-        return slug("-".join(parts)) + f"-seed{self.seed}"
-
-    @property
-    def choice_key(self):
-        """The choice, for runs to be told apart by it."""
-        return tuple(self.choice.items())
+        labels = filter(None, (self.setting.label, self.method.label, choice))
+        return slug("-".join(labels)) + f"-seed{self.seed}"
 
     @property
     def rule_settings(self):
@@ -140,18 +88,14 @@ class Run:
 
     @property
     def config(self):
-        """All that says what it computes, as `runs` takes it."""
-        recipe = dataclasses.asdict(self.recipe)
-        for name in Recipe.ADDED:
-            if recipe[name] == getattr(Recipe, name):
-                del recipe[name]  # As in the files of before there was a choice.
+        """All that says what it computes. Runs are the same where it is the same."""
         return {
             "dataset": self.setting.dataset,
             "model": self.setting.network,
             "rule": self.method.rule,
             "settings": self.rule_settings,
             "seed": self.seed,
-            **recipe,
+            **self.recipe.settings,
             **({"step": dict(self.method.step)} if self.method.step else {}),
             **({"ascent": self.method.ascent} if self.method.ascent else {}),
         }
@@ -166,14 +110,14 @@ class Grid:
         recipe: How the runs train.
         settings: Columns.
         methods: Rows.
-        reference: Label of the method that the others are tested against.
+        reference: Label of the method that the others are compared with.
         seeds: Of the runs.
         paper: The paper's (mean, standard deviation) in %, by the labels of (setting, method).
         axis: Name of a field of the recipe, or of a rule's argument, to plot the accuracy over.
         timed: Whether the report has the seconds of a run, and plots the accuracy over them.
         choosing_seeds: Those of the seeds that all values to choose from are run with; the others
             are run with the chosen ones alone. None: all.
-        comparisons: Pairs of labels of methods: the report has their differences, too.
+        comparisons: More pairs of methods, by label, whose difference the report has.
     """
 
     title: str
@@ -189,37 +133,34 @@ class Grid:
     comparisons: tuple = ()
 
     def __post_init__(self):
-        for name, objects in (("settings", self.settings), ("methods", self.methods)):
-            labels = [o.label for o in objects]
-            if len(set(labels)) < len(labels) or not labels:
-                raise ValueError(f"`{name}` must have different labels. Received: {labels}")
-        names = collections.Counter(run.name for run in self.runs)
-        twice = [name for name, times in names.items() if times > 1]
-        if twice:
+        methods = _labels("methods", self.methods)
+        settings = _labels("settings", self.settings)
+        for seed in self.seeds:
+            recipe.check({"seed": seed})
+        for name, values, known in (
+            ("choosing_seeds", self.choosing_seeds or (), self.seeds),
+            ("reference", [self.reference], methods),
+            ("comparisons", itertools.chain(*self.comparisons), methods),
+            ("dataset", [setting.dataset for setting in self.settings], data.NAMES),
+            ("network", [setting.network for setting in self.settings], models.__all__),
+            ("paper", self.paper, list(itertools.product(settings, methods))),
+        ):
+            for value in values:
+                if value not in known:
+                    known = ", ".join(map(str, known))
+                    raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
+        self._check_runs()
+
+    def _check_runs(self):
+        [(name, times)] = collections.Counter(run.name for run in self.runs).most_common(1)
+        if times > 1:
             raise ValueError(
                 "Labels and choices must make different names of folders, in which case and "
-                f"punctuation do not count. Received: labels that make {twice[0]!r} twice"
+                f"punctuation do not count. Received: labels that make {name!r} twice"
             )
         for run in self.runs:
             if run.choice and not run.recipe.validation:
                 raise ValueError(f"`choose` needs a `validation` part. Received: {run.method}")
-        self._check_references()
-
-    def _check_references(self):
-        """That what is named is there."""
-        for seed in self.seeds:
-            numbers.CHECKS["seed"]("seed", seed)
-        for seed in self.choosing_seeds or ():
-            _one_of("choosing_seeds", seed, self.seeds)
-        _one_of("reference", self.reference, [m.label for m in self.methods])
-        for label in itertools.chain(*self.comparisons):
-            _one_of("comparisons", label, [m.label for m in self.methods])
-        for setting in self.settings:
-            _one_of("dataset", setting.dataset, data.NAMES)
-            _one_of("network", setting.network, models.__all__)
-        keys = [(s.label, m.label) for s in self.settings for m in self.methods]
-        for key in self.paper:
-            _one_of("paper", key, keys)
 
     @property
     def runs(self):
@@ -235,21 +176,13 @@ class Grid:
         return dataclasses.replace(self.recipe, **setting.recipe, **method.recipe)
 
 
-def grouped(items, key):
-    """Lists of the items that have the same key, in order, by that key."""
-    groups = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
 def slug(text):
     """A name for a file."""
     return re.sub(r"[^a-z0-9.=]+", "-", text.lower()).strip("-")
 
 
-def _one_of(name, value, values):
-    if value not in values:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(map(str, values))}. Received: {value!r}"
-        )
+def _labels(name, objects):
+    labels = [made.label for made in objects]
+    if len(set(labels)) < len(labels) or not labels:
+        raise ValueError(f"`{name}` must have different labels. Received: {labels}")
+    return labels

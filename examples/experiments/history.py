@@ -1,75 +1,93 @@
-"""`history.csv`: a line for each epoch of a run."""
+"""`history.csv`: a line for each epoch of a run, and what a run logs for it."""
 
-import csv
+import io
+import time
 
 import keras
+import pandas as pd
 
 from experiments import files
 
 COLUMNS = ("epoch", "loss", "seconds", "val_accuracy")
-"""Those of every run, of which there are more."""
+"""Those of every run; there are more."""
 
 
 def read(path, epochs, validation=None):
-    """The first epochs of a run, as dicts of numbers; of those told twice, the last.
-
-    What is no whole line of numbers says nothing: one that a killed process has torn, or a header
-    between others.
+    """The first epochs of a run, as a data frame with a line an epoch.
 
     Args:
-        path: The file; it need not be there for `epochs=0`.
+        path: Of the file; it need not exist for `epochs=0`.
         epochs: How many.
         validation: The run's share of validation data: with it, the test data have a column.
 
     Raises:
-        Damaged: One of the epochs is missing, or a column that every run has.
+        Damaged: An epoch is missing, or a column that every run has, or a value is no number.
     """
     if not epochs:
-        return []
-    try:
-        *lines, _torn = path.read_text(encoding="utf-8").split("\n")
-        header, *lines = [*csv.reader(lines)] or [[]]
-    except (OSError, ValueError, csv.Error) as error:
-        raise files.Damaged(path, files.reason(error)) from error
-    for name in COLUMNS + ("test_accuracy",) * bool(validation):
-        if name not in header:
-            raise files.Damaged(path, f"it has no column {name!r}")
-    rows = {row["epoch"]: row for line in lines if (row := _row(header, line))}
-    for epoch in range(epochs):
-        if epoch not in rows:
-            raise files.Damaged(path, f"it has no epoch {epoch}")
-    return [rows[epoch] for epoch in range(epochs)]
-
-
-def _row(header, line):
-    try:
-        return {name: float(value) for name, value in zip(header, line, strict=True)}
-    except ValueError:
-        return None
+        return pd.DataFrame(columns=COLUMNS)
+    with files.reading(path):
+        text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is torn")
+        # Of all ways to read a number, that of Python keeps its bits.
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).astype(float)
+        table[[*COLUMNS, *["test_accuracy"] * bool(validation)]]
+        table = table[table["epoch"] < epochs].astype({"epoch": int})
+        if list(table["epoch"]) != list(range(epochs)):
+            raise ValueError(f"it must have the epochs 0 to {epochs - 1}, once each and in order")
+    return table
 
 
 class HistoryFile(keras.callbacks.Callback):
     """Writes every epoch into the file, after those that the run has had.
 
-    What the file says of later epochs than the one that a killed run goes on from is cut off.
+    A killed run may have written an epoch more than it goes on from: that one is cut off.
     """
 
     def __init__(self, path, validation):
         super().__init__()
-        self.path = path
-        self.validation = validation
-        self.rows = None
+        self.path, self.validation, self.rows = path, validation, None
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.rows is None:
-            self.rows = read(self.path, epoch, self.validation)
+            self.rows = read(self.path, epoch, self.validation).to_dict("records")
 
     def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch, **{name: float(logs[name]) for name in sorted(logs)}}
-        if self.rows and self.rows[0].keys() != row.keys():
-            raise files.Damaged(self.path, f"its columns are not those of epoch {epoch}")
-        self.rows.append(row)
-        with files.whole(self.path) as partial, open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            writer.writeheader()
-            writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
+        self.rows.append({"epoch": epoch, **{name: float(logs[name]) for name in sorted(logs)}})
+        if self.rows[0].keys() != self.rows[-1].keys():
+            raise files.Damaged(self.path, KeyError("its columns are those of another run"))
+        with files.whole(self.path) as partial:
+            pd.DataFrame(self.rows).to_csv(partial, index=False, na_rep="nan")
+
+
+class Seconds(keras.callbacks.Callback):
+    """Logs how long the epoch's steps took, and as `duration` the epoch with its validation.
+
+    Between steps Keras has work of its own, which on small data takes as long as the steps.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.perf_counter()
+        self.seconds = 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds += time.perf_counter() - self.started
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = self.seconds
+        logs["duration"] = time.perf_counter() - self.begun
+
+
+class TestAccuracy(keras.callbacks.Callback):
+    """Logs the accuracy on the test data, for runs whose validation data are others."""
+
+    def __init__(self, test):
+        super().__init__()
+        self.test = test
+
+    def on_epoch_end(self, epoch, logs=None):
+        tested = self.model.evaluate(self.test, verbose=0, return_dict=True)
+        logs["test_accuracy"] = tested["accuracy"]

@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras.optimizers import schedules
 
 
 class Coupled:
@@ -32,39 +33,30 @@ class CoupledAdam(Coupled, keras.optimizers.Adam):
     """`keras.optimizers.Adam` with `Coupled` weight decay."""
 
 
-class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises from 0 in proportion to the step, and falls by a factor at equal distances.
+class WarmupSteps(schedules.ExponentialDecay):
+    """Keras' `ExponentialDecay` with a linear rise from 0 in its first `warmup` steps."""
 
-    Args:
-        rate: The learning rate after the rise.
-        warmup: Steps of the rise.
-        distance: Steps from the beginning to the first fall, and from each fall to the next.
-        factor: Of a fall.
-    """
-
-    def __init__(self, rate, warmup, distance, factor=0.75):
-        self.rate, self.warmup, self.distance, self.factor = rate, warmup, distance, factor
+    def __init__(self, *args, warmup, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.warmup = warmup
 
     def __call__(self, step):
-        step = ops.cast(step, "float32")
-        risen = ops.minimum(step / self.warmup, 1.0)
-        return self.rate * risen * self.factor ** ops.floor(step / self.distance)
+        return super().__call__(step) * ops.minimum(ops.cast(step, "float32") / self.warmup, 1.0)
 
     def get_config(self):
-        names = ("rate", "warmup", "distance", "factor")
-        return {name: getattr(self, name) for name in names}
+        return {**super().get_config(), "warmup": self.warmup}
 
 
 def build(config, steps_per_epoch):
     """The optimizer of a run, with its schedule."""
-    rate, decay = config["learning_rate"], config["weight_decay"]
-    schedules = keras.optimizers.schedules
+    rate, decay, epoch = config["learning_rate"], config["weight_decay"], steps_per_epoch
+    fall = {"decay_rate": 0.75, "staircase": True}
     if config["schedule"] == "steps":
-        rate = schedules.ExponentialDecay(rate, 10 * steps_per_epoch, 0.75, staircase=True)
+        rate = schedules.ExponentialDecay(rate, 10 * epoch, **fall)
     elif config["schedule"] == "warmup_steps":
-        rate = WarmupSteps(rate, 5 * steps_per_epoch, 30 * steps_per_epoch)
+        rate = WarmupSteps(rate, 30 * epoch, **fall, warmup=5 * epoch)
     elif config["schedule"] == "cosine":
-        rate = schedules.CosineDecay(rate, config["epochs"] * steps_per_epoch)
+        rate = schedules.CosineDecay(rate, config["epochs"] * epoch)
     else:
         raise ValueError(
             '`schedule` must be "steps", "warmup_steps" or "cosine". '

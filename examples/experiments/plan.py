@@ -5,7 +5,7 @@ import difflib
 import pathlib
 import runpy
 
-from experiments import choosing, files, folders, parts
+from experiments import building, folders, provenance, results, tables
 from experiments.grid import Grid
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
@@ -37,66 +37,92 @@ def read(name):
 class Plan:
     """The runs of a grid, each with a folder in `output`.
 
+    Attributes:
+        runs: Those of the grid whose name has `only` in it.
+        finished: What the finished ones say, by name: an `experiments.folders.Finished`.
+
     Raises:
-        ValueError: No run has a name with `only` in it, or the folder of one has another run.
+        ValueError: There are no such runs, or the folder of one has another run.
     """
 
     def __init__(self, grid, output, strategy="none", only=""):
-        self.grid = grid
-        self.output = output
+        self.grid, self.output = grid, output
         self.extra = {} if strategy == "none" else {"strategy": strategy}
         self.runs = [run for run in grid.runs if only in run.name]
         if not self.runs:
             raise ValueError(f"--only must be part of a run's name, as {grid.runs[0].name!r}")
+        self.finished = {}
         for run in self.runs:
-            self.result(run)
+            self.look(run)
 
     def config(self, run):
         return {**run.config, **self.extra}
 
+    def settings(self, run):
+        return tables.text(self.config(run))
+
     def folder(self, run):
         return self.output / run.name
 
-    def result(self, run):
-        """The result of a finished run, or None; says which file is damaged."""
-        try:
-            return folders.finished(self.folder(run), self.config(run))
-        except files.Damaged as error:
-            files.say(str(error))
-            return None
+    def look(self, run):
+        """Reads the folder of a run."""
+        if found := folders.look(self.folder(run), self.config(run)):
+            self.finished[run.name] = found
 
     def left(self):
         """The runs to be done, as far as is known by now."""
-        return choosing.left(self)
+        done, _ = tables.of_runs(self.finished)
+        left = results.left(results.frame(self.grid, self.runs, done))
+        return [run for run in self.runs if run.name in left]
 
     def of_other_versions(self):
-        """The finished runs that were not done by this source with these libraries."""
-        own = folders.versions().items()
-        finished = choosing.results(self)
-        others = {name for name, f in finished.items() if not own <= f["versions"].items()}
-        return [run for run in self.runs if run.name in others]
+        """The names of the finished runs that this source has not done with these libraries."""
+        own = provenance.versions().items()
+        return [n for n, run in self.finished.items() if not own <= run.result["versions"].items()]
 
     def refused(self):
         """The rules that keras_zsharp has not, or not with these arguments, as messages."""
         refused = {}
         for run in self.runs:
             try:
-                parts.perturbation(run.config)
+                building.rule(run.config)
             except ValueError as error:
                 refused.setdefault(str(error), run.method.label)
         return [f"{label}: {error}" for error, label in refused.items()]
 
     def describe(self):
         """What is done and what is left, in words."""
-        left = self.left()
-        results = list(choosing.results(self).values())
+        left, done = self.left(), [run.result for run in self.finished.values()]
         epochs = sum(run.recipe.epochs for run in left)
-        cost = "unknown" if left and not results else _duration(results, epochs)
+        cost = "unknown" if left and not done else _duration(done, epochs)
         state = (
-            f"{self.grid.title}: {len(self.runs)} runs, {len(results)} finished, {len(left)} left "
+            f"{self.grid.title}: {len(self.runs)} runs, {len(done)} finished, {len(left)} left "
             f"of {epochs:,} epochs; expected time: {cost}."
         )
         return "\n".join([state, *(f"Cannot be run: {refused}" for refused in self.refused())])
+
+    def reuse(self, outputs, other_versions=False):
+        """Restores what other outputs have of its runs that are left; gives their number.
+
+        What counts in an output are its runs' folders, or, without any, its tables. A restored run
+        has no `model.keras`.
+
+        Args:
+            outputs: Folders of other plans.
+            other_versions: Whether runs of other versions count, too.
+        """
+        own, found, restored = provenance.versions().items(), {}, 0
+        for output in outputs:
+            for its in tables.finished(output):
+                if other_versions or own <= its.result["versions"].items():
+                    found[tables.text(its.settings)] = its
+        # What others want may depend on what has been restored.
+        while now := [run for run in self.left() if self.settings(run) in found]:
+            for run in now:
+                folders.restore(self.folder(run), found[self.settings(run)])
+                self.look(run)
+            restored += len(now)
+        return restored
 
 
 def _duration(results, epochs):

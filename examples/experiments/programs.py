@@ -1,11 +1,10 @@
-"""What the programs of this folder's parent share: arguments, and how they stop."""
+"""What the programs of the folder above share: arguments, and how they stop."""
 
 import argparse
 import contextlib
 import pathlib
+import signal
 import sys
-
-from experiments import files
 
 
 def parser(docstring):
@@ -34,10 +33,15 @@ def output_of(options):
 
 @contextlib.contextmanager
 def stopping(output):
-    """Ends the program, and says that it goes on when given again, where its block is stopped."""
+    """Ends the program with a sentence where its block is interrupted, by SIGTERM too, or fails."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted; the same command goes on from {output}")
     except OSError as error:
-        sys.exit(f"{files.sentence(error)}; with that mended, the same command goes on")
+        sys.exit(f"{error}; with that mended, the same command goes on")
+    except (ImportError, RuntimeError, ValueError) as error:
+        sys.exit(str(error))
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -11,14 +12,23 @@ import sys
 import keras
 import numpy as np
 
-HERE = pathlib.Path(__file__).parent
+
+def versions():
+    """What a run that goes on, and runs that are compared, must have in common."""
+    backend = keras.backend.backend()
+    return {
+        "keras": keras.version(),
+        backend: sys.modules[backend].__version__,
+        "keras-zsharp": importlib.metadata.version("keras-zsharp"),
+        "commit": source()["commit"],
+    }
 
 
 def now(command=None):
     """Of a run that this process does, as a dict of strings, numbers, and None for the unknown.
 
     Args:
-        command: That did it, where this process is not its own.
+        command: That asked for the run; by default this process' own.
     """
     backend = keras.backend.backend()
     return {
@@ -37,19 +47,18 @@ def this_command():
 
 @functools.cache
 def source():
-    """Of this source: its commit, and whether it is clean, without changes, as it was at first."""
+    """The commit of this source, and whether it is without changes, as the process began."""
     changes = _git("status", "--porcelain")
     return {"commit": _git("rev-parse", "HEAD"), "clean": None if changes is None else not changes}
 
 
 def _git(*arguments):
     """What git says of this source; None without git, or where the source is in no repository."""
-    command = ["git", "-C", str(HERE), *arguments]
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), *arguments]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said.strip()
 
 
 def _processor():
@@ -58,5 +67,5 @@ def _processor():
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -6,15 +6,13 @@ HOW is "plainly", "two", or "killed": the first run kills its process once, in i
 """
 
 import os
-import pathlib
 import signal
 import sys
 
-import keras
 import tensorflow as tf
 
 from examples import reproduce
-from experiments import runs
+from experiments import history, runs
 from tests.examples.tiny_grid import NAMES
 
 STEP = 10
@@ -27,21 +25,22 @@ if HOW == "two":
     tf.config.set_logical_device_configuration(cpu, parts)
 
 
-class Kill(keras.callbacks.Callback):
-    def __init__(self, killed):
-        super().__init__()
-        self.killed = killed
+class Killing(history.HistoryFile):
+    """Kills its process in the first run, once."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == STEP:
-            self.killed.write_text(str(os.getpid()))
+        killed = self.path.with_name("killed")
+        first = self.path.parent.name == NAMES[0] and not killed.exists()
+        if first and self.model.optimizer.iterations == STEP:
+            killed.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def do(config, folder, **job):
-    killed = pathlib.Path(folder) / "killed"
-    kills = HOW == "killed" and killed.parent.name == NAMES[0] and not killed.exists()
-    return do_plainly(config, folder, **job, more=[Kill(killed)] * kills)
+def do(*arguments, **options):
+    """`runs.do`, in whatever process."""
+    if HOW == "killed":
+        history.HistoryFile = Killing
+    return do_plainly(*arguments, **options)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import parts, plan
+from experiments import building, plan
 from keras_zsharp import models
 
 pytestmark = pytest.mark.project
@@ -138,7 +138,7 @@ def test_sam_of_zsharps_length_is_as_long_as_zsharp_of_the_papers_radius(name):
         weights = network.trainable_variables
         rng = np.random.default_rng(0)
         gradients = [keras.ops.array(rng.normal(size=v.shape), "float32") for v in weights]
-        rule = parts.perturbation(run.config)
+        rule = building.rule(run.config)
         perturbed = rule(gradients, weights)
         lengths.append(np.sqrt(sum(float(keras.ops.sum(e**2)) for e in perturbed)))
     assert lengths[1] < lengths[0] < 1.05 * lengths[1]

@@ -10,6 +10,7 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments import history
@@ -66,10 +67,7 @@ def test_a_killed_run_goes_on_with_the_same_command(alone, tmp_path):
     arguments = (path, "--output", tmp_path, *REPEATABLE)
     code, _, errors = wait(start("killed", *arguments))
     assert code == 1
-    assert (
-        f"{NAMES[0]}: RuntimeError: its process has ended with status -9\nWith that mended, the"
-        in errors
-    )
+    assert f"{NAMES[0]}: its process has ended with status -9\nWith that mended, the" in errors
     *_, backup = sorted((tmp_path / NAMES[0] / "backup").iterdir())
     assert backup.name.startswith("00002-")
     assert not (tmp_path / NAMES[0] / "result.json").exists()
@@ -119,8 +117,8 @@ def assert_same_run(one, other):
     for key, value in result(one).items():
         assert key in differs or result(other)[key] == value, key
     histories = [history.read(folder / "history.csv", 4, 0.2) for folder in (one, other)]
-    histories = [[{**row, "seconds": 0, "duration": 0} for row in rows] for rows in histories]
-    assert histories[0] == histories[1]
+    histories = [told.drop(columns=["seconds", "duration"]) for told in histories]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
     weights = [
         keras.models.load_model(folder / "model.keras").get_weights() for folder in (one, other)
     ]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from experiments import plan, report, summary, tables
+from experiments import plan, report, results, tables
 from experiments.grid import Grid, Method, Recipe, Setting
 from tests.examples import tiny_grid
 
@@ -29,8 +29,9 @@ def made(folder, **changes):
     return plan.Plan(Grid(**{**settings, **changes}), folder)
 
 
-def finish(todo, run, accuracy, validation=0.5):
-    tiny_grid.finish(todo.folder(run), 2, accuracy, validation)
+def finish(todo, run, accuracy, validation=0.5, noisy=None):
+    tiny_grid.finish(todo.folder(run), todo.config(run), accuracy, validation, noisy)
+    todo.look(run)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def todo(tmp_path):
 
 def lines(todo):
     told = tables.of(todo)
-    return report.table(summary.rows(told), told).to_dict("records")
+    return report.table(told, told.runs).to_dict("records")
 
 
 def test_numbers(todo):
@@ -73,10 +74,11 @@ def test_seconds_are_those_of_each_epoch(tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=3)
     todo = made(tmp_path, recipe=recipe, timed=True, methods=(Method("AdamW"),), paper={})
     for run, last in zip(todo.runs, (5, 50, 5), strict=True):
-        tiny_grid.finish(todo.folder(run), 3, 0.9)
+        finish(todo, run, 0.9)
         path = todo.folder(run) / "history.csv"
         text = path.read_text().replace("0,0.25,2,", "0,0.25,9,").replace("2,0.25,2,", "2,0.25,L,")
         path.write_text(text.replace("L", str(last)))
+        todo.look(run)
     [line] = lines(todo)
     assert line["seconds"] == "9.0"
     assert "by-seconds.png" in report.write(todo).with_suffix(".md").read_text()
@@ -106,20 +108,20 @@ def test_files(todo):
 def test_pictures_over_an_axis(todo, axis):
     grid = made(todo.output, axis=axis).grid
     todo.grid = grid
-    assert f"![small_cnn on digits by {axis}]" in report.markdown(tables.of(todo), {})
+    assert f"![small_cnn on digits by {axis}]" in report.markdown(tables.of(todo))[0]
 
 
 def test_incomplete(tmp_path):
     todo = made(tmp_path)
-    text = report.markdown(tables.of(todo), {})
+    text = report.markdown(tables.of(todo))[0]
     assert "Incomplete: 9 of 9 runs are missing" in text
     assert "## A\n\nNo run is finished.\n" in text
     assert "| AdamW |" not in text
     first, second = (r for r in todo.runs if r.seed == 0 and r.choice.get("rho") != 0.2)
     finish(todo, second, 0.75)
-    assert "| AdamW | missing |" in report.markdown(tables.of(todo), {}).replace("|  |", "|")
+    assert "| AdamW | missing |" in report.markdown(tables.of(todo))[0].replace("|  |", "|")
     finish(todo, first, 0.5)
-    text = report.markdown(tables.of(todo), {})
+    text = report.markdown(tables.of(todo))[0]
     # One seed has neither a standard deviation nor a test.
     assert "| AdamW |  | 50.00 | 51.00 |  |  |  | 0.2500 | 1 of 3 |" in text
     assert (
@@ -133,9 +135,10 @@ def test_no_interval_without_variance(tmp_path):
     for run in todo.runs:
         # By 25 % with every seed, though the seeds differ.
         finish(todo, run, 0.5 + 0.125 * run.seed + 0.25 * (run.method.label == "SAM"))
-    adamw, sam = (row.chosen for row in summary.rows(tables.of(todo)))
-    assert summary.difference(sam, adamw) == summary.Difference(25.0)
-    assert summary.difference(sam, sam) == summary.Difference(0.0)
+    runs = tables.of(todo).runs
+    adamw, sam = (results.percent(runs[runs["method"] == name]) for name in ("AdamW", "SAM"))
+    assert results.difference(sam, adamw) == ("+25.00", "")
+    assert results.difference(sam, sam) == ("+0.00", "")
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def chosen_first(tmp_path):
         clean, noisy = {None: (0.5, 0.4), 0.1: (0.5, 0.4), 0.2: (0.6, 0.3), 0.3: (0.1, 0.1)}[
             run.choice.get("rho")
         ]
-        tiny_grid.finish(todo.folder(run), 2, 0.7, clean, noisy)
+        finish(todo, run, 0.7, clean, noisy)
     return todo
 
 
@@ -163,20 +166,20 @@ def test_other_seeds_have_what_the_first_chose(chosen_first):
     for run in todo.left():
         # Their held-out labels would choose otherwise.
         clean = 0.9 if run.choice.get("rho") == 0.1 else 0.2
-        tiny_grid.finish(todo.folder(run), 2, 0.8, clean, 1 - clean)
+        finish(todo, run, 0.8, clean, 1 - clean)
     assert todo.left() == []
     _, sam = lines(todo)
     assert sam["chosen"] == "rho=0.2"
     assert sam["by noisy labels"] == "rho=0.1 76.67 ± 5.77"
     assert sam["runs"] == "7 of 7"
-    text = report.markdown(tables.of(todo), {})
+    text = report.markdown(tables.of(todo))[0]
     assert "All 10 runs are finished." in text
     assert "The runs with seed 0 choose; " in text
 
 
 def test_a_choice_waits_for_all_that_it_is_made_from(chosen_first):
     [run] = (r for r in chosen_first.runs if r.seed == 0 and r.choice.get("rho") == 0.3)
-    (chosen_first.folder(run) / "result.json").unlink()
+    del chosen_first.finished[run.name]
     assert {r.method.label for r in chosen_first.left() if r.seed} == {"AdamW"}
 
 
@@ -188,14 +191,15 @@ def test_seeds_that_choose_must_be_among_the_seeds(tmp_path):
 def test_comparisons(tmp_path):
     methods = (Method("AdamW"), Method("SAM", "SAM"), Method("ZSharp", "ZSharp"))
     todo = made(tmp_path, methods=methods, paper={}, comparisons=(("ZSharp", "SAM"),))
-    assert "| over |" not in report.markdown(tables.of(todo), {})
+    assert "| over |" not in report.markdown(tables.of(todo))[0]
     for run in todo.runs:
         more = {"AdamW": 0.5, "SAM": 0.6 + 0.01 * (run.seed == 1), "ZSharp": 0.7}
         finish(todo, run, more[run.method.label])
     # Of 10, 9 and 10.
     expected = "| ZSharp | SAM | +9.67 [+8.23, +11.10] | 1.79 |"
-    assert f"| method | over | by | could show |\n| --- | ---: | ---: | ---: |\n{expected}" in (
-        report.markdown(tables.of(todo), {})
+    assert (
+        f"| method | over | by | could show |\n| --- | ---: | ---: | ---: |\n{expected}"
+        in (report.markdown(tables.of(todo))[0])
     )
     with pytest.raises(ValueError, match="`comparisons` must be one of AdamW, SAM, ZSharp"):
         made(tmp_path, methods=methods, paper={}, comparisons=(("ZSharp", "ASAM"),))

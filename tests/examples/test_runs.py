@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import grid, optimizers, parts, recipes
+from experiments import building, grid, optimizers, recipes
 from keras_zsharp import analysis, data, models
 from tests.tiers import crossed
 
@@ -57,7 +57,7 @@ def test_schedules():
         optimizer = optimizers.build(settings(schedule=schedule, epochs=20), 5)
         got = [float(optimizer._learning_rate(step)) for step in (0, 50, 100)]
         np.testing.assert_allclose(got, rates, atol=1e-8)
-    schedule = optimizers.WarmupSteps(0.1, 10, 60)
+    schedule = optimizers.WarmupSteps(0.1, 60, 0.75, staircase=True, warmup=10)
     again = optimizers.WarmupSteps.from_config(schedule.get_config())
     for step, rate in ((0, 0), (5, 0.05), (10, 0.1), (59, 0.1), (60, 0.075), (120, 0.05625)):
         assert float(schedule(step)) == float(again(step)) == pytest.approx(rate)
@@ -71,7 +71,7 @@ def test_schedules():
 @pytest.mark.parametrize("augment", [None, "mixup"])
 def test_validation_labels_are_as_noisy_as_the_others(augment):
     config = settings(augment=augment)
-    noisy, clean = parts.load(config), parts.load({**config, "label_noise": 0.0})
+    noisy, clean = building.dataset(config), building.dataset({**config, "label_noise": 0.0})
     moved, images = 0, 0
     for (x, y), (clean_x, clean_y) in zip(noisy.validation, clean.validation, strict=True):
         np.testing.assert_array_equal(x, clean_x)
@@ -87,13 +87,13 @@ def test_seeds_have_the_same_test_part():
     def labels(part):
         return np.concatenate([y for _, y in part.as_numpy_iterator()])
 
-    first, second = (parts.load(settings(seed=seed)) for seed in (0, 1))
+    first, second = (building.dataset(settings(seed=seed)) for seed in (0, 1))
     np.testing.assert_array_equal(labels(first.test), labels(second.test))
     assert (labels(first.validation) != labels(second.validation)).any()
     other = data.digits(seed=1)
     assert (labels(first.test) != labels(other.test)).any()
     with pytest.raises(ValueError, match="`split_seed` is of the digits alone"):
-        parts.load(settings(dataset="cifar10"))
+        building.dataset(settings(dataset="cifar10"))
 
 
 @pytest.mark.parametrize("component", crossed(["full", "noise", "batch"], default=[], tier="slow"))
@@ -105,8 +105,8 @@ def test_rules_perturb_along_what_the_method_says(component):
         0,
         dataclasses.replace(recipes.DIGITS_SGD, batch_size=480),
     )
-    bundle = parts.load(run.config)
-    _, model = parts.build(run.config, bundle)
+    bundle = building.dataset(run.config)
+    _, model = building.network(run.config, bundle)
     assert isinstance(model, analysis.AscentFrom)
     assert model.component == component
     history = model.fit(bundle.train, callbacks=[bundle.epoch_order], verbose=0).history
@@ -132,8 +132,8 @@ def test_a_model_with_methods_of_its_own_keeps_them(rule, monkeypatch):
     monkeypatch.setattr(models, "small_cnn", task)
     monkeypatch.setattr(Task, "fits", 0)
     config = settings(rule=rule, batch_size=480)
-    bundle = parts.load(config)
-    network, model = parts.build(config, bundle)
+    bundle = building.dataset(config)
+    network, model = building.network(config, bundle)
     before = network.get_weights()
     logs = model.fit(bundle.train, verbose=0).history
     assert Task.fits == 1
@@ -145,12 +145,15 @@ def test_a_model_with_methods_of_its_own_keeps_them(rule, monkeypatch):
 
 @pytest.mark.slow
 def test_the_other_batches_are_the_same_images_in_another_order():
-    config = settings()
-    bundle = parts.load(config)
+    config = settings(ascent="batch")
+    bundle = building.dataset(config)
 
     def images(batches):
         return [np.append(x, y) for b in batches for x, y in zip(*b, strict=True)]
 
-    straight, other = images(bundle.train), images(parts.ascent_data(bundle, config, "batch"))
+    straight, other = (
+        images(bundle.train),
+        images(building.ascent_data(bundle, config)),
+    )
     assert (np.array(straight[:64]) != np.array(other[:64])).any(1).sum() > 50
     np.testing.assert_array_equal(np.sort(straight, 0), np.sort(other, 0))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reproduce
 
-from experiments import provenance, report, tables
+from experiments import plan, provenance, report, tables
 from tests.examples.test_report import finish, made
 
 RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
@@ -27,23 +27,25 @@ def without_runs(todo):
 
 
 def test_the_runs_are_not_needed(todo):
-    assert not tables.are_alone(todo)
+    assert not tables.are_alone(todo.output)
     first = report.write(todo).read_bytes()
     without_runs(todo)
-    assert tables.are_alone(todo)
+    assert tables.are_alone(todo.output)
     assert report.write(todo).read_bytes() == first
 
 
 def test_numbers_of_single_precision_stay(todo):
     accuracy = float(np.float32(0.123456789))
     finish(todo, todo.runs[0], accuracy)
-    assert np.float32(tables.of(todo).result(todo.runs[0])["test_accuracy"]) == np.float32(accuracy)
+    assert np.float32(tables.of(todo).runs["test_accuracy"].iloc[0]) == np.float32(accuracy)
 
 
 def test_a_run_that_is_undone_is_not_taken_from_the_tables(todo):
     report.write(todo)
     shutil.rmtree(todo.folder(todo.runs[0]))
-    assert tables.of(todo).left() == [todo.runs[0]]
+    again = plan.Plan(todo.grid, todo.output)
+    assert again.left() == [todo.runs[0]]
+    assert not tables.of(again).runs["finished"].iloc[0]
 
 
 def change(path, old, new):
@@ -85,7 +87,8 @@ def test_where_results_are_from(todo):
         path = todo.folder(run) / "result.json"
         found = "c" * 40 if number else "d" * 40
         change(path, '"seconds"', f'"provenance": {{"commit": "{found}"}}, "seconds"')
-    text = report.markdown(tables.of(todo), {})
+        todo.look(run)
+    text, _ = report.markdown(tables.of(todo))
     assert f"| commit | runs |\n| --- | ---: |\n| {'d' * 40} | 1 |\n| {'c' * 40} | 8 |" in text
 
 

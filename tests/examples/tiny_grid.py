@@ -29,9 +29,11 @@ def result(folder):
     return json.loads((folder / "result.json").read_text())
 
 
-def finish(folder, epochs, accuracy=0.5, validation=0.5, noisy=None):
-    """Writes what a finished run leaves, but for its settings and its model."""
+def finish(folder, config, accuracy=0.5, validation=0.5, noisy=None):
+    """Writes what a finished run leaves, but for its model."""
     folder.mkdir(parents=True, exist_ok=True)
+    files.write(folder / "config.json", {**config, "versions": {}})
+    epochs = config["epochs"]
     result = {
         "test_accuracy": accuracy,
         "best_test_accuracy": accuracy + 0.01,

@@ -1,4 +1,4 @@
-"""What the settings of a run stand for: its data, its rule, and the network with what trains it."""
+"""Builds what the settings of a run name: its data, its rule, and its network, compiled."""
 
 import contextlib
 import dataclasses
@@ -12,17 +12,17 @@ from experiments import optimizers
 from keras_zsharp import analysis, data, models
 
 
-def load(config, data_dir=None):
+def dataset(config, data_dir=None):
     """The bundle of a run's data."""
     names = ("batch_size", "augment", "label_noise", "seed", "validation")
     options = {name: config[name] for name in names}
     options |= {name: config[name] for name in ("train_size", "noise_draw") if config.get(name)}
-    if config["split_seed"] is not None:
-        if config["dataset"] != "digits":
-            raise ValueError(f"`split_seed` is of the digits alone. Received: {config}")
+    if config["split_seed"] is None:
+        bundle = data.load(config["dataset"], data_dir=data_dir, **options)
+    elif config["dataset"] == "digits":
         bundle = data.digits(split_seed=config["split_seed"], **options)
     else:
-        bundle = data.load(config["dataset"], data_dir=data_dir, **options)
+        raise ValueError(f"`split_seed` is of the digits alone. Received: {config}")
     noisy = None if config.get("clean_validation") else noisy_validation(bundle, config)
     if noisy is None:
         return bundle
@@ -33,15 +33,12 @@ def noisy_validation(bundle, config):
     """Clean validation data with the label noise of the training data; None without either."""
     if bundle.validation is None or not config["label_noise"]:
         return None
-    batches = list(bundle.validation.as_numpy_iterator())
-    labels = np.concatenate([labels for _, labels in batches])
-    if bundle.one_hot:
-        labels = labels.argmax(-1)
-    # Another seed than that of the training labels, whose moves these would repeat.
+    labels = np.concatenate([labels for _, labels in bundle.validation.as_numpy_iterator()])
     noise = data.symmetric_label_noise(
-        labels,
+        labels.argmax(-1) if bundle.one_hot else labels,
         config["label_noise"],
         bundle.classes,
+        # Another seed than that of the training labels, whose moves these would repeat.
         config["seed"] + 2**20,
         config.get("noise_draw", "others"),
     )
@@ -51,21 +48,21 @@ def noisy_validation(bundle, config):
     return tf.data.Dataset.zip(bundle.validation, noise).map(lambda old, new: (old[0], new))
 
 
-def perturbation(config):
+def rule(config):
     """The run's rule, or None."""
     if config["rule"] is None:
         return None
-    rule = getattr(keras_zsharp, config["rule"], None)
-    if rule is None:
+    made = getattr(keras_zsharp, config["rule"], None)
+    if made is None:
         raise ValueError(f"keras_zsharp has no rule {config['rule']}")
     try:
-        return rule(**config["settings"])
+        return made(**config["settings"])
     except TypeError as error:
         raise ValueError(f"{config['rule']}: {error}") from error
 
 
 def scope(config):
-    """What the network is built in: of the run's strategy, if it has one."""
+    """What the network is built in: the scope of the run's strategy, if it has one."""
     if config.get("strategy") != "mirrored":
         return contextlib.nullcontext()
     if keras.backend.backend() != "tensorflow":
@@ -80,41 +77,36 @@ def devices(kind=None):
     return keras.distribution.list_devices(kind and kind.lower())
 
 
-def ascent_data(bundle, config, component):
+def ascent_data(bundle, config):
     """The training data for `AscentFrom`: for batches other than the step's, in another order."""
-    # Read once, since every reading counts as an epoch.
-    batches = bundle.train.cache()
-    if component != "batch":
+    batches = bundle.train.cache()  # Every reading of `bundle.train` counts as an epoch.
+    if config["ascent"] != "batch":
         return batches
     shuffled = batches.unbatch().shuffle(bundle.sizes["train"], config["seed"])
     return shuffled.batch(config["batch_size"])
 
 
-def build(config, bundle):
-    """The network, and what trains it, compiled: they share their weights.
+def network(config, bundle):
+    """The network to save, and the compiled model that trains it: they share their weights.
 
-    The network is made sharpness-aware in place, since it may have methods of its own for training,
-    as KerasHub's have. What is returned of it for saving has none, and no optimizer or rule, so
-    that Keras alone can load it.
+    The model is sharpness-aware in place, since it may have methods of its own for training, as
+    KerasHub's have. The network to save has none, and no optimizer or rule, so that Keras alone can
+    load it.
     """
     model = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
-    network = keras.Model(model.inputs, model.outputs, name=model.name)
-    rule, component = perturbation(config), config.get("ascent")
-    if rule is not None and component:
-        images = ascent_data(bundle, config, component)
-        model = analysis.AscentFrom(model, rule, ascent_data=images, component=component)
-    elif rule is not None:
-        model = keras_zsharp.sharpness_aware(model, rule, **config.get("step", {}))
-    crossentropy = (
-        keras.losses.CategoricalCrossentropy
-        if bundle.one_hot
-        else keras.losses.SparseCategoricalCrossentropy
+    saved = keras.Model(model.inputs, model.outputs, name=model.name)
+    perturbation, component = rule(config), config.get("ascent")
+    if perturbation is not None and component:
+        images = ascent_data(bundle, config)
+        model = analysis.AscentFrom(model, perturbation, ascent_data=images, component=component)
+    elif perturbation is not None:
+        model = keras_zsharp.sharpness_aware(model, perturbation, **config.get("step", {}))
+    losses = keras.losses
+    loss = (
+        losses.CategoricalCrossentropy if bundle.one_hot else losses.SparseCategoricalCrossentropy
     )
-    model.compile(
-        optimizers.build(config, len(bundle.train)),
-        crossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    optimizer = optimizers.build(config, len(bundle.train))
+    model.compile(optimizer, loss(from_logits=True), metrics=["accuracy"])
     # An optimizer without variables would be left out when an interrupted run is restored.
     model.optimizer.build(model.trainable_variables)
-    return network, model
+    return saved, model
