@@ -18,16 +18,12 @@ class Failed(RuntimeError):
 
 
 def here(jobs):
-    """One after the other; a process that ends takes that of its run with it, unless it is killed.
+    """Does one run after the other, and yields the name of each that is done; or raises `Failed`.
+
+    Where this process is interrupted, that of the run ends, too; where it is killed, that goes on.
 
     Args:
         jobs: By the name of the run: the arguments of `runs.do`.
-
-    Yields:
-        The name of every run that is done.
-
-    Raises:
-        Failed: The others are not begun.
     """
     spawn = multiprocessing.get_context("spawn")
     for name, job in jobs.items():
@@ -38,37 +34,33 @@ def here(jobs):
         its.close()
         try:
             why = ours.recv()
+            process.join()
         except EOFError:
             process.join()
             why = f"its process has ended with status {process.exitcode}"
-        process.join()
         if why:
             raise Failed(name, why)
         yield name
 
 
 def _in_child(pipe, do, job):
-    """Does a run, and sends why it failed, as text: not every error can be sent."""
-    why = None
+    # Nobody may be there to listen any more.
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        pipe.send(_try(do, job))
+
+
+def _try(do, job):
+    """Does a run; gives why it failed, as text: not every error can be sent to another process."""
     try:
         do(**job)
-    except KeyboardInterrupt:
-        return
     except Exception as error:
-        why = _said(error)
-    # Nobody may be there to listen any more.
-    with contextlib.suppress(BrokenPipeError):
-        pipe.send(why)
-
-
-def _said(error):
-    return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"
 
 
 def on_ray(address, cpus, gpus):
-    """`here`, for as many runs at a time as a cluster has room for.
+    """What does as many runs at a time as a cluster has room for, as `here` does one.
 
-    Its nodes must see the folders of the runs and this source under the same paths.
+    The nodes must see the folders of the runs and this source under the same paths.
 
     Args:
         address: As `ray.init` takes it; "local" starts Ray on this machine, for this program.
@@ -79,25 +71,25 @@ def on_ray(address, cpus, gpus):
     try:
         import ray
     except ImportError as error:
-        raise ValueError(
-            f"--ray needs Ray ({error}): pip install 'keras-zsharp[cluster]'"
-        ) from error
+        raise ImportError("--ray needs Ray: pip install 'keras-zsharp[cluster]'") from error
     own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     ray.init(address, log_to_driver=False, **(own if address == "local" else {}))
     if gpus is None:
         gpus = min(1, ray.cluster_resources().get("GPU", 0))
     options = {"num_cpus": cpus, "num_gpus": gpus, "max_calls": 1, "max_retries": RETRIES}
-    do = ray.remote(**options)(runs.do)
+    attempt = ray.remote(**options)(_try)
 
     def engine(jobs):
-        tasks = {do.remote(**job): name for name, job in jobs.items()}
+        tasks = {attempt.remote(runs.do, job): name for name, job in jobs.items()}
         while tasks:
             [task], _ = ray.wait(list(tasks))
             name = tasks.pop(task)
             try:
-                ray.get(task)
+                why = ray.get(task)
             except ray.exceptions.RayError as error:
-                raise Failed(name, _said(getattr(error, "cause", error))) from error
+                why = str(error)
+            if why:
+                raise Failed(name, why)
             yield name
 
     return engine

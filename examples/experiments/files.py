@@ -32,14 +32,11 @@ def say(text):
 
 @contextlib.contextmanager
 def locked(folder, wait=False):
-    """Makes the folder, and holds its lock: one process at a time is in the block.
+    """Makes the folder, and lets one process at a time into the block; or raises `Occupied`.
 
     The lock is the operating system's (`flock`). It is free as soon as its process has ended, in
     whatever way. Between machines it needs a shared folder that passes `flock` on: NFS and CIFS
     under Linux do, and Lustre that is mounted with `-o flock`.
-
-    Raises:
-        Occupied: Another process holds it, and `wait` is False.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "lock")
@@ -57,8 +54,7 @@ def locked(folder, wait=False):
 def whole(path):
     """Gives a path to write to; at the end of the block what is there becomes `path`.
 
-    Raises:
-        OSError: It cannot be written; `filename` is `path`. Nothing is left behind.
+    An `OSError` names `path`, and leaves nothing behind.
     """
     partial = path.with_name(f"partial-{path.name}")
     try:

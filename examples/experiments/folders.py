@@ -22,15 +22,9 @@ class Finished:
 
 
 def finished(folder, config=None):
-    """The `Finished` run in a folder; None where no run is finished.
+    """The `Finished` run in a folder; None where none is; or raises `Damaged`.
 
-    Args:
-        folder: Its path.
-        config: The run's settings; by default any.
-
-    Raises:
-        Damaged: One of its files is.
-        ValueError: The folder has a run with other settings.
+    A run with other settings than `config`, if these are given, is a `ValueError`.
     """
     if not (folder / "config.json").exists() and not (folder / "result.json").exists():
         return None
@@ -74,8 +68,7 @@ def restore(folder, run):
 def begin(folder, config):
     """Writes the settings of a run that begins, or goes on.
 
-    Raises:
-        ValueError: The folder has a run with other settings, or of other versions.
+    A run with other settings, or of other versions, is a `ValueError`.
     """
     own = provenance.versions()
     if (folder / "config.json").exists():

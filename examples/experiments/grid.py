@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -10,9 +11,7 @@ from experiments import recipe
 from experiments.recipe import Recipe
 from keras_zsharp import data, models
 
-
-def nothing():
-    return dataclasses.field(default_factory=dict)
+nothing = functools.partial(dataclasses.field, default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +19,6 @@ class Method:
     """A row of a table.
 
     Attributes:
-        label: Its name there.
         rule: Name of a class of `keras_zsharp`; None for the optimizer alone.
         settings: The rule's arguments.
         choose: Arguments with several values each: all are run, and the table has those with the
@@ -83,8 +81,8 @@ class Run:
 
     @property
     def rule_settings(self):
-        of_setting = self.setting.rules.get(self.method.label, {})
-        return {**self.method.settings, **of_setting, **self.choice}
+        its = self.setting.rules.get(self.method.label, {})
+        return {**self.method.settings, **its, **self.choice}
 
     @property
     def config(self):

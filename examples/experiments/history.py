@@ -13,15 +13,10 @@ COLUMNS = ("epoch", "loss", "seconds", "val_accuracy")
 
 
 def read(path, epochs, validation=None):
-    """The first epochs of a run, as a data frame with a line an epoch.
+    """The first epochs of a run, as a data frame; of 0 epochs there need be no file.
 
-    Args:
-        path: Of the file; it need not exist for `epochs=0`.
-        epochs: How many.
-        validation: The run's share of validation data: with it, the test data have a column.
-
-    Raises:
-        Damaged: An epoch is missing, or a column that every run has, or a value is no number.
+    The file is `Damaged` where an epoch is missing or twice, a value is no number, or a column is
+    missing that every run has, with `validation` data also that of the test data.
     """
     if not epochs:
         return pd.DataFrame(columns=COLUMNS)
@@ -39,10 +34,7 @@ def read(path, epochs, validation=None):
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Writes every epoch into the file, after those that the run has had.
-
-    A killed run may have written an epoch more than it goes on from: that one is cut off.
-    """
+    """Writes every epoch into the file, after those that the run goes on from."""
 
     def __init__(self, path, validation):
         super().__init__()

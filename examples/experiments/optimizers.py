@@ -4,14 +4,13 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
+from keras_zsharp import checks
+
 
 class Coupled:
-    """Mixin of optimizers whose weight decay is part of the gradient, as in PyTorch.
+    """Mixin of optimizers that add `decay` times the weights to their gradients, as in PyTorch.
 
-    With momentum m, SGD decays weights 1 / (1 - m) times as fast as by Keras' decoupled one.
-
-    Args:
-        decay: Factor of the weights that is added to their gradients, >= 0.
+    With momentum m, SGD decays weights 1 / (1 - m) times as fast as by Keras' decoupled decay.
     """
 
     def __init__(self, learning_rate, decay=0.0, **kwargs):
@@ -26,11 +25,11 @@ class Coupled:
 
 
 class CoupledSGD(Coupled, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` with `Coupled` weight decay."""
+    pass
 
 
 class CoupledAdam(Coupled, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with `Coupled` weight decay."""
+    pass
 
 
 class WarmupSteps(schedules.ExponentialDecay):
@@ -51,23 +50,14 @@ def build(config, steps_per_epoch):
     """The optimizer of a run, with its schedule."""
     rate, decay, epoch = config["learning_rate"], config["weight_decay"], steps_per_epoch
     fall = {"decay_rate": 0.75, "staircase": True}
-    if config["schedule"] == "steps":
+    schedule = checks.one_of("schedule", config["schedule"], "steps", "warmup_steps", "cosine")
+    if schedule == "steps":
         rate = schedules.ExponentialDecay(rate, 10 * epoch, **fall)
-    elif config["schedule"] == "warmup_steps":
+    elif schedule == "warmup_steps":
         rate = WarmupSteps(rate, 30 * epoch, **fall, warmup=5 * epoch)
-    elif config["schedule"] == "cosine":
-        rate = schedules.CosineDecay(rate, config["epochs"] * epoch)
     else:
-        raise ValueError(
-            '`schedule` must be "steps", "warmup_steps" or "cosine". '
-            f"Received: {config['schedule']}"
-        )
-    if config["optimizer"] == "adamw":
+        rate = schedules.CosineDecay(rate, config["epochs"] * epoch)
+    optimizer = checks.one_of("optimizer", config["optimizer"], "adamw", "adam", "sgd")
+    if optimizer == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=decay)
-    if config["optimizer"] == "adam":
-        return CoupledAdam(rate, decay)
-    if config["optimizer"] == "sgd":
-        return CoupledSGD(rate, decay, momentum=0.9)
-    raise ValueError(
-        f'`optimizer` must be "adamw", "adam" or "sgd". Received: {config["optimizer"]}'
-    )
+    return CoupledSGD(rate, decay, momentum=0.9) if optimizer == "sgd" else CoupledAdam(rate, decay)

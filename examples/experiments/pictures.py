@@ -2,7 +2,6 @@
 
 import io
 
-import matplotlib.transforms
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
@@ -10,8 +9,6 @@ from experiments import results
 from experiments.results import chosen, mean_std, percent
 
 SIZE = (8, 4.8)
-ASIDE = 2
-"""Points between the error bars of two lines at one place, for none to hide the other."""
 
 
 def learning_curves(runs, epochs):
@@ -46,15 +43,14 @@ def sensitivity(runs):
         return None
     names = done["choice"].str.partition("=")[0].unique()
     axes = _axes(" or ".join(names), f"{runs['setting'].iloc[0]}: mean ± std over seeds")
-    _ticks(axes, done["value"])
     styles, means = _styles(runs["method"]), []
+    aside = _ticks(axes, done["value"], list(styles))
     for method, its in done.groupby("method", sort=False):
-        groups = dict(iter(its.groupby("value", sort=False)))
-        aside = _bars(axes, groups, method, styles)
-        means += [mean_std(percent(group))[0] for group in groups.values()]
-        for value, group in chosen(its).groupby("value"):
+        by_place = {aside(x, method): runs for x, runs in its.groupby("value", sort=False)}
+        means += _bars(axes, by_place, method, styles[method])
+        for x, best in chosen(its).groupby("value"):
             circle = {"markersize": 12, "fillstyle": "none", "color": styles[method]["color"]}
-            axes.plot([value], [mean_std(percent(group))[0]], "o", transform=aside, **circle)
+            axes.plot([aside(x, method)], [mean_std(percent(best))[0]], "o", **circle)
     axes.plot([], [], "ko", markersize=12, fillstyle="none", label="chosen by validation")
     # Lines that leave the picture are of training that breaks down, and would hide the others.
     axes.set_ylim(bottom=max(axes.get_ylim()[0], max(means) - 15))
@@ -67,11 +63,12 @@ def over_axis(runs, axis):
     if done.empty:
         return None
     axes = _axes(axis, f"{runs['network'].iloc[0]}: mean ± std over seeds")
-    _ticks(axes, done["axis"].dropna())
     styles = _styles(done["line"])
+    aside = _ticks(axes, done["axis"].dropna(), list(styles))
     for line, its in done.groupby("line", sort=False):
-        if groups := dict(iter(its.dropna(subset="axis").groupby("axis", sort=False))):
-            _bars(axes, groups, line, styles)
+        by_place = {aside(x, line): runs for x, runs in its.groupby("axis", sort=False)}
+        if by_place:
+            _bars(axes, by_place, line, styles[line])
         else:
             mean, _ = mean_std(percent(its))
             axes.axhline(mean, label=line, color=styles[line]["color"], linestyle=":")
@@ -87,10 +84,9 @@ def frontier(runs, epochs):
     styles, points = _styles(runs["method"]), []
     for method, its in done.groupby("method", sort=False):
         x = results.seconds(epochs, its)
-        marker = "osD^v"[list(styles).index(method) // 10]
-        style = {"color": styles[method]["color"], "linestyle": "", "marker": marker}
-        _bars(axes, {x: its}, method, {method: style})
-        points.append((x, mean_std(percent(its))[0]))
+        marker = {"linestyle": "", "marker": "osD^v"[list(styles).index(method) // 10]}
+        [y] = _bars(axes, {x: its}, method, styles[method] | marker)
+        points.append((x, y))
     points.sort()
     best = [(x, y) for i, (x, y) in enumerate(points) if all(y > its for _, its in points[:i])]
     axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1, zorder=0, label="frontier")
@@ -98,16 +94,12 @@ def frontier(runs, epochs):
     return _png(axes)
 
 
-def _bars(axes, groups, label, styles):
-    """Draws a line of accuracies with error bars; gives the transform that moves it aside."""
-    means, stds = zip(*(mean_std(percent(runs)) for runs in groups.values()), strict=True)
-    place = list(styles).index(label) - (len(styles) - 1) / 2
-    aside = matplotlib.transforms.offset_copy(
-        axes.transData, axes.figure, x=ASIDE * place, units="points"
-    )
-    style = {"marker": ".", "capsize": 3, "elinewidth": 1, **styles[label], "transform": aside}
-    axes.errorbar(list(groups), means, [std or 0 for std in stds], label=label, **style)
-    return aside
+def _bars(axes, by_place, label, style):
+    """Draws a line of mean accuracies with error bars, and gives the means."""
+    means, stds = zip(*(mean_std(percent(runs)) for runs in by_place.values()), strict=True)
+    style = {"marker": ".", "capsize": 3, "elinewidth": 1, **style}
+    axes.errorbar(list(by_place), means, [std or 0 for std in stds], label=label, **style)
+    return means
 
 
 def _styles(labels):
@@ -125,14 +117,23 @@ def _axes(x, title):
     return axes
 
 
-def _ticks(axes, values):
-    """Ticks at the values, on a logarithmic axis where they spread over a factor of 8."""
-    values = sorted(set(values))
-    if values and 0 < 8 * values[0] < values[-1]:
-        axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(values))
+def _ticks(axes, values, labels):
+    """Ticks at the values, on a logarithmic axis where they spread over a factor of 8.
+
+    Gives a function that moves x aside by the label of its line, for error bars not to hide others.
+    """
+    low, high = values.min(), values.max()
+    log = 0 < 8 * low < high
+    axes.set_xscale("log" if log else "linear")
+    axes.xaxis.set_major_locator(FixedLocator(values.unique()))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
+
+    def aside(x, label):
+        share = 0.04 * (labels.index(label) / len(labels) - 0.5)
+        return x * (high / low) ** share if log else x + share * (high - low)
+
+    return aside
 
 
 def _png(axes):

@@ -25,11 +25,7 @@ def versions():
 
 
 def now(command=None):
-    """Of a run that this process does, as a dict of strings, numbers, and None for the unknown.
-
-    Args:
-        command: That asked for the run; by default this process' own.
-    """
+    """Of a run that this process does, by default for its own command; None for the unknown."""
     backend = keras.backend.backend()
     return {
         **source(),

@@ -10,28 +10,28 @@ def _number(bound, holds):
     return lambda name, value: checks.number(name, value, bound, holds)
 
 
-def _int(least, most=int(checks.LARGEST)):
+def _int(least, most):
     def check(name, value):
         if not least <= checks.integer(name, value) <= most:
-            raise ValueError(
-                f"`{name}` must be an int from {least} to {most}. Received: {name}={value}"
-            )
+            bound = f"an int from {least} to {most}"
+            raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
 
     return check
 
 
+COUNT, SEED = _int(1, int(checks.LARGEST)), _int(0, 2**32 - 1)
 CHECKS = {
     "rho": _number(">= 0", lambda value: value >= 0),
     "q_p": _number("in [0, 1]", lambda value: 0 <= value <= 1),
-    "epochs": _int(1),
-    "batch_size": _int(1),
+    "epochs": COUNT,
+    "batch_size": COUNT,
+    "train_size": COUNT,
+    "seed": SEED,
+    "split_seed": SEED,
     "learning_rate": _number("> 0", lambda value: value > 0),
     "weight_decay": _number(">= 0", lambda value: value >= 0),
-    "train_size": _int(1),
     "label_noise": _number("in [0, 1]", lambda value: 0 <= value <= 1),
     "validation": _number("in (0, 1)", lambda value: 0 < value < 1),
-    "seed": _int(0, 2**32 - 1),
-    "split_seed": _int(0, 2**32 - 1),
 }
 OPTIONAL = ("train_size", "validation", "split_seed")
 
@@ -53,9 +53,8 @@ class Recipe:
         schedule: "steps": the learning rate times 0.75 every 10 epochs; "warmup_steps": a rise from
             0 in the first 5 epochs, and times 0.75 every 30 epochs; "cosine": down to 0.
         validation: Share of the training data to hold out; `Method.choose` needs it.
-        clean_validation: Whether the held-out labels are those of the dataset. By default they are
-            as noisy as the rest.
         split_seed: Of the digits alone: the seed of their division into training and test data.
+        clean_validation: Whether held-out labels are the dataset's, and not as noisy as the rest.
 
     The others are arguments of `keras_zsharp.data.load`, `fit` and the optimizer.
     """

@@ -4,18 +4,27 @@ import dataclasses
 
 from experiments.grid import Method, Recipe, Setting
 
-ZSHARP = Recipe(
-    epochs=200,
-    batch_size=256,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    weight_decay=5e-5,
-    schedule="steps",
-)
-"""Of the ZSharp paper, section 4."""
+# Epochs, batch size, optimizer, learning rate, weight decay, schedule; augmentation, wrong labels.
+ZSHARP = Recipe(200, 256, "adamw", 1e-3, 5e-5, "steps")
+FRIENDLY = Recipe(200, 128, "sgd", 0.05, 1e-3, "cosine", "cutout_half", noise_draw="all")
+DIGITS = Recipe(30, 64, "adamw", 1e-3, 5e-5, "cosine", None, 0.4, validation=0.2, split_seed=0)
+CLEAN = {"validation": 0.2, "clean_validation": True}
+FASHION = Recipe(8, 64, "adamw", 5e-3, 5e-5, "cosine", None, 0.2, train_size=5000, **CLEAN)
+"""Of the ZSharp paper, section 4, and of the Friendly-SAM paper, section 6.1, with the smallest batch
+of section 6.3.3, and cutout and wrong labels of its released code; for digits; for 4,000 images of
+Fashion-MNIST, where another 1,000 choose the radii by clean labels."""
 
 ZSHARP_CODE = dataclasses.replace(ZSHARP, optimizer="adam", schedule="warmup_steps")
-"""What the paper's released code does instead."""
+"""What the released code does instead."""
+
+DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, weight_decay=1e-3)
+"""With the optimizer of the Friendly-SAM paper."""
+
+PLAIN_SGD = {"weight_decay": 5e-4}
+"""What differs there without a perturbation."""
+
+FASHION_OVERFIT = dataclasses.replace(FASHION, epochs=12, weight_decay=5e-4)
+"""For networks that learn wrong labels."""
 
 ZSHARP_NETWORKS = {
     "ResNet-56": "resnet56",
@@ -24,58 +33,7 @@ ZSHARP_NETWORKS = {
     "ViT-7/8/8-384": "vit_7_8_8_384",
     "ViT-7/8/12-768": "vit_7_8_12_768",
 }
-"""Of its Table 1, as builders of `keras_zsharp.models`."""
-
-FRIENDLY = Recipe(
-    epochs=200,
-    batch_size=128,
-    optimizer="sgd",
-    learning_rate=0.05,
-    weight_decay=1e-3,
-    schedule="cosine",
-    augment="cutout_half",
-    noise_draw="all",
-)
-"""Of the Friendly-SAM paper, section 6.1; the batch size is the smallest of its section 6.3.3.
-Cutout and wrong labels are those of its released code."""
-
-PLAIN_SGD = {"weight_decay": 5e-4}
-"""What differs there without a perturbation."""
-
-DIGITS = Recipe(
-    epochs=30,
-    batch_size=64,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    weight_decay=5e-5,
-    schedule="cosine",
-    augment=None,
-    label_noise=0.4,
-    validation=0.2,
-    split_seed=0,
-)
-"""Some 30 s of CPU time with a perturbation; 40 % wrong labels make the methods differ."""
-
-DIGITS_SGD = dataclasses.replace(DIGITS, optimizer="sgd", learning_rate=0.05, weight_decay=1e-3)
-"""The same with the optimizer of the Friendly-SAM paper."""
-
-FASHION = Recipe(
-    epochs=8,
-    batch_size=64,
-    optimizer="adamw",
-    learning_rate=5e-3,
-    weight_decay=5e-5,
-    schedule="cosine",
-    augment=None,
-    label_noise=0.2,
-    validation=0.2,
-    clean_validation=True,
-    train_size=5000,
-)
-"""On 4,000 images of Fashion-MNIST; 1,000 more, with clean labels, choose the radii."""
-
-FASHION_OVERFIT = dataclasses.replace(FASHION, epochs=12, weight_decay=5e-4)
-"""The same, for networks that learn wrong labels."""
+"""Of the ZSharp paper's Table 1, as builders of `keras_zsharp.models`."""
 
 DIGITS_SEEDS = (0, 1, 2, 3, 4)
 RADII = {"rho": (0.1, 0.2, 0.5, 1.0)}
@@ -96,12 +54,8 @@ DIGITS_SGD_METHODS = (
 def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_radii):
     """AdamW, also with the epochs that SAM's time buys it, and methods of one to two passes.
 
-    Args:
-        epochs: Of all but the second.
-        late_from: The first step that the late ones perturb in.
-        radii: Those to choose from.
-        momentum_radii: The same for MSAM, whose perturbation has another length.
-        normalization_radii: The same where normalization layers alone are perturbed.
+    The late ones perturb from the step `late_from` on. MSAM, whose perturbation has another length,
+    and SAM-ON, which perturbs normalization layers alone, choose from radii of their own.
     """
     radii, late = {"rho": radii}, {"perturb_from": late_from}
     alone = {"perturb_only": "normalization"}
@@ -122,42 +76,31 @@ def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_r
 def fashion_methods(epochs, late_from, zsharp_length, scale=1.0):
     """What the perturbation's direction, length, place and time do, for Fashion-MNIST.
 
-    Args:
-        epochs: Of all but the second.
-        late_from: The first step that the late one perturbs in.
-        zsharp_length: Length of the released code's perturbation at the paper's radius.
-        scale: Of the radii to choose from.
+    `zsharp_length` is that of the released code's perturbation at the paper's radius; `scale`
+    multiplies the radii to choose from.
     """
 
     def radii(*values):
         return {"rho": tuple(float(f"{scale * value:g}") for value in values)}
 
     middle = radii(0.05, 0.1, 0.2, 0.5, 1.0)
-    per_variable, equal_length = {"norm": "per_variable"}, {"norm": "global"}
+    alone = {"perturb_only": "normalization"}
+    per_variable, random = {"norm": "per_variable"}, {"score": "random", "norm": "global"}
+    magnitude = {"score": "magnitude", "norm": "global"}
     return (
         Method("Optimizer alone"),
         Method("Optimizer alone, twice the epochs", recipe={"epochs": 2 * epochs}),
         Method("SAM", "SAM", choose=middle),
         Method("SAM, late", "SAM", choose=middle, step={"perturb_from": late_from}),
-        Method(
-            "SAM, normalization only",
-            "SAM",
-            choose=radii(0.2, 0.5, 1.0, 2.0, 5.0),
-            step={"perturb_only": "normalization"},
-        ),
+        Method("SAM, normalization only", "SAM", choose=radii(0.2, 0.5, 1.0, 2.0, 5.0), step=alone),
         Method("SAM of ZSharp's length", "SAM", {"rho": zsharp_length}),
         Method("ZSharp of the paper's radius", "ZSharp", {"rho": 0.05, **per_variable}),
         Method("ASAM", "ASAM", choose=radii(0.5, 1.0, 2.0, 5.0, 10.0)),
         Method("F-SAM", "FriendlySAM", choose=middle),
         Method("ZSharp, per variable", "ZSharp", per_variable, radii(0.02, 0.05, 0.1, 0.2, 0.5)),
-        Method("ZSharp, global", "ZSharp", equal_length, middle),
-        Method("Magnitude mask", "ZSharp", {"score": "magnitude", **equal_length}, middle),
-        Method(
-            "Random mask",
-            "ZSharp",
-            {"score": "random", **equal_length},
-            radii(0.1, 0.2, 0.5, 1.0, 2.0),
-        ),
+        Method("ZSharp, global", "ZSharp", {"norm": "global"}, middle),
+        Method("Magnitude mask", "ZSharp", magnitude, middle),
+        Method("Random mask", "ZSharp", random, radii(0.1, 0.2, 0.5, 1.0, 2.0)),
     )
 
 
@@ -170,12 +113,7 @@ FASHION_COMPARISONS = (
 
 
 def fashion_settings(network, optimizers):
-    """Clean labels, 20 % and 40 % wrong ones, for a network with each of some optimizers.
-
-    Args:
-        network: Name of its builder.
-        optimizers: By name: what a recipe has for it.
-    """
+    """Clean labels, 20 % and 40 % wrong ones, for a network with each of some optimizers."""
     return tuple(
         Setting(
             f"{name}, {f'{noise:.0%} wrong labels' if noise else 'clean labels'}",

@@ -27,11 +27,6 @@ def do(config, folder, *, wait=True, deterministic=False, cpus=None, **options):
         deterministic: Whether TensorFlow's ops are.
         cpus: How many cores TensorFlow uses for an op; by default all.
         **options: Those of `train`.
-
-    Raises:
-        Occupied: Another process does it.
-        OSError: A file cannot be written. Given room, the run goes on from its last whole epoch.
-        ValueError: The folder has another run.
     """
     if cpus:
         tf.config.threading.set_intra_op_parallelism_threads(cpus)
@@ -50,16 +45,13 @@ def do(config, folder, *, wait=True, deterministic=False, cpus=None, **options):
 
 
 def train(config, folder, data_dir=None, command=None, verbose=0, tell=None):
-    """The same, without a look at what there is.
+    """The same for a run that is not finished; raises `Damaged` where what it has left is.
 
     Args:
         data_dir: Folder of tensorflow-datasets.
         command: That asked for the run; by default this process' own.
         verbose: As in Keras' `fit`.
         tell: Is called with the bundle of the data and the network before the training.
-
-    Raises:
-        Damaged: The history of what went before is, or all backups.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(config["seed"])

@@ -29,38 +29,38 @@ class Tables:
 
 
 def of(plan):
-    """The `Tables` of a plan. Those of its runs are written; in a folder without runs, read.
+    """The `Tables` of a plan: in a folder without runs, those that are there; else it writes them.
 
-    Raises:
-        ValueError: A table is damaged, or of other settings than the plan's.
+    Tables that are damaged, or of other settings than the plan's, are a `ValueError`.
     """
     if not are_alone(plan.output):
-        write(plan.output, *of_runs(plan.finished))
+        write(plan.output, of_runs(plan.finished))
     told, epochs = read(plan.output)
-    lines, lengths = told.set_index("run")["settings"], epochs["run"].value_counts()
-    for run in plan.runs:
-        if run.name not in lines.index:
-            continue
-        if lines[run.name] != plan.settings(run):
+    runs = results.frame(plan.grid, plan.runs, told)
+    lengths = epochs["run"].value_counts()
+    for run in (run for run in plan.runs if runs["finished"][run.name]):
+        if runs["settings"][run.name] != plan.settings(run):
             raise ValueError(f"{plan.output / RESULTS} has the run {run.name} with other settings")
         if (length := lengths.get(run.name, 0)) != run.recipe.epochs:
             raise ValueError(
                 f"{plan.output / EPOCHS} must have {run.recipe.epochs} epochs of the run "
                 f"{run.name}. It has {length}"
             )
-    return Tables(plan.grid, results.frame(plan.grid, plan.runs, told), epochs)
+    return Tables(plan.grid, runs, epochs)
 
 
 def of_runs(finished):
-    """The two tables of finished runs, by their names."""
-    lines, epochs = [], []
-    for name, run in finished.items():
-        numbers = {number: run.result.get(number) for number in NUMBERS}
-        noted = {source: json.dumps(run.result.get(source, {})) for source in SOURCES}
-        lines.append({"run": name, **numbers, "settings": text(run.settings), **noted})
-        epochs.append(run.history.assign(run=name))
-    epochs = pd.concat(epochs) if epochs else pd.DataFrame(columns=EPOCH)
-    epochs = epochs[["run", *epochs.columns.drop("run")]]
+    """The two tables of `Finished` runs, by their names."""
+    lines = [
+        {"run": name, **{number: run.result.get(number) for number in NUMBERS}}
+        | {"settings": text(run.settings)}
+        | {source: json.dumps(run.result.get(source, {})) for source in SOURCES}
+        for name, run in finished.items()
+    ]
+    epochs = pd.DataFrame(columns=EPOCH)
+    if finished:
+        told = {name: run.history for name, run in finished.items()}
+        epochs = pd.concat(told, names=["run"]).reset_index("run")
     return pd.DataFrame(lines, columns=RUN), epochs
 
 
@@ -74,7 +74,7 @@ def are_alone(output):
     return (output / RESULTS).exists() and not any(output.glob("*/config.json"))
 
 
-def write(output, *tables):
+def write(output, tables):
     output.mkdir(parents=True, exist_ok=True)
     for name, table in zip((RESULTS, EPOCHS), tables, strict=True):
         with files.whole(output / name) as partial:
@@ -83,11 +83,7 @@ def write(output, *tables):
 
 
 def read(output):
-    """The two tables in a folder.
-
-    Raises:
-        ValueError: One is missing or damaged.
-    """
+    """The two tables in a folder; one that is missing or damaged is a `ValueError`."""
     try:
         told, epochs = (pd.read_csv(output / name) for name in (RESULTS, EPOCHS))
         for table, columns in ((told, RUN), (epochs, EPOCH)):
@@ -100,18 +96,17 @@ def read(output):
 
 
 def finished(output):
-    """The `experiments.folders.Finished` runs of an output: its folders, or else its tables."""
+    """The `Finished` runs of any output: of its runs' folders or, without any, of its tables."""
     if paths := sorted(output.glob("*/config.json")):
         return list(filter(None, (folders.look(path.parent) for path in paths)))
     told, epochs = read(output)
-    lines = dict(iter(epochs.drop(columns="run").groupby(epochs["run"])))
+    by_run = dict(iter(epochs.drop(columns="run").groupby(epochs["run"])))
     return [
         folders.Finished(
             json.loads(line["settings"]),
-            {name: line.get(name) for name in NUMBERS}
-            | {name: json.loads(line[name]) for name in SOURCES},
-            lines[line["run"]],
+            {name: line[name] for name in NUMBERS} | {n: json.loads(line[n]) for n in SOURCES},
+            by_run[line["run"]],
         )
         for line in told.to_dict("records")
-        if line["run"] in lines
+        if line["run"] in by_run
     ]

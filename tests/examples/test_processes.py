@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import history
+from experiments import files, history
 from tests.examples.tiny_grid import NAMES, config, result
 
 pytestmark = pytest.mark.slow
@@ -87,16 +87,41 @@ def test_ray_does_a_run_again_whose_worker_was_killed(alone, tmp_path):
     assert_done(tmp_path, undisturbed)
 
 
-def test_what_the_run_of_a_killed_program_does_is_taken(alone, tmp_path):
-    """The process of its run is left alone, and nobody does the run beside it."""
-    path, undisturbed = alone
+@pytest.fixture
+def under_way(alone, tmp_path):
+    """Arguments of a process that has done an epoch of its first run, and the process."""
+    path, _ = alone
     arguments = (path, "--output", tmp_path, *REPEATABLE)
-    first = start("plainly", *arguments)
+    process = start("plainly", *arguments)
     begun = time.monotonic()
     while not list(tmp_path.glob(f"{NAMES[0]}/backup/*")):
         assert time.monotonic() - begun < TIME_LIMIT
         time.sleep(0.05)
+    yield arguments, process
+    process.kill()
+    process.communicate()
+
+
+def test_a_terminated_program_takes_its_run_with_it(alone, under_way, tmp_path):
+    _, undisturbed = alone
+    arguments, process = under_way
+    process.send_signal(signal.SIGTERM)
+    code, _, errors = wait(process)
+    assert code == 1
+    assert f"Interrupted; the same command goes on from {tmp_path}" in errors
+    with files.locked(tmp_path / NAMES[0]):  # Nobody does the run.
+        assert not (tmp_path / NAMES[0] / "result.json").exists()
+    code, _, errors = wait(start("plainly", *arguments))
+    assert code == 0, errors
+    assert_done(tmp_path, undisturbed)
+
+
+def test_what_the_run_of_a_killed_program_does_is_taken(alone, under_way, tmp_path):
+    """The process of its run is left alone, and nobody does the run beside it."""
+    _, undisturbed = alone
+    arguments, first = under_way
     first.send_signal(signal.SIGKILL)
+    first.wait()
     code, printed, errors = wait(start("plainly", *arguments))
     assert code == 0, errors
     assert RUNS[1] in done(printed)

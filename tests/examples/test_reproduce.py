@@ -216,6 +216,27 @@ def test_what_another_grid_has_finished_is_taken_over(finished, others, tmp_path
 
 
 @pytest.mark.slow
+def test_the_runs_of_another_output_count_and_not_its_older_tables(
+    finished, others, tmp_path, capsys
+):
+    """Tables written with `--only` have fewer runs than the output."""
+    arguments, output = finished
+    shutil.copytree(output, tmp_path / "other")
+    reproduce.main(
+        [arguments[0], "--output", str(tmp_path / "other"), "--report-only", "--only", "sgd-seed0"]
+    )
+    assert len(pd.read_csv(tmp_path / "other" / tables.RESULTS)) == 1
+    (tmp_path / "other" / NAMES[1] / "history.csv").write_text("")
+    with pytest.raises(SystemExit, match="to be done"):
+        reproduce.main([*others, "--reuse", str(tmp_path / "other")])
+    printed, errors = capsys.readouterr()
+    assert "Taken over: 2 runs\n" in printed
+    assert f"{NAMES[1]}/history.csv is damaged (" in errors
+    ours = result(tmp_path / "out" / "others-sgd-seed1")
+    assert ours == result(output / "digits-sgd-seed1")
+
+
+@pytest.mark.slow
 def test_runs_of_other_versions_count_when_asked(finished, others, tmp_path, monkeypatch, capsys):
     arguments, output = finished
     with monkeypatch.context() as patch:
