@@ -28,8 +28,7 @@ def finished(folder, config=None):
     """
     if not (folder / "config.json").exists() and not (folder / "result.json").exists():
         return None
-    settings, versions = _settings(folder)
-    _check(folder, settings, config)
+    settings, versions = _settings(folder, config)
     path = folder / "result.json"
     if not path.exists():
         return None
@@ -72,8 +71,7 @@ def begin(folder, config):
     """
     own = provenance.versions()
     if (folder / "config.json").exists():
-        settings, its = _settings(folder)
-        _check(folder, settings, config)
+        _, its = _settings(folder, config)
         if differs := ", ".join(name for name in own if own[name] != its.get(name)):
             raise ValueError(f"{folder} has a run that another version has begun ({differs})")
     files.write(folder / "config.json", {**config, "versions": own})
@@ -89,14 +87,12 @@ def clear(folder):
             path.unlink(missing_ok=True)
 
 
-def _settings(folder):
-    """The settings of the folder's run, and the versions that have begun it."""
+def _settings(folder, config):
+    """The settings of the folder's run, which must be `config`, and the versions that began it."""
     path = folder / "config.json"
     with files.reading(path):
         settings = json.loads(path.read_text(encoding="utf-8"))
-        return settings, dict(settings.pop("versions"))
-
-
-def _check(folder, settings, config):
+        versions = dict(settings.pop("versions"))
     if config is not None and settings != json.loads(json.dumps(config)):
-        raise ValueError(f"{folder} has a run with other settings: see {folder / 'config.json'}")
+        raise ValueError(f"{folder} has a run with other settings: see {path}")
+    return settings, versions

@@ -12,11 +12,7 @@ CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 
 
 def read(name):
-    """The `GRID` of a config file, given by its path or by its name in the folder `configs`.
-
-    Raises:
-        ValueError: There is no such file, or it does not declare a grid.
-    """
+    """The `GRID` of a config file, given by its path or by its name in the folder `configs`."""
     path = pathlib.Path(name)
     if not path.is_file():
         path = CONFIGS / f"{path.name.removesuffix('.py')}.py"
@@ -35,14 +31,10 @@ def read(name):
 
 
 class Plan:
-    """The runs of a grid, each with a folder in `output`.
+    """The runs of a grid whose name has `only` in it, each with a folder in `output`.
 
     Attributes:
-        runs: Those of the grid whose name has `only` in it.
-        finished: What the finished ones say, by name: an `experiments.folders.Finished`.
-
-    Raises:
-        ValueError: There are no such runs, or the folder of one has another run.
+        finished: What the finished ones say, by name: a `folders.Finished`.
     """
 
     def __init__(self, grid, output, strategy="none", only=""):
@@ -71,9 +63,14 @@ class Plan:
 
     def left(self):
         """The runs to be done, as far as is known by now."""
-        done, _ = tables.of_runs(self.finished)
+        done, _ = self.tables()
         left = results.left(results.frame(self.grid, self.runs, done))
         return [run for run in self.runs if run.name in left]
+
+    def tables(self):
+        """What `results.csv` and `epochs.csv` have of its finished runs."""
+        names = [run.name for run in self.runs if run.name in self.finished]
+        return tables.of_runs({name: self.finished[name] for name in names})
 
     def of_other_versions(self):
         """The names of the finished runs that this source has not done with these libraries."""
@@ -102,14 +99,10 @@ class Plan:
         return "\n".join([state, *(f"Cannot be run: {refused}" for refused in self.refused())])
 
     def reuse(self, outputs, other_versions=False):
-        """Restores what other outputs have of its runs that are left; gives their number.
+        """Takes over what the outputs of other plans have of its runs that are left: how many.
 
-        What counts in an output are its runs' folders, or, without any, its tables. A restored run
-        has no `model.keras`.
-
-        Args:
-            outputs: Folders of other plans.
-            other_versions: Whether runs of other versions count, too.
+        `other_versions` says whether runs of other versions count, too. What is taken over has no
+        `model.keras`.
         """
         own, found, restored = provenance.versions().items(), {}, 0
         for output in outputs:

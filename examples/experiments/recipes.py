@@ -10,9 +10,9 @@ FRIENDLY = Recipe(200, 128, "sgd", 0.05, 1e-3, "cosine", "cutout_half", noise_dr
 DIGITS = Recipe(30, 64, "adamw", 1e-3, 5e-5, "cosine", None, 0.4, validation=0.2, split_seed=0)
 CLEAN = {"validation": 0.2, "clean_validation": True}
 FASHION = Recipe(8, 64, "adamw", 5e-3, 5e-5, "cosine", None, 0.2, train_size=5000, **CLEAN)
-"""Of the ZSharp paper, section 4, and of the Friendly-SAM paper, section 6.1, with the smallest batch
-of section 6.3.3, and cutout and wrong labels of its released code; for digits; for 4,000 images of
-Fashion-MNIST, where another 1,000 choose the radii by clean labels."""
+"""Of the ZSharp paper, section 4; of the Friendly-SAM paper, section 6.1, with the smallest batch
+size of section 6.3.3, and cutout and wrong labels of its released code; for digits; for 4,000
+images of Fashion-MNIST, where another 1,000 choose the radii by clean labels."""
 
 ZSHARP_CODE = dataclasses.replace(ZSHARP, optimizer="adam", schedule="warmup_steps")
 """What the released code does instead."""

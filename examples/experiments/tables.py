@@ -34,7 +34,7 @@ def of(plan):
     Tables that are damaged, or of other settings than the plan's, are a `ValueError`.
     """
     if not are_alone(plan.output):
-        write(plan.output, of_runs(plan.finished))
+        write(plan.output, plan.tables())
     told, epochs = read(plan.output)
     runs = results.frame(plan.grid, plan.runs, told)
     lengths = epochs["run"].value_counts()
