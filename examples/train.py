@@ -13,7 +13,7 @@ whole epoch, as if it had never been interrupted.
 
 import pathlib
 
-from experiments import programs, recipe, runs
+from experiments import numbers, programs, recipe, runs
 from keras_zsharp import data, models, perturbations
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
@@ -71,29 +71,30 @@ def main(arguments=None):
 def parse(arguments):
     parser = programs.parser(__doc__)
     add = parser.add_argument
+
+    def number(name, default=None, about=None):
+        attribute = name.strip("-").replace("-", "_")
+        add(name, type=numbers.option(attribute), default=default, help=about)
+
     add("--dataset", choices=data.NAMES, default="cifar10")
     add("--model", choices=MODELS, default="resnet56")
     rules = ("none", *perturbations.RULES)
     add("--perturbation", choices=rules, default="zsharp", help="none: the optimizer alone")
-    add("--rho", type=float, default=0.05)
-    add("--q-p", type=float, default=0.95, help="ZSharp's percentile")
+    number("--rho", 0.05)
+    number("--q-p", 0.95, "ZSharp's percentile")
     add("--norm", choices=("per_variable", "global"), default="per_variable", help="of ZSharp")
-    add("--epochs", type=int, default=200)
-    add("--batch-size", type=int, default=256)
-    add("--learning-rate", type=float, default=1e-3)
-    add("--weight-decay", type=float, default=5e-5)
+    number("--epochs", 200)
+    number("--batch-size", 256)
+    number("--learning-rate", 1e-3)
+    number("--weight-decay", 5e-5)
     add("--augment", choices=("none", *data.AUGMENTATIONS[1:]), default="standard")
-    add("--label-noise", type=float, default=0.0, help="share of training labels moved")
-    add("--validation", type=float, help="share of the training data to hold out")
-    add("--seed", type=int, default=0)
+    number("--label-noise", 0.0, "share of training labels moved")
+    number("--validation", None, "share of the training data to hold out")
+    number("--seed", 0)
     add("--data-dir", help="folder of tensorflow-datasets")
     add("--output", type=pathlib.Path, help="by default runs/DATASET-MODEL-PERTURBATION-SEED")
     add("--verbose", type=int, choices=(0, 1, 2), default=1, help="as in Keras' fit")
     options = parser.parse_args(arguments)
-    try:
-        recipe.check(vars(options))
-    except ValueError as error:
-        parser.error(str(error))
     if options.augment == "none":
         options.augment = None
     run = f"{options.dataset}-{options.model}-{options.perturbation}-{options.seed}"

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Mapping
 
-from experiments import recipe
+from experiments import numbers
 from experiments.recipe import Recipe
 from keras_zsharp import data, models
 
@@ -134,7 +134,7 @@ class Grid:
         methods = _labels("methods", self.methods)
         settings = _labels("settings", self.settings)
         for seed in self.seeds:
-            recipe.check({"seed": seed})
+            numbers.check({"seed": seed})
         for name, values, known in (
             ("choosing_seeds", self.choosing_seeds or (), self.seeds),
             ("reference", [self.reference], methods),

@@ -1,46 +1,9 @@
-"""How a run trains, and the bounds of its numbers."""
+"""How a run trains."""
 
 import dataclasses
 import typing
 
-from keras_zsharp import checks
-
-
-def _number(bound, holds):
-    return lambda name, value: checks.number(name, value, bound, holds)
-
-
-def _int(least, most):
-    def check(name, value):
-        if not least <= checks.integer(name, value) <= most:
-            bound = f"an int from {least} to {most}"
-            raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
-
-    return check
-
-
-COUNT, SEED = _int(1, int(checks.LARGEST)), _int(0, 2**32 - 1)
-CHECKS = {
-    "rho": _number(">= 0", lambda value: value >= 0),
-    "q_p": _number("in [0, 1]", lambda value: 0 <= value <= 1),
-    "epochs": COUNT,
-    "batch_size": COUNT,
-    "train_size": COUNT,
-    "seed": SEED,
-    "split_seed": SEED,
-    "learning_rate": _number("> 0", lambda value: value > 0),
-    "weight_decay": _number(">= 0", lambda value: value >= 0),
-    "label_noise": _number("in [0, 1]", lambda value: 0 <= value <= 1),
-    "validation": _number("in (0, 1)", lambda value: 0 < value < 1),
-}
-OPTIONAL = ("train_size", "validation", "split_seed")
-
-
-def check(values):
-    """Raises a `TypeError` or a `ValueError` where one of the values, by name, is out of bounds."""
-    for name, value in values.items():
-        if name in CHECKS and not (value is None and name in OPTIONAL):
-            CHECKS[name](name, value)
+from experiments import numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +40,7 @@ class Recipe:
     """Fields that a run's settings have only where they are not the default."""
 
     def __post_init__(self):
-        check(vars(self))
+        numbers.check(vars(self))
 
     @property
     def settings(self):

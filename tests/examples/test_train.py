@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
-from experiments import building, files, recipe
+from experiments import building, files, numbers
 from experiments import history as told
 from keras_zsharp import perturbations
 from tests.tiers import crossed
@@ -140,7 +140,7 @@ def test_an_interrupted_run_goes_on(models, tmp_path, monkeypatch, capsys):
         train.main([*arguments, "--rho", "0.1"])
 
 
-NUMBERS = [name for name in recipe.CHECKS if hasattr(train.parse([]), name)]
+NUMBERS = [name for name in numbers.CHECKS if hasattr(train.parse([]), name)]
 
 
 def test_every_number_is_checked_by_the_same_rule():
@@ -157,17 +157,17 @@ def test_numbers_out_of_their_bounds(name, tmp_path, capsys):
             train.main([*QUICK, f"{option}={wrong}", "--output", str(tmp_path / "run")])
         assert stopped.value.code == 2
         line = capsys.readouterr().err.splitlines()[-1]
-        assert f"argument {option}: invalid" in line or f"`{name}` must be" in line
-        assert repr(wrong) in line or f"Received: {name}=" in line
+        assert f"argument {option}: `{name}` must be" in line
+        assert f"Received: {name}=" in line
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "2.5"], "argument --epochs: invalid int value: '2.5'"),
+        (["--epochs", "2.5"], "argument --epochs: `epochs` must be an int. Received: epochs=2.5"),
         (["--batch-size", "0"], "`batch_size` must be an int from 1 to 1000000000. Received"),
-        (["--learning-rate", "0"], "`learning_rate` must be > 0. Received: learning_rate=0.0"),
+        (["--learning-rate", "0"], "`learning_rate` must be > 0. Received: learning_rate=0"),
         (["--verbose", "3"], "argument --verbose: invalid choice: 3"),
         (["--model", "resnet21"], "invalid choice: 'resnet21'"),
         (["--dataset", "mnist"], "invalid choice: 'mnist'"),
