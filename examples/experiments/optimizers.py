@@ -20,9 +20,6 @@ class Coupled:
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient + self.decay * variable, variable, learning_rate)
 
-    def get_config(self):
-        return {**super().get_config(), "decay": self.decay}
-
 
 class CoupledSGD(Coupled, keras.optimizers.SGD):
     pass
@@ -41,9 +38,6 @@ class WarmupSteps(schedules.ExponentialDecay):
 
     def __call__(self, step):
         return super().__call__(step) * ops.minimum(ops.cast(step, "float32") / self.warmup, 1.0)
-
-    def get_config(self):
-        return {**super().get_config(), "warmup": self.warmup}
 
 
 def build(config, steps_per_epoch):

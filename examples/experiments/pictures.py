@@ -46,8 +46,7 @@ def sensitivity(runs):
     styles, means = _styles(runs["method"]), []
     aside = _ticks(axes, done["value"], list(styles))
     for method, its in done.groupby("method", sort=False):
-        by_place = {aside(x, method): runs for x, runs in its.groupby("value", sort=False)}
-        means += _bars(axes, by_place, method, styles[method])
+        means += _bars(axes, its.groupby("value"), method, styles[method], aside)
         for x, best in chosen(its).groupby("value"):
             circle = {"markersize": 12, "fillstyle": "none", "color": styles[method]["color"]}
             axes.plot([aside(x, method)], [mean_std(percent(best))[0]], "o", **circle)
@@ -66,9 +65,8 @@ def over_axis(runs, axis):
     styles = _styles(done["line"])
     aside = _ticks(axes, done["axis"].dropna(), list(styles))
     for line, its in done.groupby("line", sort=False):
-        by_place = {aside(x, line): runs for x, runs in its.groupby("axis", sort=False)}
-        if by_place:
-            _bars(axes, by_place, line, styles[line])
+        if its["axis"].notna().any():
+            _bars(axes, its.groupby("axis"), line, styles[line], aside)
         else:
             mean, _ = mean_std(percent(its))
             axes.axhline(mean, label=line, color=styles[line]["color"], linestyle=":")
@@ -85,8 +83,7 @@ def frontier(runs, epochs):
     for method, its in done.groupby("method", sort=False):
         x = results.seconds(epochs, its)
         marker = {"linestyle": "", "marker": "osD^v"[list(styles).index(method) // 10]}
-        [y] = _bars(axes, {x: its}, method, styles[method] | marker)
-        points.append((x, y))
+        points += [(x, y) for y in _bars(axes, [(x, its)], method, styles[method] | marker)]
     points.sort()
     best = [(x, y) for i, (x, y) in enumerate(points) if all(y > its for _, its in points[:i])]
     axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1, zorder=0, label="frontier")
@@ -94,11 +91,12 @@ def frontier(runs, epochs):
     return _png(axes)
 
 
-def _bars(axes, by_place, label, style):
-    """Draws a line of mean accuracies with error bars, and gives the means."""
-    means, stds = zip(*(mean_std(percent(runs)) for runs in by_place.values()), strict=True)
+def _bars(axes, groups, label, style, aside=lambda x, label: x):
+    """Draws a line of mean accuracies, with error bars, of (x, runs); gives the means."""
+    points = [(aside(x, label), *mean_std(percent(runs))) for x, runs in groups]
+    xs, means, stds = zip(*points, strict=True)
     style = {"marker": ".", "capsize": 3, "elinewidth": 1, **style}
-    axes.errorbar(list(by_place), means, [std or 0 for std in stds], label=label, **style)
+    axes.errorbar(xs, means, [std or 0 for std in stds], label=label, **style)
     return means
 
 

@@ -18,16 +18,11 @@ NAMES = (
 
 
 def measures(path, images, labels):
-    """Of a network in a `.keras` file that gives logits, as a dict of numbers.
+    """By name, those of a network in a `.keras` file that gives logits.
 
     Accuracies are in %: `accuracy`, after `keras.Model.quantize` to `int8` and `int4`, and under
     `noise=...` and `blur=...`. `quantized` is the share of weights that Keras quantizes, in %;
     `nll` is the mean negative log likelihood in nats, `ece` the `calibration_error` in %.
-
-    Args:
-        path: Of the file.
-        images: An array (n, height, width, channels), as the network was trained on.
-        labels: Their classes as ints, (n,).
     """
     network = keras.models.load_model(path)
     logits = predict(network, images)

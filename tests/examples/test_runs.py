@@ -33,8 +33,6 @@ def test_weight_decay_is_part_of_the_gradient():
     np.testing.assert_allclose(w, [1 - 0.1 * (0.5 + 0.1)], rtol=1e-6)
     optimizer.apply([np.array([0.5], "float32")])
     np.testing.assert_allclose(w, [0.94 - 0.9 * 0.06 - 0.1 * (0.5 + 0.094)], rtol=1e-6)
-    again = optimizers.CoupledSGD.from_config(optimizer.get_config())
-    assert again.decay == 0.1
 
 
 @pytest.mark.parametrize(
@@ -58,9 +56,8 @@ def test_schedules():
         got = [float(optimizer._learning_rate(step)) for step in (0, 50, 100)]
         np.testing.assert_allclose(got, rates, atol=1e-8)
     schedule = optimizers.WarmupSteps(0.1, 60, 0.75, staircase=True, warmup=10)
-    again = optimizers.WarmupSteps.from_config(schedule.get_config())
     for step, rate in ((0, 0), (5, 0.05), (10, 0.1), (59, 0.1), (60, 0.075), (120, 0.05625)):
-        assert float(schedule(step)) == float(again(step)) == pytest.approx(rate)
+        assert float(schedule(step)) == pytest.approx(rate)
     with pytest.raises(ValueError, match="`schedule` must be"):
         optimizers.build(settings(schedule="linear"), 5)
     with pytest.raises(ValueError, match="`optimizer` must be"):
