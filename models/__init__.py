@@ -1,18 +1,16 @@
 """Builders of networks: plain functional Keras models that return logits."""
 
-from keras_zsharp.models.deit import deit_small
-from keras_zsharp.models.pyramidnet import pyramidnet110
-from keras_zsharp.models.resnet import (
+from keras_zsharp.models.cifar_resnet import (
     cifar_resnet,
-    resnet18,
     resnet20,
     resnet32,
     resnet44,
-    resnet50,
     resnet56,
     resnet110,
-    small_resnet,
 )
+from keras_zsharp.models.deit import deit_small
+from keras_zsharp.models.pyramidnet import pyramidnet110
+from keras_zsharp.models.resnet import resnet18, resnet50, small_resnet
 from keras_zsharp.models.small_cnn import small_cnn, strided_cnn
 from keras_zsharp.models.vgg import vgg16_bn, vgg19_bn
 from keras_zsharp.models.vit import small_vit, vit_7_8_8_384, vit_7_8_12_768

@@ -1,29 +1,37 @@
 """DeiT (Touvron et al., ICML 2021) from KerasHub, for transfer."""
 
+from __future__ import annotations
+
+import keras
+
 from keras_zsharp.models import checks
+from keras_zsharp.models.checks import ImageShape
 
 
-def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
-    """KerasHub's DeiT-S/16, with a token for distillation, and a new dense layer: logits.
+def deit_small(
+    input_shape: ImageShape = (224, 224, 3), classes: int = 10, weights: str | None = None
+) -> keras.Model:
+    """KerasHub's DeiT-S/16 with a token for distillation. A new dense layer gives the logits.
 
     Args:
-        input_shape: Shape of one image: height, width, channels; the sides multiples of 16.
+        input_shape: Height, width and channels of an image. Height and width are multiples of 16.
+            With a preset, it is the preset's shape.
         classes: Number of logits, >= 1.
-        weights: None for random weights, or the name of a KerasHub preset or its folder, such as
-            `"deit_small_distilled_patch16_224_imagenet"`; for these `input_shape` must be the
-            preset's.
+        weights: None for random weights, or a KerasHub preset: its name, such as
+            `"deit_small_distilled_patch16_224_imagenet"`, or its folder.
 
     Returns:
         A `keras_hub.models.DeiTImageClassifier`, a functional `keras.Model` from images to logits.
-        It has methods of its own, so train it by `keras_zsharp.sharpness_aware(network)`.
+        It has methods of its own: `keras_zsharp.sharpness_aware(network)` trains it.
 
     Raises:
         ImportError: KerasHub is missing.
-        ValueError: `input_shape` does not suit.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
 
     Reference:
-        Touvron et al., Training data-efficient image transformers, ICML 2021; DeiT-small in Li et
-        al., CVPR 2024, Table 5 (the variant without the token for distillation).
+        Touvron et al., "Training data-efficient image transformers", ICML 2021. Li et al.,
+        "Friendly Sharpness-Aware Minimization", CVPR 2024, Table 5, have the variant without the
+        token for distillation.
     """
     try:
         import keras_hub
@@ -31,7 +39,7 @@ def deit_small(input_shape=(224, 224, 3), classes=10, weights=None):
         raise ImportError(
             "deit_small comes from KerasHub: pip install 'keras-zsharp[hub]'"
         ) from error
-    input_shape = checks.images(input_shape, sides=16).shape[1:]
+    input_shape = checks.images(input_shape, multiple=16).shape[1:]
     checks.outputs(classes, name=None)
     if not isinstance(weights, str | None):
         raise TypeError(

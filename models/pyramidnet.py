@@ -1,36 +1,45 @@
 """Pyramidal residual networks (Han et al., CVPR 2017)."""
 
+from __future__ import annotations
+
 import keras
 from keras import layers, ops
 
 from keras_zsharp.checks import number
 from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
+from keras_zsharp.models.checks import ImageShape
 
 
-def pyramidnet110(input_shape=(32, 32, 3), classes=10, alpha=270, name="pyramidnet110"):
+def pyramidnet110(
+    input_shape: ImageShape = (32, 32, 3),
+    classes: int = 10,
+    alpha: float = 270,
+    name: str = "pyramidnet110",
+) -> keras.Model:
     """PyramidNet-110 of basic blocks: 28,485,477 trainable parameters at 10 classes, alpha = 270.
 
-    A 3x3 convolution of 16 filters and 54 blocks in three stages; the k-th block has
+    A 3x3 convolution of 16 filters comes first, then 54 blocks in three stages. The k-th block has
     round(16 + k alpha / 54) filters. A block is BatchNormalization, convolution,
-    BatchNormalization, ReLU, convolution, BatchNormalization; its shortcut averages 2x2 pixels
-    where the stage changes and fills the new channels with zeros.
+    BatchNormalization, ReLU, convolution, BatchNormalization. Its shortcut averages 2x2 pixels
+    where the stage changes, and fills the new channels with zeros.
 
     Args:
-        input_shape: Shape of one image: height, width, channels. Any size.
+        input_shape: Height, width and channels of an image. Any size; height and width may be None.
         classes: Number of logits, >= 1.
-        alpha: Filters that the network gains on its way, >= 0; 48, 84 and 270 in the paper.
+        alpha: How many filters the last block has more than the first convolution, >= 0. The paper
+            uses 48, 84 and 270.
         name: Name of the model.
 
     Returns:
         A functional `keras.Model` from images to logits.
 
     Raises:
-        ValueError: `alpha` is negative.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
 
     Reference:
-        Han et al., Deep Pyramidal Residual Networks, CVPR 2017; in Li et al., CVPR 2024, Tables 1
-        and 2.
+        Han et al., "Deep Pyramidal Residual Networks", CVPR 2017. It is in Li et al., "Friendly
+        Sharpness-Aware Minimization", CVPR 2024, Tables 1 and 2.
     """
     alpha = number("alpha", alpha, ">= 0", lambda alpha: alpha >= 0)
     inputs = checks.images(input_shape)

@@ -1,23 +1,34 @@
+from __future__ import annotations
+
 import keras
 from keras import layers
 
 from keras_zsharp.models import checks
+from keras_zsharp.models.checks import ImageShape
 
 
-def small_cnn(input_shape=(8, 8, 1), classes=10, name="small_cnn"):
-    """Four convolutions for small images: trains in seconds on a CPU.
+def small_cnn(
+    input_shape: ImageShape = (8, 8, 1), classes: int = 10, name: str = "small_cnn"
+) -> keras.Model:
+    """Four convolutions for small images. It trains in seconds on a CPU.
 
-    Two 3x3 convolution-BatchNormalization-ReLU blocks of 32 filters, 2x2 max-pooling, two of 64,
-    global average pooling, and a dense layer. BatchNormalization forgets fast (momentum 0.9), for
-    runs of few steps.
+    A block is a 3x3 convolution, BatchNormalization and ReLU. Two blocks of 32 filters come first,
+    then 2x2 max-pooling, two blocks of 64 filters, global average pooling and a dense layer.
+    BatchNormalization has momentum 0.9, so that its statistics are right after few steps.
 
     Args:
-        input_shape: Shape of one image: height, width, channels.
-        classes: Number of logits.
+        input_shape: Height, width and channels of an image. Height and width are >= 2 pixels, or
+            None.
+        classes: Number of logits, >= 1.
         name: Name of the model.
 
     Returns:
         A functional `keras.Model` from images to logits.
+
+    Raises:
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
+    Example:
 
     >>> small_cnn().count_params()
     66218
@@ -25,10 +36,22 @@ def small_cnn(input_shape=(8, 8, 1), classes=10, name="small_cnn"):
     return _cnn((32, 64), 1, input_shape, classes, name)
 
 
-def strided_cnn(input_shape=(28, 28, 1), classes=10, name="strided_cnn"):
+def strided_cnn(
+    input_shape: ImageShape = (28, 28, 1), classes: int = 10, name: str = "strided_cnn"
+) -> keras.Model:
     """`small_cnn` for larger images, at a fifteenth of its work per pixel.
 
-    Blocks have 16 and 32 filters, and the first convolution steps by two pixels.
+    Blocks have 16 and 32 filters, and the first convolution has stride 2.
+
+    Args:
+        input_shape: Height, width and channels of an image. Height and width are >= 3 pixels, or
+            None.
+        classes, name: As in `small_cnn`.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+
+    Example:
 
     >>> strided_cnn().count_params()
     16986

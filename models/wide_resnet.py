@@ -1,42 +1,54 @@
 """Wide residual networks (Zagoruyko and Komodakis, BMVC 2016)."""
 
+from __future__ import annotations
+
 import keras
 from keras import layers
 
 from keras_zsharp.checks import positive_int
 from keras_zsharp.models import checks
 from keras_zsharp.models.blocks import batch_norm, conv, logits, relu
+from keras_zsharp.models.checks import ImageShape
 
 
-def wide_resnet(depth, width, input_shape=(32, 32, 3), classes=10, dropout=0.0, name=None):
+def wide_resnet(
+    depth: int,
+    width: int,
+    input_shape: ImageShape = (32, 32, 3),
+    classes: int = 10,
+    dropout: float = 0.0,
+    name: str | None = None,
+) -> keras.Model:
     """A wide residual network for small images.
 
-    A 3x3 convolution of 16 filters, three stages of (depth - 4) / 6 blocks with 16, 32 and 64
-    times `width` filters, BatchNormalization, ReLU, global average pooling and a dense layer. A
-    block has BatchNormalization and ReLU in front of each of its two convolutions; where the shape
-    changes, the shortcut is a 1x1 convolution of the first ReLU's output.
+    A 3x3 convolution of 16 filters comes first. Three stages of (depth - 4) / 6 blocks follow, with
+    16, 32 and 64 times `width` filters, then BatchNormalization, ReLU, global average pooling and a
+    dense layer. A block has BatchNormalization and ReLU in front of each of its two convolutions.
+    Where the shape changes, the shortcut is a 1x1 convolution of the first ReLU's output.
 
     Args:
         depth: Number of convolutions in the longest path: 6n + 4 for an integer n >= 1.
         width: Factor on the number of filters, an integer >= 1.
-        input_shape: Shape of one image: height, width, channels. Any size.
+        input_shape: Height, width and channels of an image. Any size; height and width may be None.
         classes: Number of logits, >= 1.
-        dropout: Rate between a block's convolutions, in [0, 1). The paper tries 0.3 as well.
-        name: Name of the model, by default `"wide_resnet_{depth}_{width}"`.
+        dropout: Dropout rate between a block's convolutions, in [0, 1). The paper tries 0.3, too.
+        name: Name of the model. None is `"wide_resnet_{depth}_{width}"`.
 
     Returns:
         A functional `keras.Model` from images to logits.
 
     Raises:
-        ValueError: `depth` is not 6n + 4, or `width` is below 1.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
 
-    Reference:
-        Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016.
+    Example:
 
     >>> wide_resnet(10, 2).output_shape
     (None, 10)
+
+    Reference:
+        Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016.
     """
-    blocks, width = checks.layers_of_blocks(depth, 6, 4), positive_int("width", width)
+    blocks, width = checks.blocks_of(depth, 6, 4), positive_int("width", width)
     inputs, dropout = checks.images(input_shape), checks.dropout_rate(dropout)
     checks.outputs(classes, name)
     x = conv(inputs, 16)
@@ -48,13 +60,37 @@ def wide_resnet(depth, width, input_shape=(32, 32, 3), classes=10, dropout=0.0, 
     return keras.Model(inputs, logits(x, classes), name=name)
 
 
-def wide_resnet_16_8(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="wide_resnet_16_8"):
-    """`wide_resnet(16, 8)`: 10,961,370 trainable parameters at 10 classes; 11.0 M in the paper."""
+def wide_resnet_16_8(
+    input_shape: ImageShape = (32, 32, 3),
+    classes: int = 10,
+    dropout: float = 0.0,
+    name: str = "wide_resnet_16_8",
+) -> keras.Model:
+    """`wide_resnet(16, 8)`: 10,961,370 trainable parameters at 10 classes. The paper has 11.0 M.
+
+    Args:
+        input_shape, classes, dropout, name: As in `wide_resnet`.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+    """
     return wide_resnet(16, 8, input_shape, classes, dropout, name)
 
 
-def wide_resnet_28_10(input_shape=(32, 32, 3), classes=10, dropout=0.0, name="wide_resnet_28_10"):
-    """`wide_resnet(28, 10)`: 36,479,194 trainable parameters at 10 classes; 36.5 M in the paper."""
+def wide_resnet_28_10(
+    input_shape: ImageShape = (32, 32, 3),
+    classes: int = 10,
+    dropout: float = 0.0,
+    name: str = "wide_resnet_28_10",
+) -> keras.Model:
+    """`wide_resnet(28, 10)`: 36,479,194 trainable parameters at 10 classes. The paper has 36.5 M.
+
+    Args:
+        input_shape, classes, dropout, name: As in `wide_resnet`.
+
+    Returns:
+        A functional `keras.Model` from images to logits.
+    """
     return wide_resnet(28, 10, input_shape, classes, dropout, name)
 
 

@@ -2,15 +2,8 @@
 
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.digits import digits
-from keras_zsharp.data.loading import (
-    NAMES,
-    cifar10,
-    cifar100,
-    fashion_mnist,
-    load,
-    svhn,
-    tiny_imagenet,
-)
+from keras_zsharp.data.loading import NAMES, load
+from keras_zsharp.data.named import cifar10, cifar100, fashion_mnist, svhn, tiny_imagenet
 from keras_zsharp.data.noise import symmetric_label_noise
 from keras_zsharp.data.pipeline import AUGMENTATIONS
 

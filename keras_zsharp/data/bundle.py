@@ -1,68 +1,78 @@
+from __future__ import annotations
+
 import dataclasses
 import functools
-import typing
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from keras_zsharp.data.epoch_order import EpochOrder
+from keras_zsharp.data.streamed import Split
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetBundle:
     """A dataset ready for `model.fit(bundle.train, validation_data=bundle.test)`.
 
-    Images are float32, normalized: `image = (pixel - mean) / std` by channel. Labels are integers
-    from 0 to `classes - 1`, or float32 vectors of length `classes` where `one_hot` is True.
+    `image = (pixel - mean) / std` by channel, in float32. Labels are integers from 0 to
+    `classes - 1`. Where `one_hot` is True, they are float32 vectors of length `classes`.
 
-    `train`, `test` and `validation` are `tf.data.Dataset`s, which need TensorFlow, and train on any
-    backend. `arrays` need none.
+    `train`, `validation` and `test` are `tf.data.Dataset`s. They need TensorFlow, whatever Keras'
+    backend is. `arrays` needs no TensorFlow.
 
     Attributes:
         classes: Number of classes.
-        input_shape: Shape of one image.
-        sizes: Number of examples by part: `{"train": ..., "validation": ..., "test": ...}`.
-        epoch_order: A callback with which a resumed run has the order and augmentation that it
+        input_shape: Height, width and channels of an image.
+        sizes: Number of examples of each split: `{"train": ..., "validation": ..., "test": ...}`.
+            `"validation"` is there where examples were held out.
+        epoch_order: A callback. With it, a resumed run has the order and the augmentation that it
             would have had without the interruption.
-        pipelines: Functions that make the datasets, by part.
-        splits: Where the examples come from, by part.
+        pipelines: Functions that make the `tf.data.Dataset` of each split.
+        splits: The examples of each split, as they are stored.
         one_hot: Whether labels are vectors, for a `CategoricalCrossentropy`.
-        noisy_labels: How many training labels were moved to another class.
-        mean: Mean by channel, in the range of the pixels.
-        std: Standard deviation by channel, in the range of the pixels.
+        noisy_labels: Number of training labels that were moved to another class.
+        mean: Mean of each channel, in the range of the pixels.
+        std: Standard deviation of each channel, in the range of the pixels.
     """
 
     classes: int
-    input_shape: tuple
-    sizes: dict
+    input_shape: tuple[int, int, int]
+    sizes: dict[str, int]
     epoch_order: EpochOrder
-    pipelines: typing.Mapping
-    splits: typing.Mapping
+    pipelines: Mapping[str, Callable[[], tf.data.Dataset]]
+    splits: Mapping[str, Split]
     one_hot: bool = False
     noisy_labels: int = 0
-    mean: tuple = (0.0,)
-    std: tuple = (1.0,)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
 
     @functools.cached_property
-    def train(self):
+    def train(self) -> tf.data.Dataset:
         """Shuffled batches of (images, labels), in a new order every epoch."""
         return self.pipelines["train"]()
 
     @functools.cached_property
-    def test(self):
+    def test(self) -> tf.data.Dataset:
         """Batches of (images, labels) in a fixed order, neither augmented nor with label noise."""
         return self.pipelines["test"]()
 
     @functools.cached_property
-    def validation(self):
-        """What was held out of the training data, like `test`; None where nothing was."""
+    def validation(self) -> tf.data.Dataset | None:
+        """The examples held out of the training split, as in `test`. None where there are none."""
         return self.pipelines["validation"]() if "validation" in self.pipelines else None
 
     @functools.cached_property
-    def arrays(self):
-        """NumPy arrays (images, labels) by part: `{"train": ..., "test": ...}`.
+    def arrays(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """NumPy arrays (images, labels) of each split: `{"train": ..., "test": ...}`.
 
-        In a fixed order, not augmented, training labels with their noise; labels are integers. For
-        datasets whose images are kept in memory.
+        They are in a fixed order and not augmented. Labels are integers; training labels have their
+        noise. Only datasets that are kept in memory have arrays.
 
         Raises:
-            ValueError: Images are read as they are needed.
+            ValueError: The images are not kept in memory, but read as they are needed.
         """
         return {name: split.arrays(self.mean, self.std) for name, split in self.splits.items()}

@@ -1,5 +1,7 @@
 """What the library knows about each dataset."""
 
+from __future__ import annotations
+
 import dataclasses
 
 
@@ -9,25 +11,25 @@ class Dataset:
 
     Attributes:
         tfds_name: Its name in tensorflow-datasets.
-        mean: Mean by channel, in the range of the pixels.
-        std: Standard deviation by channel, in the range of the pixels.
-        train: The split to train on.
-        test: The split to test on; the one with public labels.
-        size: None where all images have one size and fit in memory; else the side in pixels of the
-            square crops that are taken of them.
+        mean: Mean of each channel, in the range of the pixels.
+        std: Standard deviation of each channel, in the range of the pixels.
+        train: Name of the split to train on.
+        test: Name of the split to test on, whose labels are public.
+        crop: Side in pixels of the square crops of the images. None where all images have one size
+            and fit in memory.
         padding: Pixels around the image before a random crop of its own size.
         cutout: Side of the square that cutout hides, in pixels.
         flip: Whether a mirrored image keeps its label.
-        top: The largest pixel value; the lowest is 0.
-        ubyte: Name of Debian's folder with its files in MNIST's format; None where there are none.
+        top: The largest pixel value. The lowest is 0.
+        ubyte: Name of Debian's folder with its files in MNIST's format. None where there is none.
     """
 
     tfds_name: str
-    mean: tuple
-    std: tuple
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     train: str = "train"
     test: str = "test"
-    size: int | None = None
+    crop: int | None = None
     padding: int = 4
     cutout: int = 16
     flip: bool = True
@@ -39,7 +41,7 @@ def _percent(*values):
     return tuple(255 * value for value in values)
 
 
-# Means and standard deviations of the training pixels, as they are commonly used.
+# Means and standard deviations of the training pixels, in common use.
 _IMAGENET = (_percent(0.485, 0.456, 0.406), _percent(0.229, 0.224, 0.225))
 _CIFAR10 = (_percent(0.4914, 0.4822, 0.4465), _percent(0.2470, 0.2435, 0.2616))
 _CIFAR100 = (_percent(0.5071, 0.4865, 0.4409), _percent(0.2673, 0.2564, 0.2762))
@@ -53,8 +55,8 @@ DATASETS = {
     "tiny_imagenet": Dataset("tiny_imagenet", *_TINY_IMAGENET, test="validation"),
     "svhn": Dataset("svhn_cropped", *_SVHN, flip=False),
     "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte="fashion-mnist"),
-    "oxford_iiit_pet": Dataset("oxford_iiit_pet", *_IMAGENET, size=224, padding=0),
-    "oxford_flowers102": Dataset("oxford_flowers102", *_IMAGENET, size=224, padding=0),
-    "cars196": Dataset("cars196", *_IMAGENET, size=224, padding=0),
-    "imagenet2012": Dataset("imagenet2012", *_IMAGENET, test="validation", size=224, padding=0),
+    "oxford_iiit_pet": Dataset("oxford_iiit_pet", *_IMAGENET, crop=224, padding=0),
+    "oxford_flowers102": Dataset("oxford_flowers102", *_IMAGENET, crop=224, padding=0),
+    "cars196": Dataset("cars196", *_IMAGENET, crop=224, padding=0),
+    "imagenet2012": Dataset("imagenet2012", *_IMAGENET, test="validation", crop=224, padding=0),
 }

@@ -1,9 +1,9 @@
-"""What reading pictures may fail with."""
+"""The error of a picture that cannot be read."""
 
 
 class DamagedPicture(Exception):
     """A picture that cannot be read: its name, and why."""
 
-    # Of its own, so that tensorflow-datasets leaves the message as it is.
-    def __str__(self):
+    # With a `__str__` of its own: tensorflow-datasets leaves such a message as it is.
+    def __str__(self) -> str:
         return "the picture {} is damaged ({})".format(*self.args)

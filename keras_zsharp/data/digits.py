@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import numpy as np
 
 from keras_zsharp.checks import count, positive_int
 from keras_zsharp.data import pipeline
+from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import Dataset
+from keras_zsharp.data.noise import Draw
 from keras_zsharp.data.splits import InMemory
 
 SIZE, CLASSES = 1797, 10
@@ -10,31 +14,33 @@ DIGITS = Dataset("digits", mean=(8.0,), std=(16.0,), padding=1, cutout=4, flip=F
 
 
 def digits(
-    batch_size=64,
-    train_size=1200,
-    label_noise=0.0,
-    seed=0,
+    batch_size: int = 64,
+    train_size: int = 1200,
+    label_noise: float = 0.0,
+    seed: int = 0,
     *,
-    augment=None,
-    validation=None,
-    split_seed=None,
-    noise_draw="others",
-):
-    """The 1,797 real handwritten digits that come with scikit-learn: no download.
+    augment: str | None = None,
+    validation: float | None = None,
+    split_seed: int | None = None,
+    noise_draw: Draw = "others",
+) -> DatasetBundle:
+    """The 1,797 real handwritten digits that come with scikit-learn. Nothing is downloaded.
 
-    Images are float32 of shape (8, 8, 1), scaled to x / 16 - 0.5, labels int64 of shape (). Without
-    TensorFlow, train on `bundle.arrays`.
+    `image = x / 16 - 0.5` for the pixels x, in float32 of shape (8, 8, 1). Labels are int64 of
+    shape (). Without TensorFlow, train on `bundle.arrays`.
 
     Args:
-        batch_size: Examples per batch, >= 1; the last batch may be smaller.
-        train_size: Examples in the training part, from 1 to 1796; the rest is for testing.
-        label_noise: Share of training labels moved to another class, in [0, 1]. Test labels stay.
-        seed: Seed of the split, of the noise, of the order and the augmentation in training.
-        augment: As in `load`; a crop moves the digit by up to 1 pixel, nothing is mirrored, cutout
-            hides 4 x 4 pixels.
-        validation: Share of the training part to hold out, in (0, 1), or None.
-        split_seed: Seed of the split alone, for runs with different seeds to be tested on the same
-            images; by default `seed`.
+        batch_size: Examples in a batch, >= 1. The last batch of an epoch may be smaller.
+        train_size: Examples in the training split, from 1 to 1796. The others are the test split.
+        label_noise: Share of the training labels that move to another class, in [0, 1]. Labels for
+            validation and testing stay.
+        seed: Seed of the splits, of the noise, and of the order and the augmentation in training:
+            int >= 0.
+        augment: As in `load`. A crop moves the digit by up to 1 pixel, nothing is mirrored, and
+            cutout hides 4 x 4 pixels.
+        validation: Share of the training split to hold out, in (0, 1). None holds out nothing.
+        split_seed: Seed of the splits alone: int >= 0. With it, runs of different seeds are tested
+            on the same images. None is `seed`.
         noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
 
     Returns:
@@ -42,7 +48,9 @@ def digits(
 
     Raises:
         ImportError: scikit-learn is missing.
-        TypeError, ValueError: An argument is of the wrong type, or outside of its bounds.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
+    Example:
 
     >>> bundle = digits(label_noise=0.4)
     >>> bundle.sizes, bundle.noisy_labels
@@ -56,7 +64,8 @@ def digits(
     images, labels = _load()
     order = np.random.default_rng(split_seed).permutation(SIZE)
     train, test = (
-        InMemory(images[part], labels[part]) for part in (order[:train_size], order[train_size:])
+        InMemory(images[chosen], labels[chosen])
+        for chosen in (order[:train_size], order[train_size:])
     )
     return pipeline.build(DIGITS, train, test, CLASSES, options)
 
@@ -66,7 +75,7 @@ def _load():
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(
-            "The digits come with scikit-learn: pip install 'keras-zsharp[datasets]'"
+            "`digits` needs scikit-learn: pip install 'keras-zsharp[datasets]'"
         ) from error
     data = load_digits()
     return data.images[..., None].astype("uint8"), data.target.astype("int64")

@@ -1,15 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_zsharp.lazily import tf
+from keras_zsharp.typing import Logs, Tensor
 
 
 class EpochOrder(keras.callbacks.Callback):
-    """Gives epoch n of `fit` the order and augmentation of epoch n, in a resumed run as well.
+    """Gives epoch n of `fit` the order and augmentation of epoch n, in a resumed run, too.
 
-    The training part of a `DatasetBundle` has a new order and new augmentation every time it is
-    read, which follow from its seed and from how often it has been read. A run that goes on in a
-    new process after three epochs reads it for the first time again. With the `epoch_order` of the
-    bundle among the callbacks, it reads what it would have read in its fourth epoch:
+    `bundle.train` has a new order and a new augmentation every time it is read. Both follow from
+    its seed and from the number of times it was read. A run that resumes after three epochs in a
+    new process reads it for the first time. With `bundle.epoch_order` among the callbacks, the run
+    reads what it would have read in its fourth epoch:
 
         model.fit(
             bundle.train,
@@ -17,24 +23,27 @@ class EpochOrder(keras.callbacks.Callback):
             callbacks=[keras_zsharp.callbacks.Backup("backup"), bundle.epoch_order],
         )
 
-    An epoch is to be the whole of `bundle.train`: where it is repeated and cut by
-    `steps_per_epoch`, TensorFlow reads ahead of the epoch that is told.
+    An epoch must be the whole of `bundle.train`. Where the dataset is repeated and cut by
+    `steps_per_epoch`, TensorFlow reads the next epoch before this callback hears of it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._next = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._next = epoch
 
-    def each(self, seed, elements):
-        """A dataset whose elements are those of `elements(seed)`.
+    def each(self, seed: int, elements: Callable[[Tensor], Any]) -> Any:
+        """A dataset that is, in each epoch, `elements` of the epoch's seed.
 
         Args:
-            seed: Integer.
-            elements: Function from the epoch's seed, an int64 tensor of shape (2,), to a
+            seed: Seed of all epochs, an int.
+            elements: Function from an epoch's seed, an int64 tensor of shape (2,), to a
                 `tf.data.Dataset`.
+
+        Returns:
+            A `tf.data.Dataset`.
         """
 
         def of_this_epoch(_):

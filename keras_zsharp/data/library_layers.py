@@ -1,14 +1,18 @@
-"""Augmentation layers of KerasCV or, where it is absent, Keras' own of the same name."""
+"""Augmentation layers of KerasCV. Where it is missing, those of the same name in Keras."""
+
+from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import keras
 
 from keras_zsharp.lazily import tf
+from keras_zsharp.typing import Tensor
 
 
-def rand_augment(top, seed):
-    """A function on batches of images with pixels from 0 to `top`: two random operations each."""
+def rand_augment(top: int, seed: int) -> Callable[[Tensor], Tensor]:
+    """Two random operations on each image: a function of images with pixels from 0 to `top`."""
     cv_layers = _keras_cv_layers("RandAugment")
     if cv_layers:
         return cv_layers.RandAugment((0, top), augmentations_per_image=2, seed=seed)
@@ -16,8 +20,8 @@ def rand_augment(top, seed):
     return lambda images: layer(images, training=True)
 
 
-def mix(name, classes, seed):
-    """A function that mixes a batch of (images, labels); `name` is `"CutMix"` or `"MixUp"`."""
+def mix(name: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function that mixes a batch of images and labels. `name` is `"CutMix"` or `"MixUp"`."""
     cv_layers = _keras_cv_layers(name)
     layer = (getattr(cv_layers, name) if cv_layers else _keras_layer(name))(seed=seed)
 
@@ -34,7 +38,7 @@ def _keras_cv_layers(name):
         import keras_cv
     except ImportError:
         warnings.warn(
-            f"KerasCV is not installed (pip install 'keras-zsharp[cv]'): {name} is that of Keras.",
+            f"KerasCV is not installed, so {name} is that of Keras: pip install 'keras-zsharp[cv]'",
             stacklevel=2,
         )
         return None

@@ -1,36 +1,45 @@
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_zsharp.checks import count, number, one_of
 
-DRAWS = ("others", "all")
-"""What a wrong label is drawn from."""
+Draw: TypeAlias = Literal["others", "all"]
+"""The classes that a new label is drawn from: all other classes, or all classes."""
+
+DRAWS = get_args(Draw)
 
 
-def is_share(value):
+def is_share(value: float) -> bool:
     return 0 <= value <= 1
 
 
-def symmetric_label_noise(labels, rate, classes, seed=0, draw="others"):
+def symmetric_label_noise(
+    labels: ArrayLike, rate: float, classes: int, seed: int = 0, draw: Draw = "others"
+) -> np.ndarray:
     """Draws a share of the labels anew, with equal probability for every class.
 
-    Exactly `round(rate * n)` of the `n` labels are drawn, so that every run at a rate has the same
-    number of wrong ones where they are drawn from the others.
+    Exactly `round(rate * n)` of the `n` labels are drawn.
 
     Args:
         labels: Integer array of shape (n,), in 0 to `classes - 1`.
-        rate: Share of labels to draw anew, in [0, 1].
-        classes: Number of classes, at least 2.
-        seed: Seed of the choice.
-        draw: `"others"`: from the other classes, so that all of them are wrong; or `"all"`: from
-            all classes, as in the released code of Friendly-SAM, so that of 10 classes nine out of
-            ten are wrong: 72 % of the labels at a rate of 0.8.
+        rate: Share of the labels to draw anew, in [0, 1].
+        classes: Number of classes, >= 2.
+        seed: Seed of the draws: int >= 0.
+        draw: `"others"` draws from the other classes: every label that is drawn is wrong. `"all"`
+            draws from all classes, as the released code of Friendly-SAM does. Of 10 classes, nine
+            in ten labels that are drawn are then wrong: 72 % of all labels at a rate of 0.8.
 
     Returns:
         A copy of `labels` with the noise.
 
     Raises:
-        TypeError, ValueError: `labels` are no integers of shape (n,) in 0 to `classes - 1`; `rate`
-            is outside of [0, 1], or `classes` below 2; `seed` is no int >= 0; `draw` is another.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range.
+
+    Example:
 
     >>> labels = np.zeros(10, int)
     >>> int((symmetric_label_noise(labels, 0.4, classes=3) != labels).sum())
@@ -49,12 +58,13 @@ def symmetric_label_noise(labels, rate, classes, seed=0, draw="others"):
             f"`labels` must be in 0 to {classes - 1}. "
             f"Received: labels from {labels.min()} to {labels.max()}"
         )
-    shifts = label_shifts(len(labels), rate, classes, seed, one_of("draw", draw, *DRAWS))
+    one_of("draw", draw, *DRAWS)
+    shifts = label_shifts(len(labels), rate, classes, seed, draw)
     return ((labels + shifts) % classes).astype(labels.dtype)
 
 
-def label_shifts(size, rate, classes, seed, draw):
-    """What the noise adds to each of `size` labels, modulo `classes`; 0 for those that stay."""
+def label_shifts(size: int, rate: float, classes: int, seed: int, draw: Draw) -> np.ndarray:
+    """What the noise adds to each of `size` labels, modulo `classes`. 0 for labels that stay."""
     random = np.random.default_rng(seed)
     moved = random.choice(size, size=round(rate * size), replace=False)
     shifts = np.zeros(size, "int64")

@@ -1,5 +1,7 @@
 """From the splits of a dataset to the batches that a model trains on."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import math
@@ -7,15 +9,19 @@ import math
 from keras_zsharp.checks import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
+from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.epoch_order import EpochOrder
-from keras_zsharp.data.noise import DRAWS, is_share, label_shifts
+from keras_zsharp.data.noise import DRAWS, Draw, is_share, label_shifts
 from keras_zsharp.data.splits import InMemory
+from keras_zsharp.data.streamed import Split
 from keras_zsharp.lazily import tf
 
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
 CUTOUTS = {"cutout": 1.0, "cutout_half": 0.5}
-"""By name, the probability with which an image gets a square."""
-AUGMENTATIONS = (None, "standard", *CUTOUTS, "randaugment", *MIXED)
+"""The probability that an image gets a square."""
+
+AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, "randaugment", *MIXED)
+"""What `augment` may be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +33,9 @@ class Options:
     label_noise: float
     seed: int
     validation: float | None
-    noise_draw: str = "others"
+    noise_draw: Draw = "others"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked = {
             "batch_size": positive_int("batch_size", self.batch_size),
             "label_noise": number("label_noise", self.label_noise, "in [0, 1]", is_share),
@@ -46,14 +52,19 @@ class Options:
             one_of("augment", self.augment, *AUGMENTATIONS[1:])
 
     @property
-    def one_hot(self):
+    def one_hot(self) -> bool:
         return self.augment in MIXED
 
 
-def build(dataset, train, test, classes, options):
-    """The bundle of a `catalogue.Dataset` whose splits are `train` and `test`."""
+def build(
+    dataset: Dataset, train: Split, test: Split, classes: int, options: Options
+) -> DatasetBundle:
+    """The bundle of a dataset whose splits are `train` and `test`."""
     if options.augment == "randaugment" and train.image_shape[-1] != 3:
-        raise ValueError(f'`augment="randaugment"` needs color images. Received: {dataset=}')
+        raise ValueError(
+            '`augment="randaugment"` needs color images. '
+            f"Received: images of the shape {train.image_shape}"
+        )
     held_out = None
     if options.validation is not None:
         train, held_out = _held_out(train, options.validation)
@@ -87,13 +98,13 @@ def build(dataset, train, test, classes, options):
 
 
 def _held_out(train, validation):
-    count = round(validation * train.size)
-    if not 0 < count < train.size:
+    size = round(validation * train.size)
+    if not 0 < size < train.size:
         raise ValueError(
-            f"`validation` must leave at least one of the {train.size} training examples in "
-            f"either part. Received: {validation=}"
+            f"`validation` must leave at least one of the {train.size} training examples in each "
+            f"of the two splits. Received: {validation=}"
         )
-    return train.hold_out(count)
+    return train.hold_out(size)
 
 
 def _batches_in_order(dataset, split, classes, options):
@@ -124,16 +135,16 @@ def _training_batches(dataset, split, classes, options, epoch_order):
         return images, labels
 
     batches = split.shuffled(options.batch_size, seed, epoch_order).map(augmented, tf.data.AUTOTUNE)
-    count = math.ceil(split.size / options.batch_size)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+    steps = math.ceil(split.size / options.batch_size)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     if options.one_hot:
-        # One after the other: these layers draw from a state of their own.
+        # Not in parallel: these layers draw from a state of their own.
         batches = batches.map(library_layers.mix(MIXED[augment], classes, seed))
     return _prefetched(batches, split)
 
 
 def _prefetched(batches, split):
     options = tf.data.Options()
-    # The thread that tunes what is read keeps an epoch of small data from ending for half a second.
+    # Autotuning has a thread. It delays the end of an epoch of small data by half a second.
     options.autotune.enabled = not isinstance(split, InMemory)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

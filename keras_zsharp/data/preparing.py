@@ -1,22 +1,26 @@
-"""Preparing a dataset: once, by one process, with every picture of it whole."""
+"""Prepares a dataset: once, in one process, with every picture whole."""
+
+from __future__ import annotations
 
 import contextlib
 import importlib.util
 import os
 import re
+from typing import Any
 
 import numpy as np
 
 from keras_zsharp.data.damaged import DamagedPicture
 from keras_zsharp.lazily import tf
+from keras_zsharp.typing import Path
 
 
-def prepared(name, data_dir):
-    """The tensorflow-datasets builder of the dataset `name`, its data ready to be read."""
+def prepared(name: str, data_dir: Path | None) -> Any:
+    """The tensorflow-datasets builder of the dataset `name`, whose data can be read."""
     for package in ("tensorflow_datasets", "filelock"):
         if importlib.util.find_spec(package) is None:
             raise ImportError(
-                f"The datasets need the package {package}: pip install 'keras-zsharp[datasets]'"
+                f"This dataset needs the package {package}: pip install 'keras-zsharp[datasets]'"
             )
     tfds = _tensorflow_datasets()
     if name == "tiny_imagenet":
@@ -26,7 +30,7 @@ def prepared(name, data_dir):
         return builder
     folder = builder.data_dir_root
     with _alone(name, folder, data_dir):
-        # Anew: another process may have prepared it meanwhile.
+        # A new builder: another process may have prepared the dataset in the meantime.
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.is_prepared():
             _prepare(name, builder, folder)
@@ -34,10 +38,10 @@ def prepared(name, data_dir):
 
 
 def _tensorflow_datasets():
-    """The package, which when it is broken can be imported, but is empty."""
+    """The package. A broken one can be imported and is empty; its `core` cannot."""
     try:
         import tensorflow_datasets.core
-    except Exception as error:  # Whatever is the matter with what it needs.
+    except Exception as error:  # A package that it needs may raise anything.
         raise _broken(error) from error
     return tensorflow_datasets
 
@@ -52,10 +56,10 @@ def _broken(error):
 
 @contextlib.contextmanager
 def _alone(name, folder, data_dir):
-    """One process at a time; the others wait. The lock ends with its process, however that ends."""
+    """One process at a time; the others wait. The lock ends with its process, even a killed one."""
     import filelock
 
-    # In the folder that is to be written, which it thereby tries.
+    # In the folder itself, so that the lock also shows whether the folder can be written.
     lock = filelock.FileLock(folder / f".keras_zsharp.{name}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,26 +81,27 @@ def _prepare(name, builder, folder):
         builder.download_and_prepare()
     except ImportError as error:  # It imports some of what it needs only here.
         raise _broken(error) from error
-    except Exception as error:  # tensorflow-datasets raises whatever its parts raise.
+    except Exception as error:  # tensorflow-datasets passes on any error of any package.
         if damaged := _damaged(error):
             raise RuntimeError(
-                f"{name} could not be prepared in {folder}: {damaged}. Delete the archive with it, "
-                f"and what was extracted of it, in {folder / 'downloads'}, and get it again."
+                f"{name} could not be prepared in {folder}: {damaged}. In {folder / 'downloads'}, "
+                "delete the archive with this picture and the files extracted from it. Then load "
+                "the dataset again."
             ) from error
         raise RuntimeError(
             f"{name} is not in {folder} and could not be prepared there: {_first_line(error)}. "
-            f"Prepare it where there is a network, and pass its folder as `data_dir`; "
-            f"archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
+            "Prepare it where there is a network, and pass its folder as `data_dir`. "
+            f"Archives downloaded by hand belong in {folder / 'downloads' / 'manual'}."
         ) from error
 
 
 def _check_pictures(features):
-    """Has every picture decoded before it is stored; a damaged one would end every later load."""
+    """Has every picture decoded before it is stored: a damaged one would end every later load."""
     encode, shape = features.encode_example, features["image"].shape
 
     def checked(example):
         encoded = encode(example)
-        # What comes as pixels is whole.
+        # An array of pixels needs no decoding.
         if not isinstance(example["image"], np.ndarray):
             _check_picture(encoded["image"], shape, _name(example))
         return encoded

@@ -1,4 +1,6 @@
-"""Tiny-ImageNet as a tensorflow-datasets builder; importing this module registers it."""
+"""Tiny-ImageNet as a tensorflow-datasets builder. The import of this module registers it."""
+
+from __future__ import annotations
 
 import functools
 import io
@@ -17,14 +19,14 @@ _FOLDER = "tiny-imagenet-200"
 class TinyImagenet(tfds.core.GeneratorBasedBuilder):
     """200 classes of ImageNet at 64 x 64 pixels: 100,000 images to train on, 10,000 to validate.
 
-    Classes are numbered in the order of their WordNet ids. The archive's 10,000 test images have no
-    public labels and are left out.
+    Classes are numbered in the order of their WordNet ids. The 10,000 test images of the archive
+    have no public labels and are left out.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The archive of Stanford's CS231n."}  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"{ARCHIVE} is downloaded from {URL} where it is not in the folder for manual downloads."
+        f"{ARCHIVE} is downloaded from {URL} if it is not in the folder for manual downloads."
     )
 
     def _info(self):
@@ -60,7 +62,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, path, label_of):
-        """Yields the archive's images whose name has a label according to `label_of`."""
+        """Yields the images of the archive. `label_of(name)` is None for what is none of them."""
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             for name in archive.namelist():
                 label = label_of(name)
@@ -70,10 +72,10 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
 
 
 def _picture(path, archive, name):
-    """A picture of the archive as a file, whose `name` says where it is from."""
+    """A picture of the archive as a file whose `name` tells picture and archive."""
     try:
         image = io.BytesIO(archive.read(name))
-    except Exception as error:  # Whatever zipfile and its parts raise of damaged bytes.
+    except Exception as error:  # Damaged bytes may raise anything in zipfile.
         raise DamagedPicture(f"{name} of {path}", error) from error
     image.name = f"{name} of {path}"
     return image

@@ -1,4 +1,6 @@
-"""Datasets in the files of MNIST's family: gzipped arrays of bytes, four of them in a folder."""
+"""Datasets in MNIST's format: a folder with four gzipped arrays of bytes."""
+
+from __future__ import annotations
 
 import gzip
 import math
@@ -8,6 +10,7 @@ import zlib
 import numpy as np
 
 from keras_zsharp.data.splits import InMemory
+from keras_zsharp.typing import Path
 
 FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -17,43 +20,43 @@ SYSTEM = pathlib.Path("/usr/share/datasets")
 """Where Debian's packages put such folders."""
 
 
-def folder(name, data_dir):
-    """The folder with the files of the dataset `name`, None where there is none.
+def folder(name: str, data_dir: Path | None) -> pathlib.Path | None:
+    """The folder with the files of the dataset `name`. None where there is none.
 
     Raises:
-        ValueError: `data_dir` has some of the files, and not all.
+        ValueError: `data_dir` has some of the files, but not all.
     """
     given = SYSTEM / name if data_dir is None else pathlib.Path(data_dir)
-    missing = [file for part in FILES.values() for file in part if not (given / file).is_file()]
+    missing = [file for files in FILES.values() for file in files if not (given / file).is_file()]
     if len(missing) == sum(map(len, FILES.values())):
         return None
     if missing:
         raise ValueError(
-            f"`data_dir` must have {', '.join(missing)} beside the other files of that kind. "
+            f"`data_dir` must have {', '.join(missing)} beside the other files of the dataset. "
             f"Received: data_dir={str(given)!r}"
         )
     return given
 
 
-def read(folder, part, classes):
+def read(folder: pathlib.Path, split: str, classes: int) -> InMemory:
     """The examples of "train" or "test", in the order of the files.
 
     Raises:
-        RuntimeError: A file, which is named, is damaged.
+        RuntimeError: A file is damaged. The message names it.
     """
-    images, labels = (_array(folder / file) for file in FILES[part])
+    images, labels = (_array(folder / file) for file in FILES[split])
     if images.ndim != 3 or labels.shape != images.shape[:1] or not images.size:
         raise RuntimeError(
-            f"The files {', '.join(FILES[part])} in {folder} must have as many labels as images. "
-            f"They have the shapes {labels.shape} and {images.shape}"
+            f"{', '.join(FILES[split])} in {folder} must have as many labels as images. "
+            f"Received: labels and images of the shapes {labels.shape} and {images.shape}"
         )
     if labels.max() >= classes:
-        raise _damaged(folder / FILES[part][1], f"it has the label {labels.max()}")
+        raise _damaged(folder / FILES[split][1], f"it has the label {labels.max()}")
     return InMemory(images[..., None], labels.astype("int64"))
 
 
 def _array(path):
-    """Two zeros, a type, the number of axes, the axes as big-endian integers, the bytes."""
+    """Reads two zeros, a type, the number of axes, their lengths as big-endian integers, bytes."""
     try:
         content = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

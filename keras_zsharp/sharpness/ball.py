@@ -1,10 +1,14 @@
+from __future__ import annotations
+
 import typing
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from keras_zsharp.sharpness.checks import checked
-from keras_zsharp.sharpness.objective import mean_loss
+from keras_zsharp.sharpness.objective import MeanLoss, mean_loss
+from keras_zsharp.typing import Data
 
 
 class BallLoss(typing.NamedTuple):
@@ -12,9 +16,9 @@ class BallLoss(typing.NamedTuple):
 
     Attributes:
         loss: L(w).
-        ball_loss: The largest loss found in the ball; never less than `loss`.
+        ball_loss: The largest loss found in the ball. It is never less than `loss`.
         sharpness: `ball_loss - loss`, >= 0.
-        random: The largest loss found in a random direction; None where none was tried.
+        random: The largest loss found in a random direction. None where none was tried.
     """
 
     loss: float
@@ -24,50 +28,51 @@ class BallLoss(typing.NamedTuple):
 
 
 def ball_loss(
-    model,
-    data,
-    rho=0.05,
-    steps=5,
-    random=0,
+    model: keras.Model,
+    data: Data | MeanLoss,
+    rho: float = 0.05,
+    steps: int = 5,
+    random: int = 0,
     *,
-    seed=0,
-    batch_size=32,
-    batches=None,
-    verbose=0,
-):
+    seed: int = 0,
+    batch_size: int = 32,
+    batches: int | None = None,
+    verbose: int = 0,
+) -> BallLoss:
     """The largest loss found within the distance `rho` of the weights.
 
-    `max L(w + e)` over `‖e‖ <= rho`, the norm taken over all trainable weights together: what
-    sharpness-aware training makes small. It is searched for by projected gradient ascent from
-    `e = 0`, with the gradient g of the loss over all of `data` at w + e:
+    `max L(w + e)` over `‖e‖ <= rho`, with the norm over all trainable weights together.
+    Sharpness-aware training makes it small. Projected gradient ascent from `e = 0` looks for it,
+    with the gradient g of the loss over all of `data` at w + e:
 
         e <- P(e + rho g / ‖g‖),    P(e) = e min(1, rho / ‖e‖)
 
-    The first step is SAM's perturbation. What is returned is the best of all steps and random
-    directions: a lower bound of the maximum, which for a convex quadratic every step comes nearer
-    to. Where a gradient is zero or not finite, the ascent ends.
+    The first step is SAM's perturbation. The ascent ends where a gradient is zero or not finite.
+    The result is the largest loss of all steps and random directions. It is a lower bound of the
+    maximum; each step raises it where the loss is a convex quadratic.
 
     It takes `steps + random + 1` evaluations of `data`, `steps` of them with gradients.
 
     Args:
-        model: A compiled `keras.Model`, sharpness-aware or not; nothing of it changes.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, see `MeanLoss`; or a `MeanLoss`.
+        model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
+        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
+            `MeanLoss`, which several measures may share.
         rho: Radius of the ball, >= 0.
-        steps: int >= 0, steps of the ascent; 1 measures SAM's perturbation.
-        random: int >= 0, directions drawn evenly from the sphere of radius rho.
-        seed: Seed of these, int >= 0.
-        batch_size: int >= 1, for arrays: examples per batch.
-        batches: int >= 1: only the first so many batches, or None: all.
-        verbose: 1 shows a progress bar, 0 none.
+        steps: Steps of the ascent: int >= 0. 1 measures SAM's perturbation.
+        random: Number of random directions, uniform on the sphere of radius rho: int >= 0.
+        seed: Seed of the random directions: int >= 0.
+        batch_size: Examples in a batch of arrays: int >= 1.
+        batches: Number of batches to read, the first ones: int >= 1. None reads all.
+        verbose: 1 shows a progress bar, 0 shows none.
 
     Returns:
-        A `BallLoss`. A loss of NaN that is met makes it NaN.
+        A `BallLoss`. It is NaN where one of the losses is NaN.
 
     Raises:
-        TypeError, ValueError: An argument is outside of its bounds, or as `MeanLoss` says.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range; or what
+            `MeanLoss` raises.
 
-    Source: the inner problem of Foret et al., "Sharpness-Aware Minimization", ICLR 2021, Eq. 1;
-    several steps as in Madry et al., ICLR 2018.
+    Example:
 
     >>> import keras
     >>> model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
@@ -76,6 +81,11 @@ def ball_loss(
     >>> found = ball_loss(model, (x, y), rho=0.5)  # of w² at w = 1
     >>> found.loss, found.ball_loss, found.sharpness
     (1.0, 2.25, 1.25)
+
+    Reference:
+        Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR
+        2021, the inner problem of Eq. 1. Several steps are as in Madry et al., "Towards Deep
+        Learning Models Resistant to Adversarial Attacks", ICLR 2018.
     """
     rho, steps, random = checked(rho=rho, steps=steps, random=random)
     seed, verbose = checked(seed=seed, verbose=verbose)
@@ -98,7 +108,7 @@ def ball_loss(
     )
 
 
-def _ascent(mean, rho, steps):
+def _ascent(mean: MeanLoss, rho: float, steps: int) -> Iterator[float]:
     """The losses at w and after every step."""
     shift = np.zeros(mean.size)
     for _ in range(steps):

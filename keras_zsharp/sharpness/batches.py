@@ -1,84 +1,91 @@
 """The data that a loss is measured on, as batches."""
 
+from __future__ import annotations
+
 import dataclasses
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_zsharp.sharpness.checks import checked
+from keras_zsharp.typing import Batch, Data, Nested, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What the batches of an array look like."""
+    """Shape and dtype of the batches of an array."""
 
-    shape: tuple
+    shape: tuple[int | None, ...]
     dtype: np.dtype
 
 
 class ArrayBatches:
-    """Batches of a tuple of (nested) arrays, in order: each a list of the arrays in it.
+    """Batches of a tuple of (nested) arrays, in order. Each batch is a list of arrays.
 
     Attributes:
-        structure: What such a list packs into.
-        specs: For each array in it, something with `.shape` and `.dtype`.
-        infinite: bool.
-        arrays: All of them, a list.
-        batch_size: int.
+        structure: The structure that such a list packs into.
+        specs: An object with `.shape` and `.dtype` for each array of a batch.
+        infinite: Whether the batches have no end.
+        arrays: The arrays that the batches are slices of, a list.
+        batch_size: Examples in a batch.
     """
 
     infinite = False
 
-    def __init__(self, structure, batch_size):
+    def __init__(self, structure: Nested, batch_size: int) -> None:
         self.structure, self.batch_size = structure, batch_size
         self.arrays = [_as_numpy(leaf) for leaf in keras.tree.flatten(structure)]
         self.specs = [Spec((None, *array.shape[1:]), array.dtype) for array in self.arrays]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
         for start in range(0, len(self.arrays[0]), self.batch_size):
             yield [array[start : start + self.batch_size] for array in self.arrays]
 
-    def take(self, count):
-        """The first so many batches."""
-        return self.picked(slice(count * self.batch_size))
+    def take(self, number: int) -> ArrayBatches:
+        """The first `number` batches."""
+        return self.picked(slice(number * self.batch_size))
 
-    def picked(self, examples):
-        """The same of some of the examples, or in another order."""
+    def picked(self, examples: Any) -> ArrayBatches:
+        """Batches of the examples at an index of NumPy: some of them, or in another order."""
         arrays = [array[examples] for array in self.arrays]
         picked = keras.tree.pack_sequence_as(self.structure, arrays)
         return ArrayBatches(picked, self.batch_size)
 
 
 class DatasetBatches:
-    """Those of a `tf.data.Dataset`: tensors where that is Keras' backend, else NumPy arrays.
+    """Batches of a `tf.data.Dataset`: tensors on Keras' TensorFlow backend, else NumPy arrays.
 
-    Attributes as in `ArrayBatches`, but for the last two; and `dataset`.
+    Attributes:
+        dataset: The dataset.
+        structure, specs, infinite: As in `ArrayBatches`.
     """
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Any) -> None:
         self.dataset, self.structure = dataset, dataset.element_spec
         self.specs = keras.tree.flatten(self.structure)
         self.infinite = int(dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[Tensor]]:
         as_tensors = keras.backend.backend() == "tensorflow"
         for batch in self.dataset:
             leaves = keras.tree.flatten(batch)
             yield leaves if as_tensors else [leaf.numpy() for leaf in leaves]
 
-    def take(self, count):
-        """The first so many batches."""
-        return DatasetBatches(self.dataset.take(count))
+    def take(self, number: int) -> DatasetBatches:
+        """The first `number` batches."""
+        return DatasetBatches(self.dataset.take(number))
 
 
-def finite(data, batch_size, batches):
-    """Batches of `data`, which must come to an end.
+def finite(data: Data, batch_size: int, batches: int | None) -> ArrayBatches | DatasetBatches:
+    """Batches of `data`, which must have an end.
 
     Args:
         data: A `tf.data.Dataset` of batches, or a tuple of (nested) arrays.
-        batch_size: int >= 1, for arrays only.
-        batches: int >= 1: only so many, or None: all.
+        batch_size: Examples in a batch of arrays: int >= 1.
+        batches: Number of batches, the first ones: int >= 1. None takes all.
     """
     of_data = batched(data, batch_size)
     if batches is not None:
@@ -88,8 +95,8 @@ def finite(data, batch_size, batches):
     return of_data
 
 
-def batched(data, batch_size, name="data"):
-    """The same of all of `data`, also of an infinite dataset; `name` is for messages."""
+def batched(data: Data, batch_size: int, name: str = "data") -> ArrayBatches | DatasetBatches:
+    """All batches of `data`, which may be an infinite dataset. `name` is for messages."""
     [batch_size] = checked(batch_size=batch_size)
     check_data(data, name)
     of_data = DatasetBatches(data) if _is_dataset(data) else ArrayBatches(data, batch_size)
@@ -101,8 +108,8 @@ def batched(data, batch_size, name="data"):
     return of_data
 
 
-def check_data(data, name="data"):
-    """Whether it can be measured on, as far as that can be said without reading it."""
+def check_data(data: Data, name: str = "data") -> None:
+    """Checks that a loss can be measured on `data`, without reading it. `name` is for messages."""
     if not isinstance(data, tuple) and not _is_dataset(data):
         raise TypeError(
             f"`{name}` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
@@ -119,7 +126,7 @@ def check_data(data, name="data"):
 
 
 def _is_dataset(data):
-    """Whose there is one, has loaded TensorFlow."""
+    # Where there is a dataset, TensorFlow is loaded.
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(data, tensorflow.data.Dataset)
 
@@ -128,7 +135,7 @@ def _as_numpy(array):
     return keras.ops.convert_to_numpy(array) if keras.ops.is_tensor(array) else np.asarray(array)
 
 
-def unpacked(structure, leaves):
-    """x, y and sample_weight, from the list of the arrays of a batch."""
+def unpacked(structure: Nested, leaves: Sequence[Tensor]) -> Batch:
+    """x, y and sample_weight from the list of the arrays of a batch."""
     batch = keras.tree.pack_sequence_as(structure, leaves)
     return keras.utils.unpack_x_y_sample_weight(batch)

@@ -1,4 +1,9 @@
-"""The arguments of the measures, where a name means the same in all of them."""
+"""The arguments of the measures. A name means the same in all measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from keras_zsharp.checks import count, flag, number, one_of, positive_int, radius
 
@@ -19,7 +24,7 @@ def _directions(directions):
     return directions
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[Any], Any]] = {
     "rho": radius,
     "steps": lambda steps: count("steps", steps),
     "random": lambda random: count("random", random),
@@ -39,6 +44,6 @@ CHECKS = {
 }
 
 
-def checked(**arguments):
-    """The values of the arguments, in the order that they are given in."""
+def checked(**arguments: Any) -> list[Any]:
+    """The checked values of the arguments, in their order."""
     return [CHECKS[name](value) for name, value in arguments.items()]

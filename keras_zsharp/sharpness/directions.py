@@ -1,18 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
+from keras_zsharp.sharpness.objective import MeanLoss
 
-def plane(mean, directions, seed):
-    """The two directions of a plane through the weights of `mean`, a `MeanLoss`, as vectors.
 
-    Random ones with the filters' own lengths, where `directions` is None; else those given.
+def plane(
+    mean: MeanLoss, directions: Sequence[Sequence[np.ndarray]] | None, seed: int
+) -> list[np.ndarray]:
+    """The two directions of a plane through the weights, as vectors.
+
+    They are those given. Where `directions` is None, they are random, with the filters' lengths.
     """
     weights = [keras.ops.convert_to_numpy(v) for v in mean.variables]
     if directions is None:
         rng = np.random.default_rng(seed)
         return [mean.flat([_like(w, rng) for w in weights]) for _ in range(2)]
     shapes = [w.shape for w in weights]
-    received = [[np.shape(part) for part in direction] for direction in directions]
+    received = [[np.shape(array) for array in direction] for direction in directions]
     if received != [shapes, shapes]:
         raise ValueError(
             f"`directions` must be two lists of arrays of the shapes {shapes}. "

@@ -1,11 +1,19 @@
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.sharpness.directions import plane
-from keras_zsharp.sharpness.objective import mean_loss
+from keras_zsharp.sharpness.objective import MeanLoss, mean_loss
+from keras_zsharp.typing import Data, Path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,8 +21,8 @@ class Landscape:
     """Losses on a plane through the weights: `losses[i, j] = L(w + alphas[i] d1 + betas[j] d2)`.
 
     Attributes:
-        alphas: float64 array of shape (points,), ascending.
-        betas: The same along the other direction.
+        alphas: float64 array of shape (points,), ascending: positions along the first direction d1.
+        betas: float64 array of shape (points,), ascending: positions along the second direction d2.
         losses: float64 array of shape (points, points).
     """
 
@@ -22,31 +30,31 @@ class Landscape:
     betas: np.ndarray
     losses: np.ndarray
 
-    def plot(self, path=None, axes=None):
-        """Draws the losses as contours, with a cross at w; losses that are not finite stay white.
+    def plot(self, path: Path | None = None, axes: Axes | None = None) -> Axes:
+        """Draws the losses as contours, with a cross at w. Losses that are not finite stay white.
 
-        Where the highest is more than 10 times the lowest, the levels are logarithmic.
+        The levels are logarithmic where the highest loss is more than 10 times the lowest.
 
         Args:
-            path: File to save the picture to, such as `"landscape.png"`, or None.
-            axes: matplotlib axes to draw into; None makes a figure.
+            path: File to save the figure to, such as `"landscape.png"`. None saves nothing.
+            axes: matplotlib axes to draw into. None makes a figure.
 
         Returns:
             The axes; `axes.figure` is the figure.
 
         Raises:
             ImportError: matplotlib is missing.
-            ValueError: No loss is finite.
+            ValueError: None of the losses is finite.
         """
         try:
             from matplotlib import colors, figure
         except ImportError as error:
             raise ImportError(
-                "Pictures are drawn by matplotlib: pip install 'keras-zsharp[sharpness]'"
+                "`plot` needs matplotlib: pip install 'keras-zsharp[sharpness]'"
             ) from error
         grid = self.alphas, self.betas, np.ma.masked_invalid(self.losses.T)
         if grid[2].count() == 0:
-            raise ValueError("`losses` must hold a finite one to be drawn. Received: none")
+            raise ValueError("`losses` must hold at least one finite loss. Received: none")
         levels, logarithmic = _levels(grid[2].min(), grid[2].max())
         norm = colors.LogNorm() if logarithmic else None
         if axes is None:
@@ -60,13 +68,13 @@ class Landscape:
         axes.set_ylabel(r"$\beta$, along the second direction")
         axes.set_aspect("equal")
         if path is not None:
-            axes.figure.savefig(path, dpi=150, bbox_inches="tight")
+            axes.figure.figure.savefig(path, dpi=150, bbox_inches="tight")
         return axes
 
 
 def _levels(low, high):
-    """Losses between which to change the color, and whether they are logarithmic."""
-    if high <= low:  # A constant loss is a picture too.
+    """The losses at which the color changes, and whether they are logarithmic."""
+    if high <= low:  # A constant loss has two levels around it.
         return np.array([low - 0.5, low + 0.5]), False
     if low > 0 and high > 10 * low:
         return np.geomspace(low, high, 25), True
@@ -74,45 +82,48 @@ def _levels(low, high):
 
 
 def loss_landscape(
-    model,
-    data,
-    extent=1.0,
-    points=21,
-    directions=None,
+    model: keras.Model,
+    data: Data | MeanLoss,
+    extent: float = 1.0,
+    points: int = 21,
+    directions: Sequence[Sequence[np.ndarray]] | None = None,
     *,
-    seed=0,
-    batch_size=32,
-    batches=None,
-    verbose=0,
-):
+    seed: int = 0,
+    batch_size: int = 32,
+    batches: int | None = None,
+    verbose: int = 0,
+) -> Landscape:
     """The loss on a plane through the weights, along two random directions.
 
-    `L(w + a d1 + b d2)`, a and b from `-extent` to `extent`. Both directions are normal, and each
-    filter is then scaled to the length of the weights' own: `d <- d ‖w‖ / ‖d‖`, so that networks
-    whose weights differ in scale can be compared. A filter is what belongs to one index of a
-    variable's last axis: one output channel of a convolution, one unit of a dense layer. Variables
-    of rank below 2 (biases, BatchNormalization's gains) do not move. It takes `points²` evaluations
-    of `data`.
+    `L(w + a d1 + b d2)` for a and b from `-extent` to `extent`. Both directions are drawn from a
+    normal distribution. Each filter of a direction is then scaled to the length of the same filter
+    of the weights: `d <- d ‖w‖ / ‖d‖`. So networks whose weights differ in scale can be compared. A
+    filter is the slice of a variable at one index of its last axis: one output channel of a
+    convolution, one unit of a dense layer. Variables of rank below 2 (biases, BatchNormalization's
+    gains) do not move. It takes `points²` evaluations of `data`.
 
     Args:
-        model: A compiled `keras.Model`, sharpness-aware or not; nothing of it changes.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, see `MeanLoss`; or a `MeanLoss`.
-        extent: How far to go, > 0; at 1, the directions are as long as the weights themselves.
-        points: int >= 2, the number of values of a and of b, evenly spaced; odd ones include w.
-        directions: Two directions of your own, taken as they are: each a list of arrays shaped like
-            `model.trainable_variables`, such as eigenvectors from `hessian_spectrum`.
-        seed: Seed of the random directions, an int.
-        batch_size: int >= 1, for arrays: examples per batch.
-        batches: int >= 1: only the first so many batches, or None: all.
-        verbose: 1 shows a progress bar, 0 none.
+        model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
+        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
+            `MeanLoss`, which several measures may share.
+        extent: The largest a and b, > 0. At 1, the filters move by their own lengths.
+        points: Number of values of a and of b, evenly spaced: int >= 2. Odd numbers include w.
+        directions: Two directions of your own, taken as they are, such as eigenvectors from
+            `hessian_spectrum`. Each is a list of arrays shaped like `model.trainable_variables`.
+            None draws two.
+        seed: Seed of the random directions: int >= 0.
+        batch_size: Examples in a batch of arrays: int >= 1.
+        batches: Number of batches to read, the first ones: int >= 1. None reads all.
+        verbose: 1 shows a progress bar, 0 shows none.
 
     Returns:
-        A `Landscape` of losses, which `plot`s itself.
+        A `Landscape`. Its method `plot` draws it.
 
     Raises:
-        TypeError, ValueError: An argument is outside of its bounds, or as `MeanLoss` says.
+        TypeError, ValueError: An argument is of the wrong type, or outside of its range; or what
+            `MeanLoss` raises.
 
-    Source: Li et al., "Visualizing the Loss Landscape of Neural Nets", NeurIPS 2018, section 4.
+    Example:
 
     >>> import keras
     >>> model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
@@ -120,6 +131,9 @@ def loss_landscape(
     >>> data = np.ones((4, 1)), np.zeros((4, 1))
     >>> loss_landscape(model, data, points=3).losses.shape
     (3, 3)
+
+    Reference:
+        Li et al., "Visualizing the Loss Landscape of Neural Nets", NeurIPS 2018, section 4.
     """
     extent, points, directions = checked(extent=extent, points=points, directions=directions)
     seed, verbose = checked(seed=seed, verbose=verbose)

@@ -1,50 +1,65 @@
+from __future__ import annotations
+
 import collections
 import warnings
+from collections.abc import Iterable
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness import batches as of_data
 from keras_zsharp.sharpness import derivatives
+from keras_zsharp.typing import Data
 
 
 class MeanLoss:
     """The loss L(w + e) of a model over data, its gradient and its Hessian, for the measures.
 
     `L(w) = 1/N sum_b n_b L_b(w)`, where `L_b` is the loss of batch b of n_b examples as `evaluate`
-    computes it, with regularizers and `add_loss`, without dropout and with BatchNormalization's
-    statistics fixed. That is the loss over all examples, whatever the size of the batches, where
-    the compiled loss is a mean over examples, Keras' default.
+    computes it: with regularizers and `add_loss`, without dropout, and with BatchNormalization's
+    statistics fixed. Where the compiled loss is a mean over examples, Keras' default, L is the loss
+    over all examples, whatever the size of the batches.
 
-    The weights w are all trainable variables. They never leave their place: what is measured at
-    w + e is computed beside them, and no state of the model, its metrics, its seeds or its
-    optimizer changes. Only an unbuilt model is built. Batches are read one after the other.
+    The weights w are all trainable variables. They do not change: the loss at w + e is computed
+    beside them. No state of the model, its metrics, its seeds or its optimizer changes. A model
+    that is not built is built. Batches are read one after the other.
 
-    Each measure makes one of its arguments `model`, `data`, `batch_size` and `batches`. Several can
-    share one instead, given as their `data`: the model is then not traced anew, also after training
-    went on. After `compile`, or after freezing layers, make another.
+    Each measure makes a `MeanLoss` of its arguments `model`, `data`, `batch_size` and `batches`.
+    Several measures can share one: give it as their `data`. The model is then traced once, even
+    where training goes on in between. Make a new one after `compile`, or after freezing layers.
 
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not.
-        data: What every measure takes: a `tf.data.Dataset` of batches `(x, y)` or
-            `(x, y, sample_weight)`, or such a tuple of (nested) arrays. It is read once per
-            evaluation and must hold the same examples every time: of augmented data,
-            `dataset.cache()` keeps one draw.
-        batch_size: int >= 1, for arrays: examples per batch.
-        batches: int >= 1: only the first so many batches, or None: all.
+        data: A `tf.data.Dataset` of batches `(x, y)` or `(x, y, sample_weight)`, or such a tuple of
+            (nested) arrays. It is read once for each evaluation, and must hold the same examples
+            every time: `dataset.cache()` keeps one draw of augmented data.
+        batch_size: Examples in a batch of arrays: int >= 1.
+        batches: Number of batches to read, the first ones: int >= 1. None reads all.
 
     Attributes:
+        model: The model.
         variables: The trainable variables.
-        size: int, the number of weights. Vectors below are of shape (size,).
+        size: The number of weights. Vectors have the shape (size,).
 
     Raises:
-        TypeError: `model` is no Keras model, or `data` neither dataset nor tuple.
+        TypeError: `model` is no Keras model, or `data` is neither a dataset nor a tuple.
         ValueError: `model` is not compiled or has no trainable weights; `data` is empty, not
             batched, or infinite without `batches`; `batch_size` or `batches` is no int >= 1.
     """
 
-    def __init__(self, model, data, batch_size=32, batches=None):
+    model: keras.Model
+    variables: list[keras.Variable]
+    size: int
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Data,
+        batch_size: int = 32,
+        batches: int | None = None,
+    ) -> None:
         _check(model)
         self.model = model
         self._batches = of_data.finite(data, batch_size, batches)
@@ -58,29 +73,46 @@ class MeanLoss:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
         self._of_batch = derivatives.of_batch(model, structure, specs)
         self._product = "product"
-        # By function, each of which overflows at another one.
+        # For each function: one may overflow where another does not.
         self._scales = collections.defaultdict(lambda: float(model.optimizer.scale_loss(1.0)))
         self.size = self._of_batch.size
 
-    def loss(self, shift):
-        """L(w + shift), a float."""
+    def loss(self, shift: ArrayLike) -> float:
+        """L(w + shift).
+
+        Args:
+            shift: Vector of shape (size,).
+        """
         [loss] = self._mean("loss", shift)
         return float(loss)
 
-    def gradient(self, shift):
-        """L(w + shift), a float, and its gradient there, a float64 vector."""
+    def gradient(self, shift: ArrayLike) -> tuple[float, np.ndarray]:
+        """L(w + shift) and its gradient.
+
+        Args:
+            shift: Vector of shape (size,).
+
+        Returns:
+            A float, and a float64 vector of shape (size,).
+        """
         loss, gradient = self._unscaled("gradient", shift)
         return float(loss), gradient
 
-    def product(self, vector):
-        """H v: the Hessian of L at w times `vector`, a float64 vector.
+    def product(self, vector: ArrayLike) -> np.ndarray:
+        """H v: the Hessian of L at w times a vector v.
 
-        By differentiating the gradient's product with v. Where an operation has no second
-        derivative (cuDNN's LSTM: build the layer with `use_cudnn=False`), by central differences
-        `(g(w + h v) - g(w - h v)) / 2h` with `h = 0.01 / ‖v‖`, and a warning.
+        `H v = d(g · v) / dw`, with the gradient g. Where an operation has no second derivative, H v
+        is the central difference `(g(w + h v) - g(w - h v)) / 2h` with `h = 0.01 / ‖v‖`, and a
+        warning tells so. cuDNN's LSTM is such an operation: build the layer with `use_cudnn=False`.
+
+        Args:
+            vector: Vector of shape (size,).
+
+        Returns:
+            A float64 vector of shape (size,).
 
         Raises:
-            FloatingPointError: It is not finite.
+            FloatingPointError: H v is not finite.
         """
         try:
             [product] = self._unscaled(self._product, vector)
@@ -96,18 +128,26 @@ class MeanLoss:
             )
         return product
 
-    def flat(self, tensors):
-        """One float64 vector of `tensors`, which are shaped like the variables."""
+    def flat(self, tensors: Iterable[ArrayLike]) -> np.ndarray:
+        """One float64 vector of shape (size,).
+
+        Args:
+            tensors: Arrays shaped like the variables.
+        """
         return np.concatenate([np.asarray(t, "float64").ravel() for t in tensors])
 
-    def shaped(self, vector):
-        """The vector as a list of arrays shaped like the variables."""
+    def shaped(self, vector: np.ndarray) -> list[np.ndarray]:
+        """Arrays shaped like the variables.
+
+        Args:
+            vector: Vector of shape (size,).
+        """
         ends = np.cumsum([int(np.prod(v.shape)) for v in self.variables])
-        parts = np.split(vector, ends[:-1])
-        return [part.reshape(v.shape) for part, v in zip(parts, self.variables, strict=True)]
+        slices = np.split(vector, ends[:-1])
+        return [flat.reshape(v.shape) for flat, v in zip(slices, self.variables, strict=True)]
 
     def _unscaled(self, name, vector):
-        """As `_mean`; where float16 overflows, with a smaller scale of the loss from then on."""
+        """As `_mean`. Where float16 overflows, the scale of the loss is smaller from then on."""
         while True:
             values = self._mean(name, vector)
             if np.isfinite(values[-1]).all() or self._scales[name] <= 1:
@@ -115,21 +155,23 @@ class MeanLoss:
             self._scales[name] /= 16
 
     def _mean(self, name, vector):
-        """The mean over the examples of what a function of a batch gives, in float64."""
+        """The means over the examples of the values of a function of a batch, in float64."""
         function, scale = getattr(self._of_batch, name), np.float32(self._scales[name])
-        vector, totals, count = np.asarray(vector, "float32"), 0.0, 0
+        vector, totals, examples = np.asarray(vector, "float32"), [], 0
         for batch in self._batches:
             size = batch[0].shape[0]
             values = [keras.ops.convert_to_numpy(v) for v in function(vector, scale, batch)]
             values = [size * value.astype("float64") for value in values]
-            totals = values if count == 0 else [t + v for t, v in zip(totals, values, strict=True)]
-            count += size
-        if count == 0:
+            totals = [t + v for t, v in zip(totals, values, strict=True)] if totals else values
+            examples += size
+        if examples == 0:
             raise ValueError("`data` must hold at least one example. Received: none")
-        return [total / count for total in totals]
+        return [total / examples for total in totals]
 
 
-def mean_loss(model, data, batch_size, batches):
+def mean_loss(
+    model: keras.Model, data: Data | MeanLoss, batch_size: int, batches: int | None
+) -> MeanLoss:
     """The `MeanLoss` of a measure's arguments."""
     if not isinstance(data, MeanLoss):
         return MeanLoss(model, data, batch_size, batches)

@@ -89,7 +89,7 @@ def test_first_direction_runs_to_the_right():
 
 
 def test_nothing_to_draw():
-    with pytest.raises(ValueError, match="`losses` must hold a finite one"):
+    with pytest.raises(ValueError, match="`losses` must hold at least one finite loss"):
         Landscape(VALUES, VALUES, np.full((5, 5), np.nan)).plot()
 
 

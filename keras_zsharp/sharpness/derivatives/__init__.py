@@ -1,11 +1,17 @@
-"""The loss of a batch as Keras' backend differentiates it, which is the only one imported."""
+"""The loss of a batch as Keras' backend differentiates it. No other backend is imported."""
+
+from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import keras
 
+from keras_zsharp.sharpness.derivatives.base import BatchLoss
+from keras_zsharp.typing import Nested
 
-def of_batch(model, structure, specs):
-    """The backend's `BatchLoss`, which see."""
+
+def of_batch(model: keras.Model, structure: Nested, specs: list[Any]) -> BatchLoss:
+    """The `BatchLoss` of Keras' backend."""
     module = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
     return module.BatchLoss(model, structure, specs)

@@ -1,39 +1,59 @@
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
 from keras_zsharp import keras_internals
+from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 STEP = 1e-2
 """Length of the step of central differences: gradients in float32 have 7 digits."""
+
+OfBatch: TypeAlias = Callable[[Tensor, FloatTensor, list[Tensor]], tuple[Tensor, ...]]
+"""A function of a vector, the scale of the loss and the arrays of a batch."""
 
 
 class BatchLoss:
     """The loss of a batch as a function of a float32 vector that stands for all weights.
 
-    A backend adds `loss`, `gradient` and `product`. These and `differences` take a vector of shape
-    (size,), the scale of the loss while it is differentiated (a float: float16 loses small
-    gradients, and large ones overflow) and the list of the arrays of a batch. They give a tuple of
-    what is not scaled: the loss at w + vector; that and its gradient; the Hessian at w times the
-    vector. Where the latter needs a derivative that there is not, `product` raises a LookupError.
+    A backend adds `loss`, `gradient` and `product`. They take a vector of shape (size,), the scale
+    of the loss while it is differentiated, and the list of the arrays of a batch. In float16 small
+    gradients need a large scale, and large ones overflow. The values that they return, a tuple, are
+    not scaled.
 
     Args:
         model: A compiled and built `keras.Model`.
         structure: Structure into which the arrays of a batch pack.
-        specs: What the arrays of a batch look like, in order.
+        specs: An object with `.shape` and `.dtype` for each array of a batch, in order.
+
+    Attributes:
+        loss: The loss at w + vector.
+        gradient: The loss at w + vector, and its gradient.
+        product: The Hessian at w times the vector. It raises a LookupError where an operation has
+            no second derivative.
+        size: The number of weights.
     """
 
-    def __init__(self, model, structure, specs):
+    loss: OfBatch
+    gradient: OfBatch
+    product: OfBatch
+
+    def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         self.model, self.variables = model, keras_internals.trained(model)
         self._structure, self._specs = structure, specs
         ends = [0, *itertools.accumulate(math.prod(v.shape) for v in self.variables)]
         self._bounds = list(itertools.pairwise(ends))
         self.size = ends[-1]
 
-    def differences(self, vector, scale, batch):
-        """What `product` gives, by central differences of the gradient."""
+    def differences(
+        self, vector: Tensor, scale: FloatTensor, batch: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """As `product`, by central differences of the gradient."""
         h = STEP / ops.maximum(ops.norm(vector), 1e-30)
         _, ahead = self.gradient(h * vector, scale, batch)
         _, behind = self.gradient(-h * vector, scale, batch)
@@ -47,17 +67,17 @@ class BatchLoss:
         return ops.cast(keras_internals.unscale_loss(loss), "float32")
 
     def _shifted(self, weights, vector):
-        """`weights` and what belongs to each of them in a vector, added up."""
+        """The sums of each of `weights` and its slice of a vector."""
         return [w + e for w, e in zip(weights, self._split(vector), strict=True)]
 
     def _split(self, vector):
-        """Tensors like the weights, in their dtypes."""
+        """The vector as tensors with the shapes and dtypes of the weights."""
         return [
             ops.cast(ops.reshape(vector[begin:end], v.shape), v.dtype)
             for (begin, end), v in zip(self._bounds, self.variables, strict=True)
         ]
 
 
-def joined(tensors):
-    """One float32 vector."""
+def joined(tensors: Iterable[Tensor]) -> Tensor:
+    """One float32 vector of all tensors."""
     return ops.concatenate([ops.reshape(ops.cast(t, "float32"), [-1]) for t in tensors])

@@ -1,15 +1,21 @@
+from __future__ import annotations
+
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
+from keras_zsharp.typing import Nested
 
 
 class BatchLoss(base.BatchLoss):
-    """See `base.BatchLoss`."""
+    """`base.BatchLoss` on JAX."""
 
-    def __init__(self, model, structure, specs):
+    def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)
         trained = set(map(id, self.variables))
         self._others = [v for v in model.variables if id(v) not in trained]
@@ -18,7 +24,7 @@ class BatchLoss(base.BatchLoss):
         )
 
     def _of_the_state(self, method):
-        """A function of vector, scale and batch; the weights are those of the time of a call."""
+        """A function of vector, scale and batch. It reads the weights at each call."""
         function = method if self.model.run_eagerly else jax.jit(method)
 
         def called(vector, scale, batch):
@@ -43,7 +49,7 @@ class BatchLoss(base.BatchLoss):
         return (joined(product) / scale,)
 
     def _at(self, others, batch, scale=1.0):
-        """The scaled loss as a function of the weights; whatever state it moves is dropped."""
+        """The scaled loss as a function of the weights. New state of the model is dropped."""
 
         def loss(weights):
             values = zip([*self.variables, *self._others], [*weights, *others], strict=True)

@@ -1,15 +1,21 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
+from keras_zsharp.typing import Nested
 from keras_zsharp.weight_scope import NO_FUNCTION, WeightScope
 
 
 class BatchLoss(base.BatchLoss):
-    """See `base.BatchLoss`."""
+    """`base.BatchLoss` on TensorFlow."""
 
-    def __init__(self, model, structure, specs):
+    def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)
         self.loss, self.gradient, self.product = map(
             self._compiled, (self._loss, self._gradient, self._product)
@@ -23,8 +29,8 @@ class BatchLoss(base.BatchLoss):
             for spec in self._specs
         ]
         vector, scale = tf.TensorSpec((self.size,), tf.float32), tf.TensorSpec((), tf.float32)
-        # A function of its own: TensorFlow counts what all instances trace of one method, and
-        # would warn of retracing.
+        # Each instance has a function of its own. TensorFlow counts the traces of a method over all
+        # instances, and would warn of retracing.
         return tf.function(
             lambda *arguments: method(*arguments),
             input_signature=[vector, scale, specs],
@@ -48,7 +54,7 @@ class BatchLoss(base.BatchLoss):
         return (joined(_derivatives(tape, slope, weights)) / scale,)
 
     def _at(self, weights, batch):
-        """The loss with `weights` in place of the variables; whatever state it moves is dropped."""
+        """The loss with `weights` in place of the variables. New state of the model is dropped."""
         with WeightScope(self.variables, weights), tf.GradientTape() as tape:
             loss = self._evaluated(batch)
         around = keras_internals.read_around_scope(self.variables, tape)
@@ -57,7 +63,7 @@ class BatchLoss(base.BatchLoss):
         return loss
 
     def _gradients(self, weights, scale, batch):
-        """The loss, and the gradients of the scaled one."""
+        """The loss, and the gradients of the scaled loss."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
             loss = self._at(weights, batch)
@@ -70,5 +76,5 @@ class BatchLoss(base.BatchLoss):
 
 def _derivatives(tape, value, weights):
     gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    # Sparse ones, of embeddings, add up repeated rows.
+    # The conversion of a sparse gradient, of an embedding, adds up repeated rows.
     return [tf.convert_to_tensor(g) for g in gradients]

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import torch
 from keras import ops
 
@@ -5,27 +10,32 @@ from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.torch_checks import check_modules, check_read_in_scope
+from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 NO_DERIVATIVE = ("is not implemented", "differentiate twice")
 
 
 class BatchLoss(base.BatchLoss):
-    """See `base.BatchLoss`."""
+    """`base.BatchLoss` on PyTorch."""
 
-    def __init__(self, model, structure, specs):
+    def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)
         check_modules(model)
 
-    def loss(self, shift, scale, batch):
-        # With the gradient, which shows whether the loss depends on the weights that are shifted.
+    def loss(self, shift: Tensor, scale: FloatTensor, batch: list[Tensor]) -> tuple[Tensor, ...]:
+        # The gradient shows whether the loss depends on the shifted weights.
         return self.gradient(shift, scale, batch)[:1]
 
-    def gradient(self, shift, scale, batch):
+    def gradient(
+        self, shift: Tensor, scale: FloatTensor, batch: list[Tensor]
+    ) -> tuple[Tensor, ...]:
         weights = self._weights(shift)
         loss, gradients = self._gradients(weights, scale, batch)
         return loss.detach(), joined(_instantiated(gradients, weights)).detach() / scale
 
-    def product(self, vector, scale, batch):
+    def product(
+        self, vector: Tensor, scale: FloatTensor, batch: list[Tensor]
+    ) -> tuple[Tensor, ...]:
         vector = ops.convert_to_tensor(vector)
         weights = self._weights(torch.zeros_like(vector))
         try:
@@ -33,16 +43,16 @@ class BatchLoss(base.BatchLoss):
             with torch.enable_grad():
                 slope = (joined(_instantiated(gradients, weights)) * vector).sum()
             if slope.requires_grad:
-                # `torch.autograd.grad` would not look where a derivative is missing.
+                # `torch.autograd.grad` would not find a missing derivative.
                 slope.backward()
         except RuntimeError as error:
-            if any(part in str(error) for part in NO_DERIVATIVE):
+            if any(words in str(error) for words in NO_DERIVATIVE):
                 raise LookupError(str(error)) from error
             raise
         return (joined(_instantiated([w.grad for w in weights], weights)) / scale,)
 
     def _gradients(self, weights, scale, batch, create_graph=False):
-        """The loss, and the gradients of the scaled one; whatever state it moves is dropped."""
+        """The loss, and the gradients of the scaled loss. New state of the model is dropped."""
         batch = [ops.convert_to_tensor(leaf) for leaf in batch]
         values = zip(self.variables, weights, strict=True)
         with torch.enable_grad(), keras_internals.Scope(values, collect_losses=True):
