@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from keras_zsharp.checks import count, flag, number, one_of, positive_int, radius
+
+
+def check_model(model: Any) -> None:
+    """Checks that a loss can be measured of `model`."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
+    if not model.compiled:
+        raise ValueError(
+            f"`model` must be compiled with a loss. Received: {model.name!r}, which is not compiled"
+        )
 
 
 def _verbose(verbose):

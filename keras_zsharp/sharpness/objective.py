@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import collections
 import warnings
 from collections.abc import Iterable
 
@@ -11,6 +10,8 @@ from numpy.typing import ArrayLike
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness import batches as of_data
 from keras_zsharp.sharpness import derivatives
+from keras_zsharp.sharpness.averages import Averages
+from keras_zsharp.sharpness.checks import check_model
 from keras_zsharp.typing import Data
 
 
@@ -60,22 +61,22 @@ class MeanLoss:
         batch_size: int = 32,
         batches: int | None = None,
     ) -> None:
-        _check(model)
+        check_model(model)
         self.model = model
-        self._batches = of_data.finite(data, batch_size, batches)
-        structure, specs = self._batches.structure, self._batches.specs
-        batch = of_data.unpacked(structure, specs)
+        examples = of_data.finite(data, batch_size, batches)
+        batch = of_data.unpacked(examples.structure, examples.specs)
         if not keras_internals.is_built(model):
             keras_internals.build(model, batch[0])
         keras_internals.build_loss(model, *batch)
         self.variables = keras_internals.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
-        self._of_batch = derivatives.of_batch(model, structure, specs)
+        of_batch = derivatives.of_batch(model, examples.structure, examples.specs)
+        self.size = of_batch.size
+        self._averages = Averages(
+            examples, of_batch, lambda: float(model.optimizer.scale_loss(1.0))
+        )
         self._product = "product"
-        # For each function: one may overflow where another does not.
-        self._scales = collections.defaultdict(lambda: float(model.optimizer.scale_loss(1.0)))
-        self.size = self._of_batch.size
 
     def loss(self, shift: ArrayLike) -> float:
         """L(w + shift).
@@ -83,7 +84,7 @@ class MeanLoss:
         Args:
             shift: Vector of shape (size,).
         """
-        [loss] = self._mean("loss", shift)
+        [loss] = self._averages.of("loss", shift)
         return float(loss)
 
     def gradient(self, shift: ArrayLike) -> tuple[float, np.ndarray]:
@@ -95,7 +96,7 @@ class MeanLoss:
         Returns:
             A float, and a float64 vector of shape (size,).
         """
-        loss, gradient = self._unscaled("gradient", shift)
+        loss, gradient = self._averages.finite("gradient", shift)
         return float(loss), gradient
 
     def product(self, vector: ArrayLike) -> np.ndarray:
@@ -115,13 +116,13 @@ class MeanLoss:
             FloatingPointError: H v is not finite.
         """
         try:
-            [product] = self._unscaled(self._product, vector)
+            [product] = self._averages.finite(self._product, vector)
         except LookupError as error:
             warnings.warn(
                 f"The Hessian is that of central differences: {error}", RuntimeWarning, stacklevel=2
             )
             self._product = "differences"
-            [product] = self._unscaled(self._product, vector)
+            [product] = self._averages.finite(self._product, vector)
         if not np.isfinite(product).all():
             raise FloatingPointError(
                 f"The Hessian is not finite at the weights of {self.model.name!r}."
@@ -146,28 +147,6 @@ class MeanLoss:
         slices = np.split(vector, ends[:-1])
         return [flat.reshape(v.shape) for flat, v in zip(slices, self.variables, strict=True)]
 
-    def _unscaled(self, name, vector):
-        """As `_mean`. Where float16 overflows, the scale of the loss is smaller from then on."""
-        while True:
-            values = self._mean(name, vector)
-            if np.isfinite(values[-1]).all() or self._scales[name] <= 1:
-                return values
-            self._scales[name] /= 16
-
-    def _mean(self, name, vector):
-        """The means over the examples of the values of a function of a batch, in float64."""
-        function, scale = getattr(self._of_batch, name), np.float32(self._scales[name])
-        vector, totals, examples = np.asarray(vector, "float32"), [], 0
-        for batch in self._batches:
-            size = batch[0].shape[0]
-            values = [keras.ops.convert_to_numpy(v) for v in function(vector, scale, batch)]
-            values = [size * value.astype("float64") for value in values]
-            totals = [t + v for t, v in zip(totals, values, strict=True)] if totals else values
-            examples += size
-        if examples == 0:
-            raise ValueError("`data` must hold at least one example. Received: none")
-        return [total / examples for total in totals]
-
 
 def mean_loss(
     model: keras.Model, data: Data | MeanLoss, batch_size: int, batches: int | None
@@ -181,12 +160,3 @@ def mean_loss(
             f"Received: one of {data.model.name!r}, and {model.name!r}"
         )
     return data
-
-
-def _check(model):
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`model` must be a keras.Model. Received: model={model!r}")
-    if not model.compiled:
-        raise ValueError(
-            f"`model` must be compiled with a loss. Received: {model.name!r}, which is not compiled"
-        )

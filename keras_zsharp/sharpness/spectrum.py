@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_zsharp.sharpness.checks import checked
+from keras_zsharp.sharpness.lanczos import dense, lanczos
 from keras_zsharp.sharpness.objective import MeanLoss, mean_loss
 from keras_zsharp.typing import Data
 
@@ -119,34 +120,11 @@ def hessian_spectrum(
         return mean.product(vector)
 
     if mean.size <= max(2 * k + 1, 20):
-        values, vectors = _dense(product, mean.size)
+        values, vectors = dense(product, mean.size)
     else:
         start = np.random.default_rng(seed).normal(size=mean.size)
-        values, vectors = _lanczos(product, start, k, which, tol, restarts)
+        values, vectors = lanczos(product, start, k, which, tol, restarts)
     order = np.argsort(ORDERS[which](values), kind="stable")[:k]
     if not eigenvectors:
         return values[order]
     return values[order], [mean.shaped(vectors[:, i]) for i in order]
-
-
-def _dense(product, size):
-    hessian = np.stack([product(row) for row in np.eye(size)])
-    return np.linalg.eigh((hessian + hessian.T) / 2)
-
-
-def _lanczos(product, start, k, which, tol, restarts):
-    try:
-        from scipy.sparse import linalg
-    except ImportError as error:
-        raise ImportError(
-            "`hessian_spectrum` needs scipy: pip install 'keras-zsharp[sharpness]'"
-        ) from error
-    shape = (len(start), len(start))
-    hessian = linalg.LinearOperator(shape, matvec=product, dtype="float64")
-    try:
-        return linalg.eigsh(hessian, k, which=which, v0=start, tol=tol, maxiter=restarts)
-    except linalg.ArpackNoConvergence as error:
-        raise RuntimeError(
-            f"{len(error.eigenvalues)} of {k} eigenvalues converged: allow a larger `tol` or more "
-            f"`restarts`. Received: tol={tol}, restarts={restarts}"
-        ) from error

@@ -70,7 +70,7 @@ def test_without_network(tmp_path, monkeypatch):
     assert str(caught.value) == (
         f"cifar10 is not in {tmp_path} and could not be prepared there: ConnectionError: Max "
         "retries exceeded with url: /cifar-10-binary.tar.gz. Prepare it where there is a network, "
-        "and pass its folder as `data_dir`; archives downloaded by hand belong in "
+        "and pass its folder as `data_dir`. Archives downloaded by hand belong in "
         f"{tmp_path}/downloads/manual."
     )
     assert not list((tmp_path / "cifar10").glob("**/*.tfrecord*"))
@@ -118,7 +118,7 @@ def test_a_damaged_picture_of_any_dataset(by, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError) as caught:
         data.load("oxford_flowers102", data_dir=tmp_path / "data")
     assert f"the picture {named} is damaged (Unknown image file format" in str(caught.value)
-    assert f"in {tmp_path}/data/downloads, and get it again." in str(caught.value)
+    assert f"In {tmp_path}/data/downloads, delete the archive" in str(caught.value)
 
 
 def test_what_another_process_has_prepared_meanwhile_is_read(tmp_path, monkeypatch):

@@ -533,7 +533,7 @@ FAULTS = [
     ),
     Fault(
         "a batch's size does not count in the measured loss",
-        "keras_zsharp/sharpness/objective.py",
+        "keras_zsharp/sharpness/averages.py",
         'values = [size * value.astype("float64") for value in values]\n',
         'values, size = [value.astype("float64") for value in values], 1\n',
         "tests/sharpness/test_objective.py::test_loss_is_what_evaluate_says_of_shifted_weights[sequential]",
