@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from matplotlib import colors
+from matplotlib import colors, figure
 
 from keras_zsharp.sharpness import Landscape, MeanLoss, loss_landscape
 from keras_zsharp.sharpness.directions import plane
@@ -76,6 +76,13 @@ def test_picture(losses, norm, tmp_path):
     finite = losses[np.isfinite(losses)]
     low, high = filled.get_clim()
     assert low <= finite.min() <= finite.max() <= high
+
+
+def test_picture_in_a_subfigure(tmp_path):
+    path = tmp_path / "landscape.png"
+    left, _ = figure.Figure().subfigures(1, 2)
+    Landscape(VALUES, VALUES, np.ones((5, 5))).plot(path, left.subplots())
+    assert path.stat().st_size > 1000
 
 
 def test_first_direction_runs_to_the_right():
