@@ -1,27 +1,142 @@
-"""Every rule has a page with its arguments."""
+"""Each rule, and each setting that goes with any rule, has a page that says what is so."""
 
 import inspect
+import json
+import math
 import pathlib
 import re
 
+import keras
+import numpy as np
 import pytest
 
-from keras_zsharp import perturbations
+import keras_zsharp
+from keras_zsharp.perturbations import RULES
+from keras_zsharp.training import StepOptions
 
 pytestmark = pytest.mark.project
-DOCS = pathlib.Path(__file__).parents[1] / "docs"
-PAGES = {page.name: page.read_text(encoding="utf-8") for page in DOCS.glob("methods/*.md")}
-RULES = sorted(rule.__name__ for rule in perturbations.RULES.values())
+FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "methods"
+PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(FOLDER.glob("*.md"))}
+CLASSES = RULES | dict.fromkeys(("late_phase", "m_sharpness", "sam_on"), StepOptions)
+ORDER = ["Arguments", "Hyperparameters", "Cost", "When", "When not"]
+ORDER += ["Where this differs", "Reference"]
+FALLING = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=10)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_rule_has_a_page_with_its_defaults(name):
-    [page] = re.findall(
-        rf"\[`{name}\(.*?\)`\]\(docs/methods/(\w+\.md)\)", (DOCS.parent / "README.md").read_text()
+def section(text, title):
+    """What stands below a heading, up to the next of its level or above."""
+    [(level, body)] = re.findall(rf"^(##+) {re.escape(title)}\n(.*)", text, re.M | re.S)
+    return re.split(rf"^#{{2,{len(level)}}} ", body, flags=re.M)[0]
+
+
+def tables(text):
+    """Each table's rows, as dicts."""
+    for lines in re.findall(r"(?:^\|.*\n?)+", text, re.M):
+        head, _, *rows = (
+            [cell.strip() for cell in line.strip().strip("|").split("|")]
+            for line in lines.splitlines()
+        )
+        yield [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def arguments(page):
+    [rows] = tables(section(PAGES[page], "Arguments"))
+    return [{head: cell.strip("`") for head, cell in row.items()} for row in rows]
+
+
+ARGUMENTS = [
+    pytest.param(page, row, id=f"{page}-{row['argument']}")
+    for page in CLASSES
+    for row in arguments(page)
+]
+
+
+@pytest.mark.parametrize("page", CLASSES)
+def test_sections_in_order(page):
+    headings = re.findall(r"^## (.*)", PAGES[page], re.M)
+    assert [heading for heading in headings if heading in ORDER] == ORDER
+
+
+@pytest.mark.parametrize("page", RULES)
+def test_the_rule_as_called_and_all_its_arguments(page):
+    parameters = inspect.signature(RULES[page]).parameters
+    call = ", ".join(
+        f"{name}={json.dumps(parameter.default)}"
+        for name, parameter in parameters.items()
+        if parameter.kind is not parameter.KEYWORD_ONLY
     )
-    [arguments] = re.findall(rf"`keras_zsharp\.{name}\((.*?)\)`", PAGES[page])
-    parameters = inspect.signature(getattr(perturbations, name)).parameters
-    for argument, default in eval(f"dict({arguments})").items():
-        assert parameters[argument].default == default
-    for section in ("When", "Hyperparameters", "Cost", "Where this differs", "Source"):
-        assert f"\n## {section}" in PAGES[page]
+    assert f"\n\n`keras_zsharp.{RULES[page].__name__}({call})` " in PAGES[page]
+    assert [row["argument"] for row in arguments(page)] == list(parameters)
+
+
+@pytest.mark.parametrize(("page", "row"), ARGUMENTS)
+def test_default(page, row):
+    default = inspect.signature(CLASSES[page]).parameters[row["argument"]].default
+    assert row["default"].strip('"') == str(default)
+
+
+NUMBERS = {
+    ("float", ">= 0"): ([0.0, 1e9], [math.nextafter(0, -1), math.nextafter(1e9, math.inf)]),
+    ("float", "> 0"): ([math.nextafter(0, 1), 1e9], [0.0, math.nextafter(1e9, math.inf)]),
+    ("float", "[0, 1]"): ([0.0, 1.0], [math.nextafter(0, -1), math.nextafter(1, 2)]),
+    ("float", "[0, 1)"): ([0.0, math.nextafter(1, 0)], [math.nextafter(0, -1), 1.0]),
+    ("float", "any"): ([-1e9, 1e9], [math.nextafter(-1e9, -math.inf), math.inf, math.nan]),
+    ("int", ">= 0"): ([0, 2**63 - 1], [-1, 0.5, 2**63]),
+    ("int", ">= 1"): ([1, 2**63 - 1], [0, 1.5, 2**63]),
+}
+
+
+def edges(row):
+    """Values at the edges of an argument's range, and values just outside of it."""
+    if (row["type"], row["range"]) in NUMBERS:
+        return NUMBERS[row["type"], row["range"]]
+    if row["argument"] == "name":
+        return ["mine", None], ["a/b", 1]
+    choices = re.findall(r'"(\w+)"', row["range"])
+    if row["argument"] == "perturb_only":
+        return [*choices, "head|bias", keras_zsharp.plain, None], ["head(", 1]
+    return choices, ["".join(choices), None]
+
+
+@pytest.mark.parametrize(("page", "row"), ARGUMENTS)
+def test_range(page, row):
+    taken, refused = edges(row)
+    assert len(taken) > 1
+    for value in taken:
+        CLASSES[page](**{row["argument"]: value})
+    for value in refused:
+        with pytest.raises((TypeError, ValueError), match=row["argument"]):
+            CLASSES[page](**{row["argument"]: value})
+
+
+@pytest.mark.parametrize(("page", "row"), ARGUMENTS)
+def test_what_may_change_while_training(page, row):
+    name, cls = row["argument"], CLASSES[page]
+    if row["while training"] == "fixed":
+        with pytest.raises((TypeError, ValueError), match=name):
+            cls(**{name: FALLING})
+        return
+    if row["while training"] == "set":
+        owner = keras_zsharp.SharpnessAwareModel(keras.Sequential([keras.layers.Dense(1)]), "sam")
+    else:
+        assert row["while training"] == "set or scheduled"
+        assert getattr(cls(**{name: FALLING}), name) == 0.5
+        owner = cls()
+    value = next(value for value in edges(row)[0] if value != getattr(owner, name))
+    setattr(owner, name, value)
+    assert getattr(owner, name) == value
+
+
+@pytest.mark.parametrize("page", CLASSES)
+def test_program(page):
+    [program] = re.findall(r"```python\n(.*?)```", PAGES[page], re.S)
+    assert len([line for line in program.splitlines() if line]) <= 14
+    few = "epochs=1, steps_per_epoch=2, validation_steps=1, verbose=0"
+    short = program.replace("epochs=20", few).replace("perturb_from=266", "perturb_from=1")
+    assert few in short
+    scope = {}
+    exec(short, scope)
+    rule, history = scope["model"].perturbation, scope["model"].history.history
+    assert page not in RULES or type(rule) is RULES[page]
+    assert np.isfinite(history["val_loss"]).all()
+    assert (history["sharpness"][0] != 0) == (not rule.along_momentum)
