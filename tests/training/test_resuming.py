@@ -90,7 +90,7 @@ class Stop(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("wrap", [lambda net: net, lambda net: SharpnessAwareModel(net, "sam")])
 def test_an_integer_save_freq_starts_the_epoch_over(wrap, tmp_path):
-    """If this fails, `BackupAndRestore` has learnt better: docs/limits.md warns of it."""
+    """If this fails, `BackupAndRestore` has learnt better: docs/guides/resume.md warns of it."""
     data = np.ones((12, 4)), np.ones((12, 1))
 
     def fit(*callbacks):

@@ -1,0 +1,90 @@
+"""Builds site pages from what lies outside of docs/: the README, and each file that a page links to."""
+
+import pathlib
+import posixpath
+import re
+
+from mkdocs.structure.files import File
+
+ROOT = pathlib.Path(__file__).parents[1]
+LINK = re.compile(r'(\]\(|(?:src|href)=")([^)\s"#]+)')
+LANGUAGES = {"": "text", ".py": "python", ".sh": "sh", ".toml": "toml", ".yml": "yaml"}
+outside = {}
+"""Paths in the repository by their places on the site."""
+
+
+def on_config(config):
+    config.nav = expanded(config.nav, pathlib.Path(config.docs_dir))
+
+
+def on_files(files, config):
+    found, left = set(), ["README.md", "CHANGELOG.md", *(f"docs/{f.src_uri}" for f in files)]
+    while left:
+        path = left.pop()
+        if path not in found and (ROOT / path).exists():
+            found.add(path)
+            left += linked(path)
+    outside.update({place(path): path for path in found if not path.startswith("docs/")})
+    for uri, path in outside.items():
+        content = {"content": text(path)} if uri.endswith(".md") else {"abs_src_path": ROOT / path}
+        files.append(File.generated(config, uri, **content))
+
+
+def on_page_markdown(markdown, page, config, files):
+    uri = page.file.src_uri
+    path = outside.get(uri, f"docs/{uri}")
+
+    def rewritten(match):
+        found = in_repository(match[2], path)
+        there = match[2] if found is None else posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
+        return match[1] + there
+
+    return LINK.sub(rewritten, markdown)
+
+
+def expanded(nav, docs):
+    """The navigation with the pages that its patterns stand for, `index.md` first."""
+    if isinstance(nav, dict):
+        return {title: expanded(entry, docs) for title, entry in nav.items()}
+    if isinstance(nav, list):
+        return [expanded(entry, docs) for entry in nav]
+    if "*" not in nav:
+        return nav
+    pages = sorted(docs.glob(nav), key=lambda page: (page.name != "index.md", page))
+    return [page.relative_to(docs).as_posix() for page in pages]
+
+
+def place(path):
+    """Where the site has a file or a folder of the repository."""
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    if path.endswith(".md"):
+        return "index.md" if path == "README.md" else path.lower()
+    is_page = (ROOT / path).is_dir() or pathlib.PurePath(path).suffix in LANGUAGES
+    return f"source/{path}.md" if is_page else f"source/{path}"
+
+
+def linked(path):
+    """The files and folders of the repository that a page or a folder of it leads to."""
+    if path.endswith(".md") or (ROOT / path).is_dir():
+        for _, target in LINK.findall(text(path)):
+            if (found := in_repository(target, path)) is not None:
+                yield found
+
+
+def in_repository(target, path):
+    """What a link of the file `path` leads to; None if that is an address, or is not there."""
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return found if "://" not in target and (ROOT / found).exists() else None
+
+
+def text(path):
+    """The Markdown of a file or folder."""
+    file = ROOT / path
+    if file.is_dir():
+        names = sorted(each.name for each in file.iterdir() if each.suffix in LANGUAGES)
+        return f"# {path}\n\n" + "\n".join(f"- [{name}]({file.name}/{name})" for name in names)
+    content = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        return content
+    return f"# {file.name}\n\n`{path}`\n\n````{LANGUAGES[file.suffix]}\n{content}````\n"
