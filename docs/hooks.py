@@ -36,7 +36,11 @@ def on_page_markdown(markdown, page, config, files):
 
     def rewritten(match):
         found = in_repository(match[2], path)
-        there = match[2] if found is None else posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
+        there = (
+            match[2]
+            if found is None
+            else posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
+        )
         return match[1] + there
 
     return LINK.sub(rewritten, markdown)

@@ -1,0 +1,100 @@
+"""The site has every public name, its links lead somewhere, and it needs no network."""
+
+import html.parser
+import importlib
+import inspect
+import json
+import pathlib
+import subprocess
+import sys
+import urllib.parse
+
+import pytest
+
+import keras_zsharp
+
+pytestmark = pytest.mark.project
+ROOT = pathlib.Path(__file__).parents[1]
+MODULES = [name for name in keras_zsharp.__all__ if inspect.ismodule(getattr(keras_zsharp, name))]
+MODULES += ["perturbations", "training"]
+
+
+class Page(html.parser.HTMLParser):
+    """The addresses of a page, those that a browser loads by itself, and its anchors."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.loaded, self.anchors = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors.add(attributes.get("id"))
+        if tag == "a":
+            self.links.append(attributes.get("href") or "")
+        elif tag in ("script", "img", "link", "iframe"):
+            self.loaded.append(attributes.get("src") or attributes.get("href") or "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    found = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    return {path: page for path, page in found.items() if path.name != "404.html"}
+
+
+def public_names():
+    """Of a name that is public twice, the shorter."""
+    own = set(keras_zsharp.__all__)
+    for name in MODULES:
+        module = importlib.import_module(f"keras_zsharp.{name}")
+        public = getattr(module, "__all__", None) or defined_in(module)
+        yield from (f"keras_zsharp.{name}.{each}" for each in public if each not in own)
+    yield from (f"keras_zsharp.{each}" for each in own - set(MODULES))
+
+
+def defined_in(module):
+    return [n for n, value in vars(module).items() if inspect.getmodule(value) is module]
+
+
+def test_every_public_name_is_in_the_reference(site, pages):
+    reference = [page for path, page in pages.items() if path.parent == site / "reference"]
+    anchors = set().union(*(page.anchors for page in reference))
+    assert not set(public_names()) - anchors
+
+
+def test_every_link_leads_somewhere(pages):
+    for path, page in pages.items():
+        for link in [*page.links, *page.loaded]:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme:
+                continue
+            target = path.parent / urllib.parse.unquote(parts.path) if parts.path else path
+            target = target.resolve() / ("index.html" if target.is_dir() else "")
+            assert target.exists(), (path, link)
+            if target in pages and parts.fragment:
+                assert urllib.parse.unquote(parts.fragment) in pages[target].anchors, (path, link)
+
+
+def test_nothing_is_fetched_from_the_network(site, pages):
+    for path, page in pages.items():
+        outside = [each for each in page.loaded if "//" in each and not each.startswith("data:")]
+        assert not outside, path
+    for style in site.rglob("*.css"):
+        assert "url(http" not in style.read_text(encoding="utf-8"), style
+
+
+def test_the_search_knows_the_pages(site):
+    entries = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    found = {entry["location"].partition("#")[0] for entry in entries["docs"]}
+    assert {"index.html", "guides/own-rule.html", "reference/rules.html", "changelog.html"} <= found
+    # What a page that is opened as a file reads.
+    assert (site / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __")
