@@ -1,4 +1,4 @@
-"""Builds site pages from what lies outside of docs/: the README, and each file that a page links to."""
+"""Makes pages of what lies outside of docs/: README, changelog, and files that a page links to."""
 
 import pathlib
 import posixpath
@@ -33,15 +33,14 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     uri = page.file.src_uri
     path = outside.get(uri, f"docs/{uri}")
+    if uri == "index.md":
+        page.meta["hide"] = ["navigation"]
 
     def rewritten(match):
         found = in_repository(match[2], path)
-        there = (
-            match[2]
-            if found is None
-            else posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
-        )
-        return match[1] + there
+        if found is None:
+            return match[0]
+        return match[1] + posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
 
     return LINK.sub(rewritten, markdown)
 
