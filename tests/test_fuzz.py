@@ -26,6 +26,10 @@ def net():
     return model
 
 
+def defaults(function):
+    return {name: p.default for name, p in inspect.signature(function).parameters.items()}
+
+
 OPTIONS = {field.name: field.default for field in dataclasses.fields(training.StepOptions)}
 LOADED = {
     "batch_size": 4,
@@ -36,31 +40,12 @@ LOADED = {
     "noise_draw": "others",
 }
 MEASURED = {"model": net, "data": lambda: (X, Y), "batch_size": 2, "batches": 1}
-RULE = {"rho": 0.05, "name": "rule"}
 WRAPPED = {"model": net, "perturbation": "sam", **OPTIONS}
 
 # Arguments that pass, of everything public; a function makes a new one each time.
 PUBLIC = {
-    keras_zsharp.ASAM: {**RULE, "eta": 0.01},
-    keras_zsharp.GSAM: {**RULE, "alpha": 0.4},
-    keras_zsharp.LESAM: {**RULE, "sigma": 0.05},
-    keras_zsharp.MSAM: RULE,
-    keras_zsharp.SAM: RULE,
-    keras_zsharp.SSAM: RULE,
-    keras_zsharp.WSAM: {**RULE, "gamma": 0.9},
-    keras_zsharp.AdaptiveFriendlySAM: {**RULE, "lmbda": 0.9, "sigma": 1.0, "eta": 0.01},
-    keras_zsharp.FisherSAM: {**RULE, "eta": 1.0},
-    keras_zsharp.FriendlySAM: {**RULE, "lmbda": 0.9, "sigma": 1.0},
-    keras_zsharp.LookSAM: {**RULE, "alpha": 0.7, "every": 5},
-    keras_zsharp.Perturbation: RULE,
-    keras_zsharp.ZSharp: {
-        **RULE,
-        "q_p": 0.95,
-        "norm": "global",
-        "min_rank": 2,
-        "score": "zscore",
-        "percentile_scope": "variable",
-    },
+    keras_zsharp.Perturbation: {"rho": 0.05, "name": "rule"},
+    **{rule: defaults(rule) for rule in perturbations.RULES.values()},
     keras_zsharp.SharpnessAwareModel: {**WRAPPED, "name": "model"},
     keras_zsharp.SharpnessAwareTraining: {},
     keras_zsharp.plain: {"model": lambda: keras_zsharp.sharpness_aware(net())},

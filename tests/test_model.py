@@ -15,6 +15,7 @@ from keras_zsharp import (
     SharpnessAwareTraining,
     ZSharp,
     keras_internals,
+    perturbations,
     sharpness_aware,
 )
 from keras_zsharp.training import backends
@@ -137,8 +138,7 @@ def test_rule_of_another_model():
 def test_unknown_rule():
     refuse(
         ValueError,
-        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'fisher_sam', "
-        "'friendly_sam', 'gsam', 'le_sam', 'look_sam', 'msam', 'sam', 'ssam', 'wsam', 'zsharp'. "
+        f"`perturbation` must be one of {', '.join(map(repr, perturbations.RULES))}. "
         "Received: perturbation='flat'",
         lambda: SharpnessAwareModel(dense(), "flat"),
     )

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
-from tests.perturbations.test_rules import RULES, every_rule, fresh
+from tests.perturbations.rules import RULES, every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import CASES, assert_same
 
@@ -61,8 +61,8 @@ MODELS = {
     "noisy": lambda: SharpnessAwareModel(noisy(), "friendly_sam"),
     "random": lambda: SharpnessAwareModel(network(), ZSharp(rho=0.5, score="random")),
 }
-OF_ALL_KINDS = ["friendly_sam", "noisy"]
-every_model = pytest.mark.parametrize("name", crossed(MODELS, default=OF_ALL_KINDS))
+BESIDE_RULES = ["friendly_sam", *(name for name in MODELS if name not in RULES)]
+"""`tests/perturbations/checks.py` goes on from a file with every rule."""
 
 
 def compiled(name):
@@ -88,7 +88,7 @@ def assert_same_state(left, right):
     assert_same(state(left), state(right))
 
 
-@every_model
+@pytest.mark.parametrize("name", crossed(BESIDE_RULES, default=["friendly_sam", "noisy"]))
 def test_two_and_two_epochs_across_a_save_equal_four(name, tmp_path):
     straight = compiled(name)
     train(straight, 4)

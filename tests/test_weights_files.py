@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
-from tests.perturbations.test_rules import RULES, fresh
+from tests.perturbations.rules import RULES, fresh
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 

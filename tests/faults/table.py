@@ -314,7 +314,7 @@ FAULTS = [
         RULES + "zsharp.py",
         "lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients",
         "lambda g, c: ops.where(next(masks), g, 0) if c else g, gradients",
-        "tests/perturbations/test_rules.py::test_poison_is_not_hidden[nan-zsharp]",
+        "tests/perturbations/test_rules.py::TestEveryRule::test_poison_is_not_hidden[zsharp-nan]",
     ),
     # The rules.
     Fault(
@@ -386,7 +386,7 @@ FAULTS = [
         RULES + "operators.py",
         'in ("float16", "bfloat16")\n',
         "in ()\n",
-        "tests/perturbations/test_rules.py::test_half_precision_gradients[sam]",
+        "tests/perturbations/test_rules.py::TestEveryRule::test_half_precision_gradients[sam]",
     ),
     Fault(
         "scales of float8 count as weights",
@@ -471,7 +471,7 @@ FAULTS = [
         RULES + "zsharp.py",
         'names = ("norm", "min_rank", "score", "percentile_scope")',
         'names = ("norm", "min_rank", "score")',
-        "tests/perturbations/test_rules.py::test_every_argument_is_in_the_config[ZSharp]",
+        "tests/perturbations/test_rules.py::TestEveryRule::test_every_argument_is_in_the_config[zsharp]",
     ),
     Fault(
         "the state of seeds is not saved",

@@ -97,8 +97,7 @@ BAD = {
     "unknown": (
         lambda: perturbations.get("s_sam"),
         ValueError,
-        "`perturbation` must be one of 'adaptive_friendly_sam', 'asam', 'fisher_sam', "
-        "'friendly_sam', 'gsam', 'le_sam', 'look_sam', 'msam', 'sam', 'ssam', 'wsam', 'zsharp'. "
+        f"`perturbation` must be one of {', '.join(map(repr, perturbations.RULES))}. "
         "Received: perturbation='s_sam'",
     ),
     "class": (

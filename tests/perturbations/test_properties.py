@@ -1,5 +1,6 @@
 """What holds for every shape, scale, type and setting of the rules."""
 
+import inspect
 import math
 
 import keras
@@ -10,20 +11,17 @@ from hypothesis import strategies as st
 
 from keras_zsharp import (
     ASAM,
-    GSAM,
-    LESAM,
     SAM,
-    WSAM,
     AdaptiveFriendlySAM,
     FisherSAM,
     FriendlySAM,
-    LookSAM,
     SharpnessAwareModel,
     ZSharp,
+    perturbations,
 )
 from keras_zsharp.selection.masks import zscore_masks
 from keras_zsharp.training import options
-from tests.perturbations.test_rules import length
+from tests.perturbations.rules import length
 
 radii = st.floats(0, 10)
 shapes = st.lists(st.lists(st.integers(1, 5), max_size=4).map(tuple), min_size=1, max_size=4)
@@ -136,19 +134,9 @@ anything = st.one_of(
 )
 ARGUMENTS = [
     (rule, argument)
-    for rule, arguments in {
-        SAM: ["rho"],
-        ASAM: ["rho", "eta"],
-        FriendlySAM: ["rho", "lmbda", "sigma"],
-        AdaptiveFriendlySAM: ["rho", "lmbda", "sigma", "eta"],
-        ZSharp: ["rho", "q_p", "norm", "min_rank", "score", "percentile_scope"],
-        FisherSAM: ["rho", "eta"],
-        GSAM: ["rho", "alpha"],
-        LESAM: ["rho", "sigma"],
-        LookSAM: ["rho", "alpha", "every"],
-        WSAM: ["rho", "gamma"],
-    }.items()
-    for argument in arguments
+    for rule in perturbations.RULES.values()
+    for argument in inspect.signature(rule).parameters
+    if argument != "name"
 ]
 
 

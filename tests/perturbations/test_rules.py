@@ -1,6 +1,5 @@
-"""One table that drives every rule through the same checks."""
+"""One table that drives every rule through the same checks, and what each rule is by itself."""
 
-import inspect
 import logging
 import re
 
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import keras_zsharp
 from keras_zsharp import (
     ASAM,
     GSAM,
@@ -25,52 +25,31 @@ from keras_zsharp import (
     ZSharp,
     perturbations,
 )
+from tests.perturbations.checks import RuleChecks
+from tests.perturbations.model_checks import ModelChecks
+from tests.perturbations.rules import RULES, fresh, inputs, length
 from tests.tiers import crossed
 
-RULES = {
-    "sam": SAM(rho=0.1),
-    "zsharp": ZSharp(rho=0.1, q_p=0.7),
-    "zsharp_per_variable": ZSharp(rho=0.1, q_p=0.7, norm="per_variable"),
-    "zsharp_scheduled": ZSharp(
-        rho=0.1, q_p=keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.7, 0.3])
-    ),
-    "zsharp_all_ranks": ZSharp(rho=0.1, q_p=0.7, min_rank=0),
-    "zsharp_magnitude": ZSharp(rho=0.1, q_p=0.7, score="magnitude"),
-    "zsharp_one_quantile": ZSharp(rho=0.1, q_p=0.7, min_rank=0, percentile_scope="global"),
-    "asam": ASAM(rho=0.1, eta=0.02),
-    "fisher_sam": FisherSAM(rho=0.1, eta=0.3),
-    "gsam": GSAM(rho=0.1, alpha=0.3),
-    "le_sam": LESAM(rho=0.1, sigma=0.02),
-    "look_sam": LookSAM(rho=0.1, alpha=0.3, every=2),
-    "msam": MSAM(rho=0.1),
-    "ssam": SSAM(rho=0.1),
-    "wsam": WSAM(rho=0.1, gamma=0.3),
-    "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
-    "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
-}
-every_rule = pytest.mark.parametrize("name", RULES)
+
+class TestEveryRule(RuleChecks):
+    @pytest.fixture(params=RULES)
+    def rule(self, request):
+        return fresh(request.param)
 
 
-def fresh(name):
-    return type(RULES[name]).from_config(RULES[name].get_config())
+ONE_OF_EACH_CLASS = {type(rule): name for name, rule in RULES.items()}
 
 
-def inputs(scale=1.0, seed=0):
-    random = np.random.default_rng(seed)
-    shapes = {"kernel": (4, 5), "bias": (5,), "gamma": (3,), "beta": (3,), "idle": (2, 2)}
-    variables = [
-        keras.Variable(random.normal(size=shape).astype("float32"), name=name)
-        for name, shape in shapes.items()
-    ]
-    gradients = [
-        np.float32(scale) * random.normal(size=v.shape).astype("float32") for v in variables
-    ]
-    gradients[-1] = None
-    return gradients, variables
+class TestEveryRuleInAModel(ModelChecks):
+    @pytest.fixture(params=ONE_OF_EACH_CLASS.values())
+    def rule(self, request):
+        return fresh(request.param)
 
 
-def length(epsilons):
-    return np.sqrt(sum(np.sum(np.square(e, dtype="float64")) for e in epsilons if e is not None))
+def test_every_rule_is_in_the_table_and_public():
+    assert set(ONE_OF_EACH_CLASS) == set(perturbations.RULES.values())
+    for rule in ONE_OF_EACH_CLASS:
+        assert {rule.__name__} <= {*keras_zsharp.__all__} & {*perturbations.__all__}
 
 
 def test_hand_computed_goldens():
@@ -127,16 +106,6 @@ def test_hand_computed_goldens():
     np.testing.assert_allclose(rule([gradient], [zero])[0], [0.06, 0.08], rtol=1e-6)
     np.testing.assert_allclose(rule([-gradient], [zero])[0], [-0.06, -0.08], rtol=1e-6)
     np.testing.assert_allclose(rule.averages[0], -0.01 * gradient, rtol=1e-5)
-
-
-@every_rule
-def test_none_stays_none_and_shapes_and_dtypes_stay(name):
-    gradients, variables = inputs()
-    epsilons = fresh(name)(gradients, variables)
-    assert epsilons[-1] is None
-    for epsilon, gradient in zip(epsilons[:-1], gradients[:-1], strict=True):
-        assert tuple(epsilon.shape) == gradient.shape
-        assert keras.backend.standardize_dtype(epsilon.dtype) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -260,14 +229,6 @@ def test_descent_of_gsam(scale):
     np.testing.assert_allclose(found, p - 0.3 * beside, rtol=1e-4, atol=1e-4 * scale)
 
 
-@every_rule
-@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-8, 1e8])
-def test_never_nan_for_finite_gradients(name, scale):
-    epsilons = fresh(name)(*inputs(scale))
-    assert all(np.isfinite(e).all() for e in epsilons[:-1])
-    assert length(epsilons) <= 0.5
-
-
 @pytest.mark.parametrize(
     "name", ["sam", "zsharp", "zsharp_per_variable", "zsharp_magnitude", "asam"]
 )
@@ -275,80 +236,6 @@ def test_loss_scale_changes_nothing(name):
     for plain, scaled in zip(fresh(name)(*inputs(1.0)), fresh(name)(*inputs(2.0**15)), strict=True):
         if plain is not None:
             np.testing.assert_allclose(scaled, plain, rtol=1e-5)
-
-
-@every_rule
-@pytest.mark.parametrize("poison", [np.nan, np.inf])
-def test_poison_is_not_hidden(name, poison):
-    """A loss-scale optimizer must see it in the second gradients."""
-    gradients, variables = inputs()
-    gradients[0][1, 2] = poison
-    assert not all(np.isfinite(e).all() for e in fresh(name)(gradients, variables)[:-1])
-
-
-@every_rule
-def test_half_precision_gradients(name):
-    """Squares of such gradients overflow, or flush to zero, in float16."""
-    gradients, variables = inputs()
-    for scale in (1e-4, 5e3):
-        half = [None if g is None else (scale * g).astype("float16") for g in gradients]
-        full = [None if g is None else g.astype("float32") for g in half]
-        for ours, exact in zip(
-            fresh(name)(half, variables), fresh(name)(full, variables), strict=True
-        ):
-            if ours is not None:
-                assert keras.backend.standardize_dtype(ours.dtype) == "float16"
-                np.testing.assert_allclose(ours, exact, rtol=2e-3, atol=1e-6)
-
-
-@every_rule
-@pytest.mark.parametrize("jit_compile", crossed([False, True], default=[False]))
-def test_eager_graph_and_xla_agree(name, jit_compile):
-    eager, traced = fresh(name), fresh(name)
-    gradients, variables = inputs()
-    traced.build(variables)
-    function = tf.function(lambda *g: traced([*g, None], variables)[:-1], jit_compile=jit_compile)
-    for seed in range(3):
-        gradients, _ = inputs(seed=seed)
-        expected = eager(gradients, variables)[:-1]
-        for ours, exact in zip(function(*map(tf.constant, gradients[:-1])), expected, strict=True):
-            np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-7)
-
-
-@every_rule
-def test_config_round_trip(name):
-    config = RULES[name].get_config()
-    assert fresh(name).get_config() == config
-    assert config["rho"] == 0.1
-    serialized = keras.saving.serialize_keras_object(RULES[name])
-    assert perturbations.get(serialized).get_config() == config
-
-
-OTHERS = {
-    "rho": 0.35,
-    "q_p": 0.6,
-    "norm": "per_variable",
-    "min_rank": 3,
-    "score": "magnitude",
-    "percentile_scope": "global",
-    "eta": 0.7,
-    "alpha": 0.8,
-    "every": 3,
-    "gamma": 0.4,
-    "lmbda": 0.4,
-    "sigma": 0.2,
-    "name": "mine",
-}
-"""A value for every argument that is no rule's default."""
-
-
-@pytest.mark.parametrize("rule", perturbations.RULES.values())
-def test_every_argument_is_in_the_config(rule):
-    parameters = inspect.signature(rule).parameters
-    given = {name: OTHERS[name] for name in parameters}
-    assert all(given[name] != p.default for name, p in parameters.items())
-    again = rule.from_config(rule(**given).get_config())
-    assert {name: getattr(again, name) for name in given} == given
 
 
 def test_config_round_trip_of_a_schedule():
@@ -387,18 +274,6 @@ def test_a_rule_of_ones_own():
     np.testing.assert_allclose(rule(gradients, variables)[0], 0.1 * np.sign(gradients[0]))
     with pytest.raises(NotImplementedError, match="`Perturbation` must implement `call`"):
         perturbations.Perturbation(rho=0.1)(gradients, variables)
-
-
-@every_rule
-def test_a_weight_of_no_elements(name):
-    gradients, variables = inputs()
-    nothing, empty = np.zeros((0, 3), "float32"), keras.Variable(np.zeros((0, 3)), name="kernel")
-    alone = fresh(name)(gradients, variables)
-    *epsilons, found = fresh(name)([*gradients, nothing], [*variables, empty])
-    assert found.shape == (0, 3)
-    for ours, theirs in zip(epsilons, alone, strict=True):
-        assert (ours is None) == (theirs is None)
-        assert ours is None or np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SharpnessAwareModel
-from tests.perturbations.test_rules import every_rule, fresh
+from tests.perturbations.rules import every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 

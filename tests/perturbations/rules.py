@@ -1,0 +1,70 @@
+"""The table of rules that tests go through, and what they are called with."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_zsharp import (
+    ASAM,
+    GSAM,
+    LESAM,
+    MSAM,
+    SAM,
+    SSAM,
+    WSAM,
+    AdaptiveFriendlySAM,
+    FisherSAM,
+    FriendlySAM,
+    LookSAM,
+    ZSharp,
+)
+
+RULES = {
+    "sam": SAM(rho=0.1),
+    "zsharp": ZSharp(rho=0.1, q_p=0.7),
+    "zsharp_per_variable": ZSharp(rho=0.1, q_p=0.7, norm="per_variable"),
+    "zsharp_scheduled": ZSharp(
+        rho=0.1, q_p=keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.7, 0.3])
+    ),
+    "zsharp_all_ranks": ZSharp(rho=0.1, q_p=0.7, min_rank=0),
+    "zsharp_magnitude": ZSharp(rho=0.1, q_p=0.7, score="magnitude"),
+    "zsharp_one_quantile": ZSharp(rho=0.1, q_p=0.7, min_rank=0, percentile_scope="global"),
+    "asam": ASAM(rho=0.1, eta=0.02),
+    "fisher_sam": FisherSAM(rho=0.1, eta=0.3),
+    "gsam": GSAM(rho=0.1, alpha=0.3),
+    "le_sam": LESAM(rho=0.1, sigma=0.02),
+    "look_sam": LookSAM(rho=0.1, alpha=0.3, every=2),
+    "msam": MSAM(rho=0.1),
+    "ssam": SSAM(rho=0.1),
+    "wsam": WSAM(rho=0.1, gamma=0.3),
+    "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
+    "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
+}
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def again(rule):
+    """A new one with the same arguments."""
+    return type(rule).from_config(rule.get_config())
+
+
+def fresh(name):
+    return again(RULES[name])
+
+
+def inputs(scale=1.0, seed=0):
+    random = np.random.default_rng(seed)
+    shapes = {"kernel": (4, 5), "bias": (5,), "gamma": (3,), "beta": (3,), "idle": (2, 2)}
+    variables = [
+        keras.Variable(random.normal(size=shape).astype("float32"), name=name)
+        for name, shape in shapes.items()
+    ]
+    gradients = [
+        np.float32(scale) * random.normal(size=v.shape).astype("float32") for v in variables
+    ]
+    gradients[-1] = None
+    return gradients, variables
+
+
+def length(epsilons):
+    return np.sqrt(sum(np.sum(np.square(e, dtype="float64")) for e in epsilons if e is not None))
