@@ -1,5 +1,16 @@
 """Sharpness-aware training for Keras 3."""
 
+try:
+    import keras  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name not in ("tensorflow", "jax", "torch"):
+        raise
+    raise ImportError(
+        f"Keras' backend is {error.name!r}, which is not installed: "
+        f'pip install "keras-zsharp[{error.name}]". '
+        'For another backend, set KERAS_BACKEND to "tensorflow", "jax" or "torch".'
+    ) from error
+
 from keras_zsharp import models
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
@@ -21,6 +32,8 @@ from keras_zsharp.perturbations import (
 from keras_zsharp.training import SharpnessAwareTraining
 
 from . import analysis, callbacks, data, schedules, sharpness
+
+__version__ = "0.2.0"
 
 __all__ = [
     "ASAM",

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import os
 import pathlib
 import re
 import shutil
@@ -11,6 +12,8 @@ import zipfile
 
 import keras
 import pytest
+
+import keras_zsharp
 
 pytestmark = pytest.mark.project
 ROOT = pathlib.Path(__file__).parents[1]
@@ -51,6 +54,32 @@ model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=Tr
 model.fit(numpy.zeros((2, 8, 8, 1)), numpy.zeros(2), verbose=0)
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_backend_that_is_not_installed_is_named(backend):
+    program = f"import sys; sys.modules[{backend!r}] = None; import keras_zsharp"
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
+    *_, said = done.stderr.decode().splitlines()
+    assert said == (
+        f"ImportError: Keras' backend is {backend!r}, which is not installed: "
+        f'pip install "keras-zsharp[{backend}]". '
+        'For another backend, set KERAS_BACKEND to "tensorflow", "jax" or "torch".'
+    )
+
+
+def test_one_version(wheel):
+    version = keras_zsharp.__version__
+    assert wheel.name.startswith(f"keras_zsharp-{version}-")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    [day] = re.findall(r"^date-released: (.*)$", citation, re.MULTILINE)
+    assert f"\nversion: {version}\n" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d.*)\] - (.*)$", changes, re.MULTILINE)
+    assert released[0] == (version, day)
+    assert [day for _, day in released] == sorted([day for _, day in released], reverse=True)
 
 
 def tree(path):
