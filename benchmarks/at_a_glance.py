@@ -1,0 +1,73 @@
+"""What sharpness-aware training brings and costs: the README's table and figure.
+
+    python benchmarks/at_a_glance.py
+
+prints the table and draws `docs/results/at_a_glance.png`, both from the tables of
+`docs/results/fashion_mnist_resnet`, which `python examples/reproduce.py fashion_mnist_resnet`
+writes. Needs the extra `reports`.
+"""
+
+import pathlib
+
+import pandas as pd
+
+RESULTS = pathlib.Path(__file__).parents[1] / "docs" / "results"
+SETTING = "sgd-20-wrong-labels"
+METHODS = {
+    "optimizer-alone": ("SGD", 1),
+    "optimizer-alone-twice-the-epochs": ("SGD, twice the epochs", 1),
+    "sam-rho=0.2": ("`SAM(rho=0.2)`", 2),
+    "zsharp-of-the-paper-s-radius": ('`ZSharp(rho=0.05, norm="per_variable")`, as in the paper', 2),
+    "zsharp-per-variable-rho=0.1": ('`ZSharp(rho=0.1, norm="per_variable")`', 2),
+}
+"""By the names of their runs: label, and passes over the data in an epoch."""
+
+
+def read():
+    """All epochs of the runs of `METHODS`, with `method` and `passes` so far."""
+    epochs = pd.read_csv(RESULTS / "fashion_mnist_resnet" / "epochs.csv")
+    names = epochs["run"].str.extract(rf"^{SETTING}-(?P<method>.+)-seed(?P<seed>\d+)$")
+    epochs = epochs.join(names)
+    epochs = epochs[epochs["method"].isin(METHODS)]
+    passes = epochs["method"].map(lambda method: METHODS[method][1])
+    return epochs.assign(passes=passes * (epochs["epoch"] + 1), percent=100 * epochs.test_accuracy)
+
+
+def table(epochs):
+    """The README's table, as Markdown."""
+    last = epochs[epochs["epoch"] == epochs.groupby("run")["epoch"].transform("max")]
+    lines = ["| method | passes over the data | test accuracy (%) |", "| --- | ---: | ---: |"]
+    for method, (label, _) in METHODS.items():
+        runs = last[last["method"] == method]
+        mean, deviation = runs["percent"].mean(), runs["percent"].std()
+        lines.append(f"| {label} | {runs['passes'].iloc[0]} | {mean:.1f} ± {deviation:.1f} |")
+    return "\n".join(lines)
+
+
+def draw(epochs, path):
+    """The same runs by passes over the data: the mean over seeds, and their range."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for method, (label, _) in METHODS.items():
+        seeds = epochs[epochs["method"] == method].groupby("passes")["percent"]
+        [line] = axes.plot(seeds.mean(), label=label.replace("`", ""))
+        axes.fill_between(*zip(*seeds.min().items(), strict=True), seeds.max(), alpha=0.15)
+        line.set_linewidth(2)
+    axes.set(
+        xlabel="passes over the data",
+        ylabel="test accuracy (%)",
+        title="Fashion-MNIST, 20 % wrong labels, a small ResNet, 5 seeds",
+        ylim=(70, 84),
+        xlim=(1, 24),
+    )
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    found = read()
+    draw(found, RESULTS / "at_a_glance.png")
+    print(table(found))
