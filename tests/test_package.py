@@ -58,7 +58,17 @@ model.fit(numpy.zeros((2, 8, 8, 1)), numpy.zeros(2), verbose=0)
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_a_backend_that_is_not_installed_is_named(backend):
-    program = f"import sys; sys.modules[{backend!r}] = None; import keras_zsharp"
+    program = f"""
+import sys
+
+class Missing:
+    def find_spec(name, path, target=None):
+        if name == {backend!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing)
+import keras_zsharp
+"""
     environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
