@@ -1,0 +1,81 @@
+"""Large batches in small memory, sharpness-aware: Keras' gradient accumulation or `micro_batches`.
+
+    python examples/gradient_accumulation.py
+
+Takes SECONDS on 2 CPU cores, and prints a line for each of three ways to train by 60 examples a step.
+The data are scikit-learn's digits, 40 % of whose training labels are wrong.
+
+- Accumulated: `Optimizer(gradient_accumulation_steps=4)` and batches of 15. The optimizer takes a step
+  every 4 batches, by the mean of their gradients. Only 15 examples are in memory at a time.
+- In parts: `SharpnessAwareModel(..., micro_batches=4)` and batches of 60. The step takes the parts of
+  a batch one after the other.
+- Whole: batches of 60, as they are.
+
+In the first two every 15 examples have a perturbation of their own, from their own gradient. They
+train to the same weights, but for rounding; BatchNormalization and rules with memory, which move
+at every accumulated batch, would make a difference. The third has one perturbation for all 60.
+
+With accumulation, `perturb_from` and `perturb_every` count the optimizer's steps, but schedules, of
+the learning rate and of rho, count batches.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+import keras_zsharp
+
+EPOCHS, BATCH, PARTS = 10, 60, 4
+
+
+def train(batch_size, accumulated=None, parts=1):
+    """The model trained one of the ways, and its test accuracy in percent."""
+    keras.utils.set_random_seed(0)
+    data = keras_zsharp.data.digits(label_noise=0.4)
+    net = keras.Sequential(
+        [
+            keras.Input(data.input_shape),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, strides=2, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(data.classes),
+        ]
+    )
+    model = keras_zsharp.SharpnessAwareModel(net, keras_zsharp.SAM(rho=0.05), micro_batches=parts)
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9, gradient_accumulation_steps=accumulated),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    # In the order of the arrays, so that all see the same 60 examples in a step.
+    images, labels = data.arrays["train"]
+    model.fit(images, labels, batch_size, EPOCHS, shuffle=False, verbose=0)
+    accuracy = model.evaluate(*data.arrays["test"], verbose=0, return_dict=True)["accuracy"]
+    return model, 100 * accuracy
+
+
+def distance(model, other):
+    """The largest difference between two weights."""
+    pairs = zip(model.get_weights(), other.get_weights(), strict=True)
+    return max(np.abs(a - b).max() for a, b in pairs)
+
+
+def main():
+    ways = {
+        "accumulated": {"batch_size": BATCH // PARTS, "accumulated": PARTS},
+        "in parts": {"batch_size": BATCH, "parts": PARTS},
+        "whole": {"batch_size": BATCH},
+    }
+    first = None
+    for name, how in ways.items():
+        model, accuracy = train(**how)
+        first = first or model
+        print(
+            f"{name:11}  test accuracy {accuracy:.1f} %, "
+            f"weights within {distance(model, first):.1e} of the first",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
