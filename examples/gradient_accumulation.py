@@ -1,22 +1,22 @@
-"""Large batches in small memory, sharpness-aware: Keras' gradient accumulation or `micro_batches`.
+"""Large batches in small memory: Keras' gradient accumulation, and `micro_batches`.
 
     python examples/gradient_accumulation.py
 
-Takes SECONDS on 2 CPU cores, and prints a line for each of three ways to train by 60 examples a step.
-The data are scikit-learn's digits, 40 % of whose training labels are wrong.
+Takes 20 seconds of a CPU core. Trains by 60 examples a step in three ways, and prints a line for
+each. The data are scikit-learn's digits, 40 % of whose training labels are wrong.
 
-- Accumulated: `Optimizer(gradient_accumulation_steps=4)` and batches of 15. The optimizer takes a step
-  every 4 batches, by the mean of their gradients. Only 15 examples are in memory at a time.
-- In parts: `SharpnessAwareModel(..., micro_batches=4)` and batches of 60. The step takes the parts of
-  a batch one after the other.
+- Accumulated: `Optimizer(gradient_accumulation_steps=4)` and batches of 15. The optimizer takes a
+  step every 4 batches, by the mean of their gradients. 15 examples are in memory at a time.
+- In parts: `SharpnessAwareModel(..., micro_batches=4)` and batches of 60. The step takes the parts
+  of a batch one after the other.
 - Whole: batches of 60, as they are.
 
-In the first two every 15 examples have a perturbation of their own, from their own gradient. They
-train to the same weights, but for rounding; BatchNormalization and rules with memory, which move
-at every accumulated batch, would make a difference. The third has one perturbation for all 60.
+In the first two, each 15 examples have a perturbation of their own, from their own gradient: they
+train to the same weights, but for rounding. BatchNormalization normalizes by 15 examples, too. In
+the third, one perturbation is for all 60.
 
-With accumulation, `perturb_from` and `perturb_every` count the optimizer's steps, but schedules, of
-the learning rate and of rho, count batches.
+With accumulation, `perturb_from` and `perturb_every` count the optimizer's steps. Schedules, of the
+learning rate and of rho, count batches, and a rule's average moves at every batch.
 """
 
 import keras

@@ -1,14 +1,14 @@
 """Sweeps SAM's radius with KerasTuner, and tests the best.
 
-    pip install keras-tuner
+    pip install "keras-zsharp[datasets]" keras-tuner
     python examples/tune_rho.py
 
-Takes SECONDS on 2 CPU cores, and prints the held-out accuracy of each radius, the mean over two runs,
-and what the best one reaches on the test data. The data are scikit-learn's digits, 40 % of whose
-training labels are wrong, a fifth of them held out.
+Takes SECONDS of a CPU core. Prints the held-out accuracy of each radius, a mean over two runs, and
+the test accuracy of the best. The data are scikit-learn's digits, 40 % of whose training labels
+are wrong, but none of the fifth that is held out.
 
-KerasTuner keeps each trial in `--output`: interrupted, the same command goes on with the next radius.
-Its accuracy is that of the best epoch, not of the last.
+KerasTuner keeps the trials in `--output`: interrupted, the same command goes on where it was. The
+accuracy of a run is that of its best epoch.
 """
 
 import argparse
