@@ -67,9 +67,7 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", help="of a KerasHub vision transformer")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--output", default="image_classifier.keras")

@@ -11,6 +11,7 @@ and `result.json`. When the same command is given again, an interrupted run goes
 whole epoch, as if it had never been interrupted.
 """
 
+import dataclasses
 import pathlib
 
 from experiments import numbers, programs, recipe, runs
@@ -21,27 +22,18 @@ MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_
 
 def config(options):
     """The settings of the run, as `experiments.runs` takes them."""
-    of_zsharp = {"q_p": options.q_p, "norm": options.norm}
-    settings = {"rho": options.rho, **(of_zsharp if options.perturbation == "zsharp" else {})}
+    given = vars(options)
     rule = perturbations.RULES.get(options.perturbation)
-    how = recipe.Recipe(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        optimizer="adamw",
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        schedule="steps",
-        augment=options.augment,
-        label_noise=options.label_noise,
-        validation=options.validation,
-    )
+    settings = ("rho", "q_p", "norm") if rule is perturbations.ZSharp else ("rho",)
+    of_recipe = {field.name for field in dataclasses.fields(recipe.Recipe)} & given.keys()
+    how = {name: given[name] for name in of_recipe} | {"optimizer": "adamw", "schedule": "steps"}
     return {
         "dataset": options.dataset,
         "model": options.model,
         "rule": rule and rule.__name__,
-        "settings": settings if rule else {},
+        "settings": {name: given[name] for name in settings if rule},
         "seed": options.seed,
-        **vars(how),
+        **vars(recipe.Recipe(**how)),
     }
 
 
