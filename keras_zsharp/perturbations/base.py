@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
@@ -20,9 +20,6 @@ from keras_zsharp.typing import (
     Tensor,
     Variables,
 )
-
-if TYPE_CHECKING:
-    from keras_zsharp.training import SharpnessAwareTraining
 
 
 class Perturbation(keras.layers.Layer):
@@ -96,7 +93,7 @@ class Perturbation(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
-    def _model(self) -> SharpnessAwareTraining | None:
+    def _model(self) -> Any:
         """The model that the rule belongs to. It is no attribute, since Keras would save it too."""
         return self._owner and self._owner()
 
@@ -142,7 +139,7 @@ class Perturbation(keras.layers.Layer):
         self.sync()
         return self._count is None and bool(self.perturbs())
 
-    def belong_to(self, model: SharpnessAwareTraining) -> None:
+    def belong_to(self, model: keras.Model) -> None:
         """Binds the rule to one model: its state depends on the gradients of that model.
 
         Args:

@@ -100,7 +100,7 @@ def test_nan_counts_as_the_largest():
 def counted_passes(monkeypatch):
     """A list that grows with every pass over the data."""
     passes = []
-    for name in ("_count", "_nearest"):
+    for name in ("_above", "_nearest"):
         method = getattr(search._Search, name)
         monkeypatch.setattr(
             search._Search, name, lambda *args, of=method: passes.append(of) or of(*args)
