@@ -8,6 +8,7 @@ from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).parents[1]
 LINK = re.compile(r'(\]\(|(?:src|href)=")([^)\s"#]+)')
+PRINTED = re.compile(r"results/(.*/.*|faults|selection|step-time.*|input-pipeline|backends)\.md")
 LANGUAGES = {"": "text", ".py": "python", ".sh": "sh", ".toml": "toml", ".yml": "yaml"}
 outside = {}
 """Paths in the repository by their places on the site."""
@@ -35,6 +36,8 @@ def on_page_markdown(markdown, page, config, files):
     path = outside.get(uri, f"docs/{uri}")
     if uri == "index.md":
         page.meta["hide"] = ["navigation"]
+    if PRINTED.fullmatch(uri):
+        page.meta["hide"] = ["toc"]  # their tables are wide
 
     def rewritten(match):
         found = in_repository(match[2], path)
