@@ -64,9 +64,12 @@ def place(path):
     """Where the site has a file or a folder of the repository."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    if path.endswith(".md"):
-        return "index.md" if path == "README.md" else path.lower()
-    is_page = (ROOT / path).is_dir() or pathlib.PurePath(path).suffix in LANGUAGES
+    if path == "README.md":
+        return "index.md"
+    file = pathlib.PurePath(path)
+    if file.suffix == ".md":
+        return path.lower() if file.name == path else f"source/{path}"
+    is_page = (ROOT / path).is_dir() or file.suffix in LANGUAGES
     return f"source/{path}.md" if is_page else f"source/{path}"
 
 
