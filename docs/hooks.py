@@ -45,7 +45,16 @@ def on_page_markdown(markdown, page, config, files):
             return match[0]
         return match[1] + posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
 
-    return LINK.sub(rewritten, markdown)
+    return LINK.sub(rewritten, indented(markdown))
+
+
+def indented(markdown):
+    """A page whose numbered lists have three spaces, as a Markdown wants it that asks for four."""
+    lines, in_list = [], False
+    for line in markdown.split("\n"):
+        in_list = bool(re.match(r"\d+\. ", line)) or (in_list and line[:1] in ("", " "))
+        lines.append(f" {line}" if in_list and line.startswith("   ") else line)
+    return "\n".join(lines)
 
 
 def expanded(nav, docs):

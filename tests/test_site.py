@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -82,6 +83,14 @@ def test_every_link_leads_somewhere(pages):
             assert target.exists(), (path, link)
             if target in pages and parts.fragment:
                 assert urllib.parse.unquote(parts.fragment) in pages[target].anchors, (path, link)
+
+
+def test_a_numbered_list_goes_on_after_a_program(site):
+    source = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    numbers = re.findall(r"^(\d+)\. ", source.partition("## A backend")[0], re.MULTILINE)
+    page = (site / "contributing.html").read_text(encoding="utf-8")
+    rule, *_ = re.findall(r"<ol>.*?</ol>", page, re.DOTALL)
+    assert rule.count("<li>") == len(numbers) > 5
 
 
 def test_nothing_is_fetched_from_the_network(site, pages):
