@@ -69,7 +69,8 @@ def function_of(value):
 
 
 def arguments(value):
-    parameters = inspect.signature(function_of(value)).parameters.values()
+    called = value if is_record(value) else function_of(value)
+    parameters = inspect.signature(called).parameters.values()
     bound = not isinstance(value, staticmethod)
     return [p for i, p in enumerate(parameters) if i or not bound or p.name not in ("self", "cls")]
 
