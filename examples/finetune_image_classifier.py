@@ -43,7 +43,7 @@ def main(arguments=None):
     keras.utils.set_random_seed(0)
     data = keras_zsharp.data.digits(batch_size=32)
     task = classifier(options.preset, data.classes)
-    # Freezes the backbone but for the adapters of its attention; the head trains as well.
+    # What trains: adapters and biases of the attention's queries and values, and the head.
     task.backbone.enable_lora(rank=4)
     trained = sum(math.prod(v.shape) for v in task.trainable_variables)
     print(f"{trained:,} of {task.count_params():,} weights are trained")

@@ -60,7 +60,7 @@ def main(arguments=None):
     texts, labels = paragraphs()
     test, train = np.split(np.random.default_rng(0).permutation(len(texts))[:4000], [1000])
     task = classifier(options.preset, len(LIBRARIES), texts[train])
-    # Freezes the backbone but for the adapters of its attention; the head trains as well.
+    # What trains: adapters and biases of the attention's queries and values, and the head.
     task.backbone.enable_lora(rank=4)
     trained = sum(math.prod(v.shape) for v in task.trainable_variables)
     print(f"{trained:,} of {task.count_params():,} weights are trained")

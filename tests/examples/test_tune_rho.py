@@ -5,6 +5,7 @@ import pytest
 from examples import tune_rho
 
 
+@pytest.mark.slow
 def test_finds_the_best_radius_and_goes_on_with_what_is_there(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(tune_rho, "RADII", [0.1, 5.0])
     arguments = ["--epochs", "3", "--output", str(tmp_path)]
@@ -16,7 +17,7 @@ def test_finds_the_best_radius_and_goes_on_with_what_is_there(monkeypatch, tmp_p
     assert re.search(r"^Test accuracy at rho=0.1: [\d.]+ %$", first, re.M)
     monkeypatch.setattr(tune_rho.keras_zsharp.SharpnessAwareModel, "fit", None)
     tune_rho.main(arguments)
-    assert capsys.readouterr().out == first
+    assert capsys.readouterr().out.endswith(first)
 
 
 def test_no_epochs(capsys):
