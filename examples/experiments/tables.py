@@ -100,6 +100,9 @@ def finished(output):
     if paths := sorted(output.glob("*/config.json")):
         return list(filter(None, (folders.look(path.parent) for path in paths)))
     told, epochs = read(output)
+    # Of these two alone a result may have none; a loss may be NaN.
+    choices = told[[results.CLEAN, results.NOISY]].astype(object)
+    told = told.assign(**choices.where(choices.notna(), None))
     by_run = dict(iter(epochs.drop(columns="run").groupby(epochs["run"])))
     return [
         folders.Finished(
