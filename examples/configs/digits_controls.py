@@ -6,7 +6,7 @@
 Duration: some 14 s of CPU a run.
 Result: docs/results/digits_controls. At their chosen radii the masks end between 96.8 and 98.0 %,
 and SAM without a mask at 97.6 %. Random masks end 0.7 (95 % interval -0.02 to +1.43) and 1.1 points
-(0.1 to 2.1) above z-scores in each variable. They need twice to four times the radius.
+(0.1 to 2.1) above z-scores in each variable. Their radius is four times as large.
 
 All masks keep 5 % of the gradient, by the z-score, by the magnitude, or at random; of each
 variable for itself, or of all together. All perturbations have the same length, `norm="global"`, so
