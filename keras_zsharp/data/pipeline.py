@@ -49,7 +49,7 @@ class Options:
             object.__setattr__(self, name, value)
         one_of("noise_draw", self.noise_draw, *DRAWS)
         if self.augment is not None:
-            one_of("augment", self.augment, *AUGMENTATIONS[1:])
+            one_of("augment", self.augment, *filter(None, AUGMENTATIONS))
 
     @property
     def one_hot(self) -> bool:
