@@ -7,8 +7,8 @@ Takes 2 minutes of a CPU core. Prints the held-out accuracy of each radius, a me
 and the test accuracy of the best. The data are scikit-learn's digits, 40 % of whose training labels
 are wrong, but none of the fifth that is held out.
 
-KerasTuner keeps the trials in `--output`: interrupted, the same command goes on where it was. The
-accuracy of a run is that of its best epoch.
+The accuracy of a run is that of its best epoch. KerasTuner writes the trials into `--output`, over
+those of a sweep before: it cannot go on with a grid that was interrupted.
 """
 
 import argparse
@@ -40,6 +40,7 @@ def main(arguments=None):
         build,
         objective="val_accuracy",
         executions_per_trial=2,
+        overwrite=True,
         directory=options.output,
         project_name="rho",
     )
