@@ -1,4 +1,3 @@
-import csv
 import functools
 import pathlib
 import re
@@ -55,13 +54,8 @@ def test_wrong_arguments(arguments, message, capsys):
 
 
 @pytest.mark.project
-@pytest.mark.parametrize("name", ["quickstart", "quickstart-60-epochs"])
-def test_the_committed_tables_are_of_this_program(name):
-    results = ROOT / "docs" / "results"
-    table = (results / f"{name}.md").read_text(encoding="utf-8")
+def test_the_committed_table_is_of_this_program():
+    table = (ROOT / "docs" / "results" / "quickstart.md").read_text(encoding="utf-8")
     assert table.startswith(quickstart.HEAD)
-    rows = list(csv.DictReader((results / f"{name}.csv").read_text("utf-8").splitlines()))
-    assert [row["method"] for row in rows] == list(quickstart.METHODS)
-    for row, line in zip(rows, table.splitlines()[2:], strict=True):
-        spread = f"{float(row['accuracy_mean']):.1f} ± {float(row['accuracy_std']):.1f}"
-        assert line.startswith(f"| {row['method']} | {spread} | {float(row['train_loss']):.3f} | ")
+    methods = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]]
+    assert methods == list(quickstart.METHODS)
