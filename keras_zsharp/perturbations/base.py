@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import weakref
 from typing import Any
 
@@ -69,6 +70,21 @@ class Perturbation(keras.layers.Layer):
         self._owner = None
         self._count = None
         self.rho = rho
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_fixed(name):
+            raise TypeError(
+                f"`{name}` of this {type(self).__name__} cannot be assigned: a compiled step "
+                "computes with what it was. Make a new rule: "
+                f"`model.perturbation = {type(self).__name__}({name}=...)`"
+            )
+        super().__setattr__(name, value)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether a model's step may be compiled with an argument: no descriptor is for it."""
+        if getattr(self, "_owner", None) is None or hasattr(type(self), name):
+            return False
+        return name in inspect.signature(type(self).__init__).parameters
 
     def add_scalar(self, name: str, value: float, dtype: str) -> Any:
         """Adds a number to the rule's state.

@@ -9,7 +9,9 @@ import pytest
 from keras import layers
 
 from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.training import StepOptions
+from tests.perturbations.rules import RULES, again, every_rule
 from tests.tiers import crossed
 from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
 from tests.training.running import build
@@ -255,3 +257,16 @@ def test_ints_of_numpy_are_ints():
     assert (type(model.micro_batches), model.micro_batches) == (int, 3)
     model.perturb_every = np.uint8(4)
     assert model.get_config()["perturb_every"] == 4
+
+
+@every_rule
+def test_an_argument_that_a_step_is_compiled_with_cannot_be_assigned(name):
+    rule = again(RULES[name])
+    given = rule.get_config()
+    SharpnessAwareModel(keras.Sequential([keras.Input((5,)), layers.Dense(1)]), rule)
+    for argument in given.keys() - {"name"}:
+        if isinstance(getattr(type(rule), argument, None), Hyperparameter):
+            continue
+        with pytest.raises(TypeError, match=f"`{argument}` of this {type(rule).__name__} cannot"):
+            setattr(rule, argument, given[argument])
+    assert rule.get_config() == given
