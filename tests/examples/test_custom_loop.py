@@ -53,6 +53,7 @@ def test_the_step_is_the_librarys(name):
         np.testing.assert_allclose(mine, librarys, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_tells_of_every_epoch(monkeypatch, capsys):
     monkeypatch.setattr(custom_loop, "EPOCHS", 2)
     custom_loop.main()
