@@ -39,10 +39,10 @@ def _of_lora(model, variables):
 NAMED = {"normalization": _of_normalization, "kernels": _kernels, "lora": _of_lora}
 
 
-def get(perturb_only: PerturbOnly | Config) -> PerturbOnly:
+def get(perturb_only: Any) -> PerturbOnly:
     """`perturb_only` or what `to_config` made of it, after checking that it can choose weights."""
     if isinstance(perturb_only, dict):
-        return get(keras.saving.deserialize_keras_object(perturb_only))
+        perturb_only = keras.saving.deserialize_keras_object(perturb_only)
     if isinstance(perturb_only, str):
         try:
             re.compile(perturb_only)

@@ -154,3 +154,10 @@ def test_a_choice_of_nothing_is_refused_with_what_there_is():
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"`perturb_only` must be a choice of some .*head/kernel"):
         model.train_on_batch(X, Y)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"a": 1}, 1, keras.layers.Dense])
+def test_what_chooses_no_weights_is_refused(wrong):
+    """Also a dict, which is taken for what a saved model has in its place."""
+    with pytest.raises(TypeError, match=r"`perturb_only` must be None, .*Received: perturb_only="):
+        given(wrong)
