@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -12,6 +11,8 @@ import sys
 import keras
 import numpy as np
 
+import keras_zsharp
+
 
 def versions():
     """What a run that goes on, and runs that are compared, must have in common."""
@@ -19,7 +20,7 @@ def versions():
     return {
         "keras": keras.version(),
         backend: sys.modules[backend].__version__,
-        "keras-zsharp": importlib.metadata.version("keras-zsharp"),
+        "keras-zsharp": keras_zsharp.__version__,
         "commit": source()["commit"],
     }
 
