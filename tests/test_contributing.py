@@ -2,19 +2,18 @@
 
 import pathlib
 import re
-import textwrap
 
 import pytest
 
 from tests.backends import test_descents
+from tests.markdown import programs
 from tests.perturbations import rules
 from tests.perturbations.checks import RuleChecks
 from tests.perturbations.model_checks import ModelChecks
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCKS = map(textwrap.dedent, re.findall(r"^ *```python\n(.*?)^ *```", PAGE, re.M | re.S))
-RULE, ROW, EQUATION, ROW_OF_EQUATION = BLOCKS
+RULE, ROW, EQUATION, ROW_OF_EQUATION = programs(PAGE)
 SCOPE = {}
 exec(RULE, SCOPE)
 

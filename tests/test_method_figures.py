@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_zsharp.perturbations import RULES
-from tests.test_methods import FOLDER, PAGES, section, tables
+from tests.markdown import anchor, section, tables
+from tests.test_methods import FOLDER, PAGES
 
 pytestmark = pytest.mark.project
 
@@ -42,15 +43,11 @@ def test_each_comparison_names_its_report():
     assert [title for title, *_ in COMPARISONS] == [t for t in titles if t != "More comparisons"]
 
 
-@pytest.mark.parametrize(("title", "lines", "report", "anchor"), COMPARISONS)
-def test_comparison_has_the_figures_of_its_report(title, lines, report, anchor):
+@pytest.mark.parametrize(("title", "lines", "report", "linked"), COMPARISONS)
+def test_comparison_has_the_figures_of_its_report(title, lines, report, linked):
     """Columns may be left out, rows and figures may not."""
     text = (FOLDER / report).read_text(encoding="utf-8")
-    [heading] = [
-        heading
-        for heading in re.findall(r"^## (.*)", text, re.M)
-        if re.sub(r"[^\w ]", "", heading).lower().replace(" ", "-") == anchor
-    ]
+    [heading] = [title for title in re.findall(r"^## (.*)", text, re.M) if anchor(title) == linked]
     [here], there = tables(lines), next(tables(section(text, heading)))
     assert here == [{column: row[column] for column in here[0]} for row in there]
 

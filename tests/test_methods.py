@@ -13,6 +13,7 @@ import pytest
 import keras_zsharp
 from keras_zsharp.perturbations import RULES
 from keras_zsharp.training import StepOptions
+from tests.markdown import programs, section, tables
 
 pytestmark = pytest.mark.project
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "methods"
@@ -21,22 +22,6 @@ CLASSES = RULES | dict.fromkeys(("late_phase", "m_sharpness", "sam_on"), StepOpt
 ORDER = ["Arguments", "Hyperparameters", "Cost", "When", "When not"]
 ORDER += ["Where this differs", "Reference"]
 FALLING = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=10)
-
-
-def section(text, title):
-    """What stands below a heading, up to the next of its level or above."""
-    [(level, body)] = re.findall(rf"^(##+) {re.escape(title)}\n(.*)", text, re.M | re.S)
-    return re.split(rf"^#{{2,{len(level)}}} ", body, flags=re.M)[0]
-
-
-def tables(text):
-    """Each table's rows, as dicts."""
-    for lines in re.findall(r"(?:^\|.*\n?)+", text, re.M):
-        head, _, *rows = (
-            [cell.strip() for cell in line.strip().strip("|").split("|")]
-            for line in lines.splitlines()
-        )
-        yield [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def arguments(page):
@@ -129,7 +114,7 @@ def test_what_may_change_while_training(page, row):
 
 @pytest.mark.parametrize("page", CLASSES)
 def test_program(page):
-    [program] = re.findall(r"```python\n(.*?)```", PAGES[page], re.S)
+    [program] = programs(PAGES[page])
     assert len([line for line in program.splitlines() if line]) <= 14
     few = "epochs=1, steps_per_epoch=2, validation_steps=1, verbose=0"
     short = program.replace("epochs=20", few).replace("perturb_from=266", "perturb_from=1")

@@ -12,6 +12,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples import train
+from tests import markdown
 from tests.models.test_networks import NETWORKS
 
 pytestmark = pytest.mark.project
@@ -35,7 +36,7 @@ def read(page):
 
 def programs(page):
     """But those of Keras 2, which nothing here can run."""
-    found = re.findall(r"```python\n(.*?)```", read(page), re.DOTALL)
+    found = markdown.programs(read(page))
     return [program for program in found if "SharpnessAwareMinimization(" not in program]
 
 
@@ -178,8 +179,7 @@ def links(page):
 
 
 def anchors(page):
-    headings = re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in headings}
+    return set(map(markdown.anchor, re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
