@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import keras
-
 
 class _TensorFlow:
     def __getattr__(self, name: str) -> Any:
@@ -21,12 +19,3 @@ class _TensorFlow:
 
 
 tf: Any = _TensorFlow()
-
-
-def check_on_tensorflow(what: str) -> None:
-    """Raises an error for `what`, unless Keras' backend is TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"{what} needs Keras' TensorFlow backend. Save the weights, and load them where "
-            f"KERAS_BACKEND=tensorflow. Received: backend {keras.backend.backend()!r}"
-        )

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
 from keras_zsharp import keras_internals, perturbations
-from keras_zsharp.training import chosen, files, options, own_steps, seeds, turns
+from keras_zsharp.training import chosen, options, own_steps, turns
 from keras_zsharp.training.backends import TwoPassStep
-from keras_zsharp.typing import Config, Gradients, Path, PerturbOnly, Rule, Variables
+from keras_zsharp.training.saving import SavedWithItsRule
+from keras_zsharp.typing import Gradients, PerturbOnly, Rule, Variables
 
 if TYPE_CHECKING:
     from keras_zsharp.perturbations import Perturbation
 
 
-class SharpnessAwareTraining(TwoPassStep):
+class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
     """Mixin that trains a `keras.Model` subclass sharpness-aware: a step takes two passes.
 
     1. Loss and gradients at w, the clean pass.
@@ -88,7 +88,7 @@ class SharpnessAwareTraining(TwoPassStep):
             if name in vars(cls):
                 setattr(cls, name, own_steps.must_train_by_ours(name, getattr(cls, name)))
         own = cls.get_config is SharpnessAwareTraining.get_config
-        if own and keras_internals.knows_the_arguments(super().get_config):
+        if own and keras_internals.knows_the_arguments(super(SavedWithItsRule, cls).get_config):
             keras_internals.leave_arguments_to_keras(cls)
 
     if TYPE_CHECKING:  # `__setattr__` does what the setter says.
@@ -243,119 +243,3 @@ class SharpnessAwareTraining(TwoPassStep):
         if self.skip_nonfinite is None:
             return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         return self.skip_nonfinite
-
-    def get_config(self) -> Config:
-        """Adds rule and options to the config of the class. Overriding methods must call this.
-
-        Returns:
-            A dict.
-        """
-        return {**super().get_config(), **self.step_config()}
-
-    def step_config(self) -> Config:
-        """The config of rule and options.
-
-        Returns:
-            A dict.
-        """
-        return {
-            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
-            **self.step_options.to_config(),
-        }
-
-    def get_compile_config(self) -> Config:
-        """`keras.Model.get_compile_config`, with optimizers that every backend can load.
-
-        Returns:
-            A dict.
-        """
-        return keras_internals.of_any_backend(super().get_compile_config())
-
-    @classmethod
-    def from_config(
-        cls, config: Config, custom_objects: dict[str, Any] | None = None
-    ) -> SharpnessAwareTraining:
-        """Makes a model from its config, also if its constructor takes no options.
-
-        Args:
-            config: What `get_config` returned.
-            custom_objects: Classes and functions by their names, as in `keras.Model.from_config`.
-
-        Returns:
-            The model.
-
-        Raises:
-            ValueError: `config` has no rule.
-        """
-        others = dict(config)
-        settings = {n: others.pop(n) for n in ("perturbation", *options.NAMES) if n in others}
-        if "perturbation" not in settings:
-            raise ValueError(
-                f"`config` must have the rule and settings of a `{cls.__name__}`. Call "
-                "`super().get_config()` where the class overrides `get_config`. "
-                f"Received: config={config}"
-            )
-        with keras.saving.CustomObjectScope(custom_objects or {}):
-            settings["perturbation"] = perturbations.get(settings["perturbation"])
-        if "perturbation" in inspect.signature(cls.__init__).parameters:
-            others["perturbation"] = settings["perturbation"]
-        model = super().from_config(others, custom_objects)
-        with keras.saving.CustomObjectScope(custom_objects or {}):
-            for name, value in settings.items():
-                setattr(model, name, value)
-        return model
-
-    def save(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
-        """`keras.Model.save`. It warns of HDF5, which has no place for the rule's state.
-
-        Args:
-            filepath: Path of the file.
-            *args: Passed on to `keras.Model.save`.
-            **kwargs: Passed on to `keras.Model.save`.
-        """
-        files.warn_of_hdf5(self, filepath)
-        super().save(filepath, *args, **kwargs)
-
-    def load_weights(self, filepath: Path, *args: Any, **kwargs: Any) -> None:
-        """`keras.Model.load_weights`, from a file of this model or of the plain one.
-
-        If the file has the state of a rule of the same class, the rule takes it. Otherwise the rule
-        keeps its own state, and warns if the file has the state of another rule.
-
-        Args:
-            filepath: Path of the file.
-            *args: Passed on to `keras.Model.load_weights`.
-            **kwargs: Passed on to `keras.Model.load_weights`.
-
-        Raises:
-            ValueError: The file is not of this network. Nothing has been loaded then.
-        """
-        with files.whole_or_not(self, filepath):
-            super().load_weights(filepath, *args, **kwargs)
-        own_steps.note_iterations(self)
-
-    def save_seeds(self, store: Any) -> None:
-        """Saves the model's random seeds beside the rule's state.
-
-        Args:
-            store: Keras' store of the rule.
-        """
-        seeds.save(self, store)
-
-    def load_seeds(self, store: Any) -> None:
-        """Loads the seeds that `save_seeds` has saved.
-
-        Args:
-            store: Keras' store of the rule.
-        """
-        seeds.load(self, store)
-
-    def build_from_config(self, config: Config) -> None:
-        """`keras.Model.build_from_config`, after which the model is built if its layers are.
-
-        Args:
-            config: What `get_build_config` returned.
-        """
-        super().build_from_config(config)
-        # Keras builds the layers but leaves the flag, and would then drop the optimizer's state.
-        self.built = self.built or all(layer.built for layer in self.layers)

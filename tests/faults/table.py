@@ -24,6 +24,7 @@ class Fault:
 
 STEP = "keras_zsharp/training/tensorflow/step.py"
 MIXIN = "keras_zsharp/training/mixin.py"
+SAVING = "keras_zsharp/training/saving.py"
 GRADIENTS = "keras_zsharp/training/tensorflow/gradients.py"
 SCOPE = "keras_zsharp/training/tensorflow/scope.py"
 FINITE = "keras_zsharp/training/tensorflow/finite.py"
@@ -405,21 +406,21 @@ FAULTS = [
     # What is saved.
     Fault(
         "the rule is missing in a model's config",
-        MIXIN,
+        SAVING,
         '"perturbation": keras.saving.serialize_keras_object(self.perturbation),',
         "",
         "tests/training/test_settings.py::test_saved_as_they_are_set[mixin]",
     ),
     Fault(
         "the settings of the step are missing in a model's config",
-        MIXIN,
+        SAVING,
         "**self.step_options.to_config(),",
         "",
         "tests/training/test_settings.py::test_saved_as_they_are_set[mixin]",
     ),
     Fault(
         "a model that is loaded does not heed what its constructor does not know",
-        MIXIN,
+        SAVING,
         "setattr(model, name, value)",
         "pass",
         "tests/training/test_settings.py::test_saved_as_they_are_set[of one rule]",
@@ -475,7 +476,7 @@ FAULTS = [
     ),
     Fault(
         "the state of seeds is not saved",
-        MIXIN,
+        SAVING,
         "        seeds.save(self, store)\n",
         "",
         "tests/test_saving.py::test_two_and_two_epochs_across_a_save_equal_four[noisy]",

@@ -291,10 +291,6 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             self.metrics_variables,
         )
 
-    def _of(self, state, variable):
-        """The value that a variable has in a state."""
-        return next(value for v, value in self._pairs(state) if v is variable)
-
     def _with_values(self, state, variables, values):
         """A state with new values for some of the variables that are not trained."""
         new = {id(v): value for v, value in zip(variables, values, strict=True)}
