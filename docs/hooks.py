@@ -36,6 +36,8 @@ def on_page_markdown(markdown, page, config, files):
     path = outside.get(uri, f"docs/{uri}")
     if uri == "index.md":
         page.meta["hide"] = ["navigation"]
+    if uri.startswith("source/"):
+        page.meta["hide"] = ["navigation", "toc"]  # lines of 100 columns
     if PRINTED.fullmatch(uri):
         page.meta["hide"] = ["toc"]  # their tables are wide
 
