@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import inspect
-import weakref
 from typing import Any
 
 import keras
@@ -12,6 +10,7 @@ from keras_zsharp.checks import radius
 from keras_zsharp.perturbations import state
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
+from keras_zsharp.perturbations.owned import OwnedByAModel
 from keras_zsharp.tracing import as_written
 from keras_zsharp.typing import (
     Config,
@@ -23,7 +22,7 @@ from keras_zsharp.typing import (
 )
 
 
-class Perturbation(keras.layers.Layer):
+class Perturbation(OwnedByAModel):
     """Base class of the rules: maps the gradients at w to the perturbation e(w).
 
     A rule knows no model, no optimizer and no backend. It is a Keras layer, so that Keras tracks,
@@ -67,24 +66,8 @@ class Perturbation(keras.layers.Layer):
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
         keras_internals.built_otherwise(self)
         self.built = True
-        self._owner = None
         self._count = None
         self.rho = rho
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._is_fixed(name):
-            raise TypeError(
-                f"`{name}` of this {type(self).__name__} cannot be assigned: a compiled step "
-                "computes with what it was. Make a new rule: "
-                f"`model.perturbation = {type(self).__name__}({name}=...)`"
-            )
-        super().__setattr__(name, value)
-
-    def _is_fixed(self, name: str) -> bool:
-        """Whether a model's step may be compiled with an argument: no descriptor is for it."""
-        if getattr(self, "_owner", None) is None or hasattr(type(self), name):
-            return False
-        return name in inspect.signature(type(self).__init__).parameters
 
     def add_scalar(self, name: str, value: float, dtype: str) -> Any:
         """Adds a number to the rule's state.
@@ -108,20 +91,6 @@ class Perturbation(keras.layers.Layer):
             trainable=False,
             aggregation="only_first_replica",
         )
-
-    def _model(self) -> Any:
-        """The model that the rule belongs to. It is no attribute, since Keras would save it too."""
-        return self._owner and self._owner()
-
-    def sync(self) -> None:
-        """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
-        if (model := self._model()) is not None:
-            keras_internals.synced(model)
-
-    def changed(self) -> None:
-        """Tells the rule's model that one of the rule's numbers may have changed."""
-        if (model := self._model()) is not None:
-            model.rule_has_changed()
 
     def count(self) -> Any:
         """Counts the steps, plain ones included, from the first call of this method on.
@@ -154,39 +123,6 @@ class Perturbation(keras.layers.Layer):
         """
         self.sync()
         return self._count is None and bool(self.perturbs())
-
-    def belong_to(self, model: keras.Model) -> None:
-        """Binds the rule to one model: its state depends on the gradients of that model.
-
-        Args:
-            model: The model that trains by the rule.
-
-        Raises:
-            ValueError: The rule belongs to another model.
-        """
-        self.check_free_for(model)
-        self._owner = weakref.ref(model)
-
-    def check_free_for(self, model: keras.Model) -> None:
-        """Refuses a model if the rule belongs to another one.
-
-        Args:
-            model: A model.
-
-        Raises:
-            ValueError: The rule belongs to another model.
-        """
-        owner = self._model()
-        if owner not in (None, model):
-            raise ValueError(
-                f"`perturbation` must not belong to another model: {self.name!r} belongs to "
-                f"{owner.name!r}. Make a new one: "
-                f"{type(self).__name__}.from_config(rule.get_config())"
-            )
-
-    def leave(self) -> None:
-        """Frees the rule for another model."""
-        self._owner = None
 
     def build(self, variables: Variables) -> None:
         """Creates the rule's state, if it has any.

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import inspect
+import weakref
+from typing import Any
+
+import keras
+
+from keras_zsharp import keras_internals
+
+
+class OwnedByAModel(keras.layers.Layer):
+    """A rule's bond to the model that trains by it, of which there is one at a time."""
+
+    _owner = None
+    """A weak reference to the model. A model that were an attribute, Keras would save, too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_fixed(name):
+            raise TypeError(
+                f"`{name}` of this {type(self).__name__} cannot be assigned: a compiled step "
+                "computes with what it was. Make a new rule: "
+                f"`model.perturbation = {type(self).__name__}({name}=...)`"
+            )
+        super().__setattr__(name, value)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether a model's step may be compiled with an argument: no descriptor is for it."""
+        if self._owner is None or hasattr(type(self), name):
+            return False
+        return name in inspect.signature(type(self).__init__).parameters
+
+    def _model(self) -> Any:
+        """The model that the rule belongs to, or None."""
+        return self._owner and self._owner()
+
+    def sync(self) -> None:
+        """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
+        if (model := self._model()) is not None:
+            keras_internals.synced(model)
+
+    def changed(self) -> None:
+        """Tells the rule's model that one of the rule's numbers may have changed."""
+        if (model := self._model()) is not None:
+            model.rule_has_changed()
+
+    def belong_to(self, model: keras.Model) -> None:
+        """Binds the rule to one model: its state depends on the gradients of that model.
+
+        Args:
+            model: The model that trains by the rule.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
+        self.check_free_for(model)
+        self._owner = weakref.ref(model)
+
+    def check_free_for(self, model: keras.Model) -> None:
+        """Refuses a model if the rule belongs to another one.
+
+        Args:
+            model: A model.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
+        owner = self._model()
+        if owner not in (None, model):
+            raise ValueError(
+                f"`perturbation` must not belong to another model: {self.name!r} belongs to "
+                f"{owner.name!r}. Make a new one: "
+                f"{type(self).__name__}.from_config(rule.get_config())"
+            )
+
+    def leave(self) -> None:
+        """Frees the rule for another model."""
+        self._owner = None
