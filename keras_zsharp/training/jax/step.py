@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.core
@@ -13,36 +13,9 @@ from keras_zsharp.training import logs, micro_batches, noise, turns
 from keras_zsharp.training.jax import devices
 from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.training.jax.in_turn import in_turn
+from keras_zsharp.training.jax.state import State, Told, kinds, scope_of, with_values
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
-
-
-class State(NamedTuple):
-    """The state that Keras' trainer passes to a step, and that a step returns: lists of arrays."""
-
-    weights: list[Any]
-    others: list[Any]
-    optimizer: list[Any]
-    metrics: list[Any]
-
-
-@jax.tree_util.register_pytree_node_class
-class Told(tuple):
-    """The state, and whether the step perturbs. JAX compiles one program for each answer."""
-
-    perturbs: bool
-
-    def __new__(cls, state: Any, perturbs: bool) -> Told:
-        told = super().__new__(cls, state)
-        told.perturbs = perturbs
-        return told
-
-    def tree_flatten(self) -> tuple[tuple[Any, ...], bool]:
-        return tuple(self), self.perturbs
-
-    @classmethod
-    def tree_unflatten(cls, perturbs: bool, state: Any) -> Told:
-        return cls(state, perturbs)
 
 
 class TwoPassStep(keras_internals.ProgramsChosen):
@@ -89,7 +62,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=finite)
 
-        clean = self._with_values(clean, self._rule_variables(), outcome.rule_state)
+        clean = with_values(self, clean, self._rule_variables(), outcome.rule_state)
         new = self._applied(given, clean, outcome)
         return self._logged(new, batch, outcome, perturbing)
 
@@ -128,7 +101,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         Returns:
             List of arrays, None where the loss does not depend on a variable.
         """
-        state = State(*([v.value for v in of_kind] for of_kind in self._kinds()))
+        state = State(*([v.value for v in of_kind] for of_kind in kinds(self)))
         _, _, gradients, _ = self._run_pass(state, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
@@ -150,7 +123,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
 
     def _perturbs(self, given):
         """Whether the step from a state on perturbs: a bool, or a boolean scalar."""
-        with self._scope(given):
+        with scope_of(self, given):
             return turns.perturbs(self, self.optimizer.iterations.value)
 
     def _all_passes(self, batch, given, perturbing):
@@ -168,13 +141,13 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         """The state after the clean pass, which starts from `before`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean, loss, gradients, y_pred = self._run_pass(before, batch)
-        with self._scope(given):
+        with scope_of(self, given):
             at_w = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
             variables, rule_variables = keras_internals.trained(self), self._rule_variables()
-            with self._scope(given) as scope:
+            with scope_of(self, given) as scope:
                 chosen = self.gradients_for_the_rule(at_w, variables)
                 epsilons = self.perturbation(chosen, variables)
             rule_state = [scope.read(v) for v in rule_variables]
@@ -188,7 +161,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             return shifted_loss, self._instantiated(shifted_gradients), rule_state
 
         def plain():
-            with self._scope(given) as scope:
+            with scope_of(self, given) as scope:
                 self.perturbation.count_this_step()
             rule_state = [scope.read(v) for v in self._rule_variables()]
             return loss, self._instantiated(gradients), rule_state
@@ -208,7 +181,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         variables, rule_variables = keras_internals.trained(self), self._rule_variables()
 
         def perturbed():
-            with self._scope(given) as scope:
+            with scope_of(self, given) as scope:
                 momenta = keras_internals.momenta(self.optimizer, variables)
                 chosen = self.gradients_for_the_rule(momenta, variables)
                 epsilons = self.perturbation(chosen, variables)
@@ -216,7 +189,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             return weights, [scope.read(v) for v in rule_variables]
 
         def plain():
-            with self._scope(given) as scope:
+            with scope_of(self, given) as scope:
                 self.perturbation.count_this_step()
             return given.weights, [scope.read(v) for v in rule_variables]
 
@@ -236,7 +209,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         x, y, sample_weight = batch
 
         def scaled_loss(weights):
-            with self._scope(state._replace(weights=weights)) as scope:
+            with scope_of(self, state._replace(weights=weights)) as scope:
                 y_pred = keras_internals.forward(self, x)
                 loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
                 scaled = self.optimizer.scale_loss(loss)
@@ -266,36 +239,10 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         return clean._replace(weights=weights, optimizer=optimizer)
 
     def _logged(self, state, batch, outcome, perturbing):
-        with self._scope(state) as scope:
+        with scope_of(self, state) as scope:
             found = logs.updated(self, batch, outcome, perturbing)
         metrics = [scope.read(v) for v in self.metrics_variables]
         return found, tuple(state._replace(metrics=metrics))
-
-    def _scope(self, state):
-        """A scope in which all variables have the values of a state."""
-        return keras_internals.Scope(self._pairs(state), collect_losses=True)
-
-    def _pairs(self, state):
-        return [
-            pair
-            for of_kind, values in zip(self._kinds(), state, strict=True)
-            for pair in zip(of_kind, values, strict=True)
-        ]
-
-    def _kinds(self):
-        """The variables of a `State`."""
-        return (
-            keras_internals.trained(self),
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-
-    def _with_values(self, state, variables, values):
-        """A state with new values for some of the variables that are not trained."""
-        new = {id(v): value for v, value in zip(variables, values, strict=True)}
-        pairs = zip(self.non_trainable_variables, state.others, strict=True)
-        return state._replace(others=[new.get(id(v), value) for v, value in pairs])
 
     def _rule_variables(self):
         return self.perturbation.variables

@@ -1,0 +1,68 @@
+"""The state that a step on JAX is a function of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import keras
+
+from keras_zsharp import keras_internals
+
+
+class State(NamedTuple):
+    """The state that Keras' trainer passes to a step, and that a step returns: lists of arrays."""
+
+    weights: list[Any]
+    others: list[Any]
+    optimizer: list[Any]
+    metrics: list[Any]
+
+
+@jax.tree_util.register_pytree_node_class
+class Told(tuple):
+    """The state, and whether the step perturbs. JAX compiles one program for each answer."""
+
+    perturbs: bool
+
+    def __new__(cls, state: Any, perturbs: bool) -> Told:
+        told = super().__new__(cls, state)
+        told.perturbs = perturbs
+        return told
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], bool]:
+        return tuple(self), self.perturbs
+
+    @classmethod
+    def tree_unflatten(cls, perturbs: bool, state: Any) -> Told:
+        return cls(state, perturbs)
+
+
+def kinds(model: keras.Model) -> tuple[list[Any], ...]:
+    """The variables whose values a `State` of the model has."""
+    return (
+        keras_internals.trained(model),
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def scope_of(model: keras.Model, state: State) -> keras_internals.Scope:
+    """A scope in which all variables of the model have the values of a state."""
+    return keras_internals.Scope(_pairs(model, state), collect_losses=True)
+
+
+def with_values(
+    model: keras.Model, state: State, variables: Sequence[Any], values: Sequence[Any]
+) -> State:
+    """A state with new values for some of the variables that are not trained."""
+    new = {id(v): value for v, value in zip(variables, values, strict=True)}
+    pairs = zip(model.non_trainable_variables, state.others, strict=True)
+    return state._replace(others=[new.get(id(v), value) for v, value in pairs])
+
+
+def _pairs(model: keras.Model, state: State) -> Iterator[tuple[Any, Any]]:
+    for of_kind, values in zip(kinds(model), state, strict=True):
+        yield from zip(of_kind, values, strict=True)
