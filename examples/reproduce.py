@@ -5,11 +5,11 @@
     python examples/reproduce.py zsharp_table1 --dry-run
 
 CONFIG is one of examples/configs, or a file like them. Every run has a folder in the output, with
-`config.json`, `history.csv`, `model.keras` and `result.json`, and is done by a process of its own;
-a finished one is never repeated. The same command goes on where an interrupted one was, in the
-middle of its run. Ray does as many runs at a time as there are cores or GPUs. At last `report.md`
-and `report.html` have the tables and pictures. They are computed from `results.csv` and
-`epochs.csv` beside them, which is all that `--report-only` needs.
+`config.json`, `history.csv`, `model.keras` and `result.json`; a finished one is never repeated. The
+same command goes on where an interrupted one was, in the middle of its run. One run at a time is
+done, by a process of its own; Ray does as many as there are cores or GPUs. At last `report.md` and
+`report.html` have the tables and pictures. They are computed from `results.csv` and `epochs.csv`
+beside them, which is all that `--report-only` needs.
 """
 
 import pathlib
