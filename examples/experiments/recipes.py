@@ -43,13 +43,6 @@ ADAPTIVE_RADII = {"rho": (1.0, 2.0, 5.0, 10.0)}
 ASCENTS = {"SAM": None, "SAM-full": "full", "SAM-db": "batch", "SAM-noise": "noise"}
 """SAM and its variants of the Friendly-SAM paper's Figure 2, with `Method.ascent`."""
 
-DIGITS_SGD_METHODS = (
-    Method("SGD", recipe=PLAIN_SGD),
-    Method("SAM", "SAM", choose=RADII),
-    Method("F-SAM", "FriendlySAM", choose=RADII),
-)
-"""Those that the Friendly-SAM paper compares along its axes."""
-
 
 def wall_clock_methods(epochs, late_from, radii, momentum_radii, normalization_radii):
     """AdamW, also with the epochs that SAM's time buys it, and methods of one to two passes.

@@ -14,9 +14,7 @@ from keras_zsharp import models
 pytestmark = pytest.mark.project
 RUNS = {
     "digits_controls": 145,
-    "digits_fsam_batch_sizes": 135,
     "digits_fsam_radius": 55,
-    "digits_fsam_table_6": 180,
     "digits_fsam_tables_1_2": 145,
     "digits_zsharp_table1": 145,
     "digits_zsharp_table2": 95,
