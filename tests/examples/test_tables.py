@@ -93,7 +93,7 @@ def test_where_results_are_from(todo):
 
 
 @pytest.mark.project
-@pytest.mark.parametrize("path", RESULTS.glob("*/results.csv"), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", RESULTS.glob("*/report.md"), ids=lambda path: path.parent.name)
 def test_reports_are_what_their_tables_make(path, tmp_path, capsys):
     output = tmp_path / "out"
     output.mkdir()
