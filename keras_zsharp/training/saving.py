@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.training import files, options, own_steps, seeds
 from keras_zsharp.typing import Config, Path
+
+Model = TypeVar("Model", bound="SavedWithItsRule")
 
 
 class SavedWithItsRule(keras_internals.MixinOfAModel):
@@ -44,7 +46,9 @@ class SavedWithItsRule(keras_internals.MixinOfAModel):
         return keras_internals.of_any_backend(super().get_compile_config())
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> Any:
+    def from_config(
+        cls: type[Model], config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Model:
         """Makes a model from its config, also if its constructor takes no options.
 
         Args:
