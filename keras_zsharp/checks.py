@@ -33,14 +33,19 @@ def number(
         TypeError: `value` is no number.
         ValueError: `value` is out of its bound, not finite, or larger than `LARGEST`.
     """
+    if hasattr(value, "assign"):
+        raise TypeError(
+            f"`{name}` must be a number, and no variable, whose later values would be missed. Pass "
+            f"`float(variable)`. Received: {name}={value!r} of type {type(value)}"
+        )
     try:
         value = float(_as_number(value))
-    except (TypeError, ValueError):
+    except OverflowError:
+        value = math.copysign(math.inf, int(value > 0) - 0.5)
+    except Exception:  # Tensors without a value raise whatever their backend likes.
         raise TypeError(
             f"`{name}` must be a number. Received: {name}={value!r} of type {type(value)}"
         ) from None
-    except OverflowError:
-        value = math.copysign(math.inf, int(value > 0) - 0.5)
     if not holds(value):
         raise ValueError(f"`{name}` must be {bound}. Received: {name}={value}")
     if not math.isfinite(value):
@@ -83,10 +88,10 @@ def count(name: str, value: Any, least: int = 0) -> int:
 def integer(name: str, value: Any) -> int:
     """`value` as an int, after checking that it is an int of Python or NumPy."""
     try:
-        if isinstance(value, bool | np.bool_):
+        if isinstance(value, bool | np.bool_) or hasattr(value, "assign"):
             raise TypeError
         value = operator.index(value)
-    except TypeError:
+    except Exception:  # Tensors without a value raise whatever their backend likes.
         raise TypeError(
             f"`{name}` must be an int. Received: {name}={value!r} of type {type(value)}"
         ) from None

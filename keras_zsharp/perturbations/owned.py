@@ -7,6 +7,8 @@ from typing import Any
 import keras
 
 from keras_zsharp import keras_internals
+from keras_zsharp.checks import number
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 
 
 class OwnedByAModel(keras.layers.Layer):
@@ -22,6 +24,12 @@ class OwnedByAModel(keras.layers.Layer):
                 "computes with what it was. Make a new rule: "
                 f"`model.perturbation = {type(self).__name__}({name}=...)`"
             )
+        if isinstance(getattr(type(self), name, None), Hyperparameter):
+            # Keras would track a variable as a weight of the rule, also if it is refused.
+            object.__setattr__(self, name, value)
+            return
+        if hasattr(value, "assign") and isinstance(vars(self).get(name), int | float):
+            number(name, value)
         super().__setattr__(name, value)
 
     def _is_fixed(self, name: str) -> bool:

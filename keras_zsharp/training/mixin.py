@@ -131,6 +131,10 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(getattr(type(self), name, None), options.Option):
+            # Keras would track a variable as a weight of the model, also if it is refused.
+            object.__setattr__(self, name, value)
+            return
         if name not in ("perturbation", "step_options"):
             super().__setattr__(name, value)
             return

@@ -1,0 +1,102 @@
+"""The numbers of rules and options are numbers, not variables that may change unseen."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_zsharp
+from keras_zsharp import SharpnessAwareModel, perturbations
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
+
+NUMBERS = [
+    (name, attribute)
+    for name, rule in perturbations.RULES.items()
+    for attribute in dir(rule)
+    if isinstance(getattr(rule, attribute), Hyperparameter)
+]
+WITHOUT_VALUE = {
+    "variable": lambda: keras.Variable(0.5),
+    "KerasTensor": lambda: keras.KerasTensor(()),
+    "seed": lambda: keras.random.SeedGenerator(1),
+    "vector": lambda: keras.ops.convert_to_tensor([0.5]),
+}
+OPTIONS = {"perturb_every": 1, "perturb_from": 0, "micro_batches": 1, "skip_nonfinite": None}
+
+
+def model_of(rule):
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model = SharpnessAwareModel(net, rule)
+    model.compile("sgd", "mse")
+    return model
+
+
+def ids(variables):
+    return [id(variable) for variable in variables]
+
+
+@pytest.mark.parametrize("kind", WITHOUT_VALUE)
+def test_a_refused_value_leaves_rule_and_model_as_they_were(kind):
+    value = WITHOUT_VALUE[kind]()
+    for name, attribute in NUMBERS:
+        model = model_of(name)
+        rule, before = model.perturbation, ids(model.variables)
+        old = getattr(rule, attribute)
+        with pytest.raises(TypeError, match=f"`{attribute}` must be a number"):
+            setattr(rule, attribute, value)
+        assert getattr(rule, attribute) == old
+        assert ids(model.variables) == before
+    for option, old in OPTIONS.items():
+        with pytest.raises(TypeError, match=f"`{option}` must be"):
+            setattr(model, option, value)
+        assert getattr(model, option) == old
+        assert ids(model.variables) == before
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 1)))
+
+
+def test_a_rule_without_a_model_refuses_variables_too():
+    rule = keras_zsharp.ASAM(eta=0.5)
+    with pytest.raises(TypeError, match="`eta` must be a number, and no variable"):
+        rule.eta = keras.Variable(0.1)
+    assert rule.get_config()["eta"] == 0.5
+    with pytest.raises(TypeError, match="`rho` must be a number, and no variable"):
+        keras_zsharp.SAM(rho=keras.Variable(0.1))
+
+
+@pytest.mark.parametrize("make", [np.array, np.float32, keras.ops.convert_to_tensor])
+def test_what_has_a_value_is_a_number_at_once(make):
+    model = model_of("zsharp")
+    before = ids(model.variables)
+    model.perturbation.rho = make(0.25)
+    model.perturb_every = keras.ops.convert_to_tensor(2)
+    assert model.perturbation.rho == 0.25
+    assert type(model.perturb_every) is int
+    assert ids(model.variables) == before
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced")
+def test_a_tensor_of_a_graph_is_refused():
+    rule = keras_zsharp.SAM(rho=0.5)
+    errors = []
+
+    def assign(value):
+        for number in (
+            lambda: setattr(rule, "rho", value),
+            lambda: model_of(keras_zsharp.SAM(value)),
+        ):
+            try:
+                number()
+            except TypeError as error:
+                errors.append(str(error))
+        return value
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.jit(assign)(0.1)
+    else:
+        import tensorflow as tf
+
+        tf.function(assign)(tf.constant(0.1))
+    assert len(errors) == 2
+    assert all("`rho` must be a number" in error for error in errors)
+    assert rule.rho == 0.5
