@@ -9,6 +9,7 @@ import keras
 
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
+from keras_zsharp.perturbations import Perturbation
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions
 from keras_zsharp.typing import Config, Rule
 
@@ -60,9 +61,7 @@ def sharpness_aware(
     check_model(model)
     step_options, rule = StepOptions(**options), perturbations.get(perturbation)
     rule.check_free_for(model)
-    object.__setattr__(model, "__class__", _made_for(type(model), model))
-    model.become_sharpness_aware(rule, step_options)
-    return model
+    return _become(model, rule, step_options)
 
 
 def plain(model: keras.Model) -> keras.Model:
@@ -94,7 +93,9 @@ def plain(model: keras.Model) -> keras.Model:
     for name in ("perturbation", "sharpness_tracker", "step_options"):
         keras_internals.remove_attribute(model, name)
     model.__dict__.pop("step_is_always_perturbed", None)
-    object.__setattr__(model, "__class__", type(model).own_class)
+    made = type(model)
+    object.__setattr__(model, "__class__", made.own_class)
+    keras_internals.forget(made)
     model.train_function = None
     return model
 
@@ -103,7 +104,7 @@ def plain(model: keras.Model) -> keras.Model:
 class InPlace(SharpnessAwareTraining):
     """Base of the classes that `sharpness_aware` makes.
 
-    Each belongs to one model. The clones of the model get its rule and options.
+    Each belongs to one model. A clone of the model gets its rule and options, and its own class.
     """
 
     own_class: type
@@ -133,21 +134,31 @@ class InPlace(SharpnessAwareTraining):
         return keras_internals.unpickle_model, arguments
 
 
+def _become(model: keras.Model, rule: Perturbation, step_options: StepOptions) -> keras.Model:
+    """The model with a class made for it."""
+    object.__setattr__(model, "__class__", _made_for(type(model), model))
+    model.become_sharpness_aware(rule, step_options)
+    return model
+
+
 def _made_for(own: type, model: keras.Model) -> type:
     """The new class of `model`, which has the class `own`."""
     origin = weakref.ref(model)
 
     def __init__(self, *args, **kwargs):
         own.__init__(self, *args, **kwargs)
+        object.__setattr__(self, "__class__", own)
         rule, options = perturbations.get("zsharp"), StepOptions()
         if (cloned := origin()) is not None:
             rule = type(cloned.perturbation).from_config(cloned.perturbation.get_config())
             options = cloned.step_options
-        self.become_sharpness_aware(rule, options)
+        _become(self, rule, options)
 
     # By the signature, `keras.models.clone_model` knows that it can construct the class.
     __init__.__signature__ = inspect.signature(own.__init__)
     name = f"SharpnessAware{own.__name__}"
     attributes = {"__init__": __init__, "own_class": own, "__module__": own.__module__}
     made = type(name, (InPlace, own), {**attributes, "origin": origin})
-    return keras.saving.register_keras_serializable("keras_zsharp", "InPlace")(made)
+    keras_internals.save_as(made, InPlace)
+    weakref.finalize(model, keras_internals.forget, made)
+    return made

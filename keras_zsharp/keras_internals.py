@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras.src import backend
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
+from keras.src.saving import object_registration
 from keras.src.utils import python_utils
 
 from keras_zsharp.typing import Nested, Path, Tensor
@@ -39,6 +40,7 @@ __all__ = [
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
+    "forget",
     "forward",
     "is_built",
     "is_distributed",
@@ -54,6 +56,7 @@ __all__ = [
     "read_around_scope",
     "remove_attribute",
     "replace_layer",
+    "save_as",
     "set_in_training",
     "start_at_epoch",
     "stored",
@@ -262,6 +265,17 @@ def remove_attribute(model: Any, name: str) -> None:
 
 unpickle_model = keras.Model._unpickle_model
 """The function by which Keras copies and unpickles models."""
+
+
+def save_as(cls: type, registered: type) -> None:
+    """Makes Keras save the objects of a class under the name of a registered class."""
+    names = object_registration.GLOBAL_CUSTOM_NAMES
+    names[cls] = names[registered]
+
+
+def forget(cls: type) -> None:
+    """Undoes `save_as`."""
+    object_registration.GLOBAL_CUSTOM_NAMES.pop(cls, None)
 
 
 def is_built(model: keras.Model) -> bool:

@@ -43,6 +43,7 @@ MODULES = {
     "keras.src.backend.compute_output_spec": "to build from shapes",
     "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
     "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
+    "keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES": "to save models made in place",
     "keras.src.utils.python_utils.default": "to save what a constructor was given",
     "keras.src.utils.python_utils.is_default": "to know who wrote a `get_config`",
 }

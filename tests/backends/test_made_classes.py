@@ -1,0 +1,61 @@
+"""The class that `sharpness_aware` makes is Keras' to know for as long as its model lives."""
+
+import copy
+import gc
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from keras.src.saving.object_registration import GLOBAL_CUSTOM_NAMES
+
+from keras_zsharp import SAM, plain, sharpness_aware
+
+X = np.ones((2, 3), "float32")
+
+
+def functional():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, keras.layers.Dense(1)(inputs))
+
+
+def again(model):
+    return type(model).from_config(model.get_config())
+
+
+COPIES = {
+    "copied": copy.deepcopy,
+    "pickled": lambda model: pickle.loads(pickle.dumps(model)),
+    "configured": again,
+    "cloned": keras.models.clone_model,
+}
+
+
+def registered():
+    gc.collect()
+    return [dict(GLOBAL_CUSTOM_NAMES), dict(keras.saving.get_custom_objects())]
+
+
+def test_nothing_is_left_of_a_model_in_keras_registry():
+    before = registered()
+    for _ in range(3):
+        model = sharpness_aware(keras.Sequential([keras.layers.Dense(1)]), "sam")
+        model(X)
+        again(model)
+        kept = plain(sharpness_aware(keras.Sequential([keras.layers.Dense(1)]), "sam"))
+    assert type(kept) is keras.Sequential
+    del model
+    assert registered() == before
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_outlives_its_model(way, tmp_path):
+    model = sharpness_aware(functional(), SAM(rho=0.25), perturb_every=2)
+    made = COPIES[way](model)
+    assert type(made) is not type(model)
+    del model
+    gc.collect()
+    made.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert (loaded.perturbation.rho, loaded.perturb_every) == (0.25, 2)
+    np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(X)) for m in (made, loaded)))
