@@ -66,6 +66,7 @@ __all__ = [
     "unlocked",
     "unpickle_model",
     "unscale_loss",
+    "variables_of",
 ]
 
 
@@ -288,6 +289,23 @@ def is_distributed(model: Any) -> bool:
     return model._distribute_strategy is not None
 
 
+@contextlib.contextmanager
+def variables_of(model: Any) -> Iterator[None]:
+    """Encloses making variables that belong to `model`: its replicas share them.
+
+    A variable made outside of the scope of a strategy is a single one, which all replicas assign,
+    each its own value.
+    """
+    strategy = getattr(model, "_distribute_strategy", None)
+    if strategy is None:
+        yield
+        return
+    import tensorflow as tf
+
+    with contextlib.nullcontext() if tf.distribute.has_strategy() else strategy.scope():
+        yield
+
+
 def build(model: keras.Model, inputs: Nested) -> None:
     """Creates the variables of `model` from the shapes and dtypes of `inputs`."""
     backend.compute_output_spec(lambda x: forward(model, x), _symbolic(inputs))
@@ -323,7 +341,8 @@ def build_optimizer(model: Any) -> None:
             f"it its input shape. Received: model={model.name!r}"
         )
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        with variables_of(model):
+            model.optimizer.build(model.trainable_variables)
     if hasattr(model, "perturbation"):
         model.perturbation.build(trained(model))
 

@@ -32,6 +32,19 @@ class OwnedByAModel(keras.layers.Layer):
             number(name, value)
         super().__setattr__(name, value)
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Layer.add_weight`: the replicas of the rule's model share the variable.
+
+        Args:
+            *args: Passed on to `keras.Layer.add_weight`.
+            **kwargs: Passed on to `keras.Layer.add_weight`.
+
+        Returns:
+            The variable.
+        """
+        with keras_internals.variables_of(self._model()):
+            return super().add_weight(*args, **kwargs)
+
     def _is_fixed(self, name: str) -> bool:
         """Whether a model's step may be compiled with an argument: no descriptor is for it."""
         if self._owner is None or hasattr(type(self), name):
