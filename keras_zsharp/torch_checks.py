@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,29 @@ def check_modules(model: keras.Model) -> None:
         raise ValueError(_AROUND.format(f"`TorchModuleWrapper` {wrapped}"))
 
 
+def in_this_thread() -> contextlib.AbstractContextManager[Any]:
+    """Makes backward passes run in this thread, also those on a GPU.
+
+    Keras keeps the scope that is open by thread. A layer that is computed again would miss it.
+    """
+    return torch.autograd.set_multithreading_enabled(False)
+
+
+def refuse_around(variables: Sequence[Any], gradients: Sequence[torch.Tensor | None]) -> None:
+    """Refuses a loss that depends on variables themselves, not on their values in the scope.
+
+    Args:
+        variables: The trainable variables.
+        gradients: The gradients with respect to the variables themselves.
+
+    Raises:
+        ValueError: There is a gradient.
+    """
+    names = [v.path for v, g in zip(variables, gradients, strict=True) if g is not None]
+    if names:
+        raise ValueError(_AROUND.format(f"such a layer or loss with the weights {names}"))
+
+
 def check_read_in_scope(
     scaled_loss: torch.Tensor,
     weights: Sequence[torch.Tensor],
@@ -31,6 +55,8 @@ def check_read_in_scope(
     create_graph: bool = False,
 ) -> list[torch.Tensor | None]:
     """The gradients of the loss, after checking that it depends on no variable itself.
+
+    No hook of a parameter runs, and no `.grad` changes.
 
     Args:
         scaled_loss: The loss with the loss scale.
@@ -42,11 +68,10 @@ def check_read_in_scope(
         ValueError: The loss depends on a variable itself, and not on its value in the scope.
     """
     behind = [stored(variable) for variable in variables]
+    asked = [parameter for parameter in behind if parameter.requires_grad]
     found = torch.autograd.grad(
-        scaled_loss, [*weights, *behind], allow_unused=True, create_graph=create_graph
+        scaled_loss, [*weights, *asked], allow_unused=True, create_graph=create_graph
     )
-    gradients, around = found[: len(weights)], found[len(weights) :]
-    names = [v.path for v, g in zip(variables, around, strict=True) if g is not None]
-    if names:
-        raise ValueError(_AROUND.format(f"such a layer or loss with the weights {names}"))
-    return list(gradients)
+    around = iter(found[len(weights) :])
+    refuse_around(variables, [next(around) if p.requires_grad else None for p in behind])
+    return list(found[: len(weights)])

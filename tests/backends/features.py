@@ -23,6 +23,8 @@ FEATURES = {
     "conformance vectors, the authors' trajectories": "test_conformance",
     "`rho=0` is plain Keras, compiled and eager": "test_without_radius",
     "both passes see the same noise": "same_noise|noise_that_the_passes",
+    "`keras.remat`, `keras.RematScope`": "test_remat",
+    "hooks, `.grad` and frozen parameters": "test_backward",
     "nothing is left of the second pass": "of_the_clean_pass|leaves_everything",
     "`skip_nonfinite`, loss scaling": "test_nonfinite|not_finite|float16_overflows",
     "inputs of all dtypes, mixed precision": "test_inputs",

@@ -39,7 +39,9 @@ class BatchLoss(base.BatchLoss):
 
     def _loss(self, shift, scale, batch):
         del scale
-        return (self._at(self._weights(shift), batch),)
+        weights = self._weights(shift)
+        with WeightScope(self.variables, weights):
+            return (self._recorded(weights, batch)[0],)
 
     def _gradient(self, shift, scale, batch):
         loss, gradients = self._gradients(self._weights(shift), scale, batch)
@@ -53,28 +55,31 @@ class BatchLoss(base.BatchLoss):
             slope = tf.reduce_sum(joined(gradients) * vector)
         return (joined(_derivatives(tape, slope, weights)) / scale,)
 
-    def _at(self, weights, batch):
-        """The loss with `weights` in place of the variables. New state of the model is dropped."""
-        with WeightScope(self.variables, weights), tf.GradientTape() as tape:
+    def _recorded(self, weights, batch):
+        """The loss in the scope that is open, and the tape. New state of the model is dropped."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
             loss = self._evaluated(batch)
         around = keras_internals.read_around_scope(self.variables, tape)
         if around:
             raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")
-        return loss
+        return loss, tape
 
     def _gradients(self, weights, scale, batch):
         """The loss, and the gradients of the scaled loss."""
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            loss = self._at(weights, batch)
-            scaled_loss = loss * scale
-        return loss, _derivatives(tape, scaled_loss, weights)
+        # What is computed again for the gradients belongs to the scope, too.
+        with WeightScope(self.variables, weights):
+            loss, tape = self._recorded(weights, batch)
+            return loss, _derivatives(tape, loss, weights, scale)
 
     def _weights(self, shift):
         return self._shifted([tf.convert_to_tensor(v) for v in self.variables], shift)
 
 
-def _derivatives(tape, value, weights):
-    gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+def _derivatives(tape, value, weights, factor=1.0):
+    """The gradients of a value times a factor."""
+    unconnected = tf.UnconnectedGradients.ZERO
+    factor = tf.cast(factor, value.dtype)
+    gradients = tape.gradient(value, weights, factor, unconnected_gradients=unconnected)
     # The conversion of a sparse gradient, of an embedding, adds up repeated rows.
     return [tf.convert_to_tensor(g) for g in gradients]

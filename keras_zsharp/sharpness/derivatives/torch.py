@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ from keras import ops
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
-from keras_zsharp.torch_checks import check_modules, check_read_in_scope
+from keras_zsharp.torch_checks import check_modules, check_read_in_scope, in_this_thread
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 NO_DERIVATIVE = ("is not implemented", "differentiate twice")
@@ -30,7 +31,8 @@ class BatchLoss(base.BatchLoss):
         self, shift: Tensor, scale: FloatTensor, batch: list[Tensor]
     ) -> tuple[Tensor, ...]:
         weights = self._weights(shift)
-        loss, gradients = self._gradients(weights, scale, batch)
+        with self._pass(weights):
+            loss, gradients = self._gradients(weights, scale, batch)
         return loss.detach(), joined(_instantiated(gradients, weights)).detach() / scale
 
     def product(
@@ -39,26 +41,30 @@ class BatchLoss(base.BatchLoss):
         vector = ops.convert_to_tensor(vector)
         weights = self._weights(torch.zeros_like(vector))
         try:
-            _, gradients = self._gradients(weights, scale, batch, create_graph=True)
-            with torch.enable_grad():
+            with self._pass(weights):
+                _, gradients = self._gradients(weights, scale, batch, create_graph=True)
                 slope = (joined(_instantiated(gradients, weights)) * vector).sum()
-            if slope.requires_grad:
-                # `torch.autograd.grad` would not find a missing derivative.
-                slope.backward()
+                if slope.requires_grad:
+                    # `torch.autograd.grad` would not find a missing derivative.
+                    slope.backward()
         except RuntimeError as error:
             if any(words in str(error) for words in NO_DERIVATIVE):
                 raise LookupError(str(error)) from error
             raise
         return (joined(_instantiated([w.grad for w in weights], weights)) / scale,)
 
-    def _gradients(self, weights, scale, batch, create_graph=False):
-        """The loss, and the gradients of the scaled loss. New state of the model is dropped."""
-        batch = [ops.convert_to_tensor(leaf) for leaf in batch]
+    @contextlib.contextmanager
+    def _pass(self, weights):
+        """A scope for going forward and backward. New state of the model is dropped."""
         values = zip(self.variables, weights, strict=True)
-        with torch.enable_grad(), keras_internals.Scope(values, collect_losses=True):
-            loss = self._evaluated(batch)
-            scaled_loss = loss * scale
-        return loss, check_read_in_scope(scaled_loss, weights, self.variables, create_graph)
+        scope = keras_internals.Scope(values, collect_losses=True)
+        with torch.enable_grad(), in_this_thread(), scope:
+            yield
+
+    def _gradients(self, weights, scale, batch, create_graph=False):
+        """The loss, and the gradients of the scaled loss."""
+        loss = self._evaluated([ops.convert_to_tensor(leaf) for leaf in batch])
+        return loss, check_read_in_scope(loss * scale, weights, self.variables, create_graph)
 
     def _weights(self, shift):
         weights = [v.value.detach() for v in self.variables]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from keras_zsharp.keras_internals import Scope
+from keras_zsharp.keras_internals import Scope, stored
 from keras_zsharp.training.assigned import check_no_weight
 
 
@@ -20,7 +20,11 @@ class PassScope(Scope):
         self, variables: Sequence[Any], weights: Iterable[Any], after: PassScope | None = None
     ) -> None:
         self._updates: dict[int, Any] = {}
-        self.weights = [weight.detach().requires_grad_() for weight in weights]
+        self.weights = [
+            # As in plain Keras, a parameter with `requires_grad_(False)` gets no gradient.
+            weight.detach().requires_grad_(stored(variable).requires_grad)
+            for variable, weight in zip(variables, weights, strict=True)
+        ]
         self._weight_ids = {id(v) for v in variables}
         state = []
         if after is not None:

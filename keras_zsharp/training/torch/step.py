@@ -7,11 +7,11 @@ import keras
 import torch
 
 from keras_zsharp import keras_internals
-from keras_zsharp.torch_checks import check_modules, check_read_in_scope
+from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import interrupts, logs, micro_batches, noise, turns
 from keras_zsharp.training.outcome import Outcome
-from keras_zsharp.training.torch import randomness
+from keras_zsharp.training.torch import backward, randomness
 from keras_zsharp.training.torch.scope import PassScope
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
@@ -60,7 +60,8 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             return take_passes(micro_batch, variables, perturbing, after)
 
         split = micro_batches.split(batch, self.micro_batches)
-        clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
+        with backward.put_back(variables, always=False):
+            clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
         with torch.no_grad():
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
@@ -106,7 +107,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             List of tensors, None where the loss does not depend on a variable.
         """
         scope = PassScope(variables, _values(variables))
-        with torch.enable_grad(), randomness.put_back():
+        with torch.enable_grad(), randomness.put_back(), backward.put_back(variables):
             _, gradients, _ = self._run_pass(scope, variables, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
@@ -171,13 +172,16 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         x, y, sample_weight = batch
         with scope:
             y_pred = keras_internals.forward(self, x)
+            backward.zero_grad(self, scope.weights, variables)
             loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
             scaled_loss = self.optimizer.scale_loss(loss)
-        gradients = check_read_in_scope(scaled_loss, scope.weights, variables)
+            # What is computed again while going backward belongs to the pass, too.
+            gradients = backward.gradients(scaled_loss, scope.weights, variables)
         y_pred = keras.tree.map_structure(lambda t: t.detach(), y_pred)
         return loss.detach(), gradients, y_pred
 
     def _write(self, clean, outcome, variables, rule_variables):
+        backward.leave(variables, outcome.gradients)
         if outcome.finite is None or outcome.finite:
             clean.commit()
             for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
