@@ -21,6 +21,7 @@ from keras.src.utils import python_utils
 from keras_zsharp.typing import Nested, Path, Tensor
 
 __all__ = [
+    "NORMALIZATIONS",
     "BuiltFromABatch",
     "FilesOfItsModel",
     "MixinOfAModel",
@@ -151,7 +152,8 @@ class FilesOfItsModel(MixinOfAModel):
             *args: Passed on to `keras.Model.load_weights`.
             **kwargs: Passed on to `keras.Model.load_weights`.
         """
-        if ".weights." not in str(filepath):  # A file of the wrapper as a whole.
+        if not str(filepath).endswith((".weights.h5", ".weights.json")):
+            # A file of the wrapper as a whole.
             super().load_weights(filepath, *args, **kwargs)
             return
         with self._with_rule_and_optimizer() as model:
@@ -387,6 +389,15 @@ def evaluation_loss(model: Any, x: Nested, y: Nested, sample_weight: Nested) -> 
 def loss_tracker(model: Any) -> keras.Metric:
     """The metric of the `loss` in the logs."""
     return model._loss_tracker
+
+
+NORMALIZATIONS = tuple(
+    kind
+    for kind in vars(keras.layers).values()
+    if getattr(kind, "__module__", "").startswith("keras.src.layers.normalization.")
+    and not issubclass(kind, keras.layers.Wrapper)
+)
+"""Keras' own normalization layers. A wrapper normalizes the weights of another layer."""
 
 
 _MOMENTA = {

@@ -1,29 +1,41 @@
-"""Augmentation layers of KerasCV. Where it is missing, those of the same name in Keras."""
+"""Augmentation layers of Keras, and those of KerasCV where they are asked for by name.
+
+What is drawn follows from the name, and not from what happens to be installed.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_zsharp.lazily import tf
 from keras_zsharp.typing import Tensor
 
+RAND_AUGMENT = ("randaugment", "keras_cv_randaugment")
+MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
+MIXED |= {f"keras_cv_{name}": layer for name, layer in MIXED.items()}
+"""The layers that mix images and labels."""
 
-def rand_augment(top: int, seed: int) -> Callable[[Tensor], Tensor]:
+
+def rand_augment(augment: str, top: int, seed: int) -> Callable[[Tensor], Tensor]:
     """Two random operations on each image: a function of images with pixels from 0 to `top`."""
-    cv_layers = _keras_cv_layers("RandAugment")
-    if cv_layers:
-        return cv_layers.RandAugment((0, top), augmentations_per_image=2, seed=seed)
-    layer = _keras_layer("RandAugment")((0, top), num_ops=2, seed=seed)
+    if augment.startswith("keras_cv_"):
+        return _layers(augment).RandAugment((0, top), augmentations_per_image=2, seed=seed)
+    layer = _layers(augment).RandAugment((0, top), num_ops=2, seed=seed)
     return lambda images: layer(images, training=True)
 
 
-def mix(name: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A function that mixes a batch of images and labels. `name` is `"CutMix"` or `"MixUp"`."""
-    cv_layers = _keras_cv_layers(name)
-    layer = (getattr(cv_layers, name) if cv_layers else _keras_layer(name))(seed=seed)
+def mix(augment: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function that mixes a batch of images and labels. `augment` is a name in `MIXED`."""
+    layers, name = _layers(augment), MIXED[augment]
+    if not hasattr(layers, name):
+        raise ImportError(
+            f"`augment={augment!r}` needs a newer Keras than {keras.__version__}, which has no "
+            f"{name}. KerasCV has one: pip install 'keras-zsharp[cv]', augment='keras_cv_{augment}'"
+        )
+    layer = getattr(layers, name)(seed=seed)
 
     def mixed(images, labels):
         batch = {"images": images, "labels": tf.one_hot(labels, classes)}
@@ -33,23 +45,13 @@ def mix(name: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tuple[
     return mixed
 
 
-def _keras_cv_layers(name):
+def _layers(augment: str) -> Any:
+    if not augment.startswith("keras_cv_"):
+        return keras.layers
     try:
         import keras_cv
-    except ImportError:
-        warnings.warn(
-            f"KerasCV is not installed, so {name} is that of Keras: pip install 'keras-zsharp[cv]'",
-            stacklevel=2,
-        )
-        return None
-    return keras_cv.layers
-
-
-def _keras_layer(name):
-    try:
-        return getattr(keras.layers, name)
-    except AttributeError:
+    except ImportError as error:
         raise ImportError(
-            f"{name} comes with KerasCV, or with a newer Keras than {keras.__version__}: "
-            "pip install 'keras-zsharp[cv]'"
-        ) from None
+            f"`augment={augment!r}` needs KerasCV: pip install 'keras-zsharp[cv]'"
+        ) from error
+    return keras_cv.layers

@@ -65,12 +65,12 @@ def load(
             - `"randaugment"`: `"standard"`, and two random operations of RandAugment.
             - `"cutmix"`, `"mixup"`: `"standard"`, and a mix of images and labels. All labels are
               one-hot then, those for testing, too.
+            - `"keras_cv_randaugment"`, `"keras_cv_cutmix"`, `"keras_cv_mixup"`: as the last three,
+              which are layers of Keras, with KerasCV's layers.
 
-            The last three are layers of KerasCV. Where it is missing, they are those of the same
-            name in Keras, with a warning. These layers draw from a state of their own: a resumed
-            run does not draw again what the whole run would have drawn. KerasCV's RandAugment does
-            not repeat with the seed at all. The shares of KerasCV's CutMix and MixUp repeat every
-            epoch, for other images.
+            These layers draw from a state of their own: a resumed run does not draw again what the
+            whole run would have drawn. KerasCV's RandAugment does not repeat with the seed at all.
+            The shares of KerasCV's CutMix and MixUp repeat every epoch, for other images.
         label_noise: Share of the training labels that move to another class, in [0, 1], after
             `validation` is held out. Labels for validation and testing stay.
         seed: Seed of the noise, the order and the augmentation: int >= 0.
@@ -81,9 +81,9 @@ def load(
             that is not in there is downloaded and prepared by one process while others wait.
             `imagenet2012` needs its archives in `downloads/manual` of that folder;
             `tiny-imagenet-200.zip` may lie there, too. For Fashion-MNIST it may be a folder with
-            the four files `*-ubyte.gz` instead: they are read without tensorflow-datasets. None
-            takes those of Debian's package `dataset-fashion-mnist` where it is installed. Their
-            order is not that of tensorflow-datasets, so a seed gives other batches.
+            the four files `*-ubyte.gz` instead, such as that of Debian's package
+            `dataset-fashion-mnist`: they are read without tensorflow-datasets. Their order is not
+            that of tensorflow-datasets, so a seed gives other batches.
         train_size: Number of training examples to take, before `validation` is held out: int >= 1.
             The first ones in the stored order are taken. None takes all, and 1,200 of the digits.
         noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
@@ -92,7 +92,8 @@ def load(
         A `DatasetBundle`.
 
     Raises:
-        ImportError: tensorflow-datasets or filelock is needed and missing.
+        ImportError: tensorflow-datasets, filelock or KerasCV is needed and missing; Keras is too
+            old for the layer that `augment` names.
         OSError: The dataset is not in `data_dir`, and `data_dir` cannot be written.
         RuntimeError: The dataset is not in `data_dir` and could not be prepared: there is no
             network, or an archive, a file or a picture is damaged. The message names it.
@@ -121,7 +122,7 @@ def load(
 
 def _splits(dataset, data_dir):
     """The splits for training and testing, and the number of classes."""
-    if dataset.ubyte and (folder := ubyte.folder(dataset.ubyte, data_dir)):
+    if dataset.ubyte and (folder := ubyte.folder(data_dir)):
         classes = 10
         return *(ubyte.read(folder, split, classes) for split in ("train", "test")), classes
     try:
@@ -131,7 +132,8 @@ def _splits(dataset, data_dir):
             raise
         raise type(error)(
             f"{error} Or pass a folder with {', '.join(itertools.chain(*ubyte.FILES.values()))} as "
-            f"`data_dir`. Debian's package dataset-{dataset.ubyte} has these files."
+            f"`data_dir`. Debian's package dataset-{dataset.ubyte} has these files in "
+            f"/usr/share/datasets/{dataset.ubyte}."
         ) from error
     read = _in_memory if dataset.crop is None else _streamed
     train, test = (read(builder, dataset, split) for split in (dataset.train, dataset.test))

@@ -11,16 +11,16 @@ from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.epoch_order import EpochOrder
+from keras_zsharp.data.library_layers import MIXED, RAND_AUGMENT
 from keras_zsharp.data.noise import DRAWS, Draw, is_share, label_shifts
 from keras_zsharp.data.splits import InMemory
 from keras_zsharp.data.streamed import Split
 from keras_zsharp.lazily import tf
 
-MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
 CUTOUTS = {"cutout": 1.0, "cutout_half": 0.5}
 """The probability that an image gets a square."""
 
-AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, "randaugment", *MIXED)
+AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, *RAND_AUGMENT, *MIXED)
 """What `augment` may be."""
 
 
@@ -60,9 +60,9 @@ def build(
     dataset: Dataset, train: Split, test: Split, classes: int, options: Options
 ) -> DatasetBundle:
     """The bundle of a dataset whose splits are `train` and `test`."""
-    if options.augment == "randaugment" and train.image_shape[-1] != 3:
+    if options.augment in RAND_AUGMENT and train.image_shape[-1] != 3:
         raise ValueError(
-            '`augment="randaugment"` needs color images. '
+            f'`augment="{options.augment}"` needs color images. '
             f"Received: images of the shape {train.image_shape}"
         )
     held_out = None
@@ -119,8 +119,8 @@ def _batches_in_order(dataset, split, classes, options):
 def _training_batches(dataset, split, classes, options, epoch_order):
     augment, seed = options.augment, options.seed
     operations = None
-    if augment == "randaugment":
-        operations = library_layers.rand_augment(dataset.top, seed)
+    if augment in RAND_AUGMENT:
+        operations = library_layers.rand_augment(augment, dataset.top, seed)
 
     def augmented(batch, seed):
         images, labels = batch
@@ -139,7 +139,7 @@ def _training_batches(dataset, split, classes, options, epoch_order):
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     if options.one_hot:
         # Not in parallel: these layers draw from a state of their own.
-        batches = batches.map(library_layers.mix(MIXED[augment], classes, seed))
+        batches = batches.map(library_layers.mix(augment, classes, seed))
     return _prefetched(batches, split)
 
 

@@ -16,17 +16,17 @@ FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
-SYSTEM = pathlib.Path("/usr/share/datasets")
-"""Where Debian's packages put such folders."""
 
 
-def folder(name: str, data_dir: Path | None) -> pathlib.Path | None:
-    """The folder with the files of the dataset `name`. None where there is none.
+def folder(data_dir: Path | None) -> pathlib.Path | None:
+    """`data_dir`, if it has the files of a dataset. None if it has none of them.
 
     Raises:
         ValueError: `data_dir` has some of the files, but not all.
     """
-    given = SYSTEM / name if data_dir is None else pathlib.Path(data_dir)
+    if data_dir is None:
+        return None
+    given = pathlib.Path(data_dir)
     missing = [file for files in FILES.values() for file in files if not (given / file).is_file()]
     if len(missing) == sum(map(len, FILES.values())):
         return None

@@ -14,18 +14,25 @@ from keras_zsharp.typing import Config, PerturbOnly
 
 
 def _of_normalization(model, variables):
-    found = {
-        id(variable)
-        for layer in filter(_normalizes, keras_internals.flat_layers(model))
-        for variable in keras_internals.own_variables(layer)
-    }
-    return [id(v) in found for v in variables]
+    own = [v for layer in keras_internals.flat_layers(model) for v in _gains_and_offsets(layer)]
+    return _among(own, variables)
 
 
-def _normalizes(layer):
-    """Whether a layer's class is named so. Wrappers normalize the weights of other layers."""
-    called_so = any("Norm" in base.__name__ for base in type(layer).__mro__)
-    return called_so and not isinstance(layer, keras.layers.Wrapper)
+def _gains_and_offsets(layer):
+    """Those of a normalization layer of Keras, or of one that is named so and has no others.
+
+    Wrappers normalize the weights of other layers, and a model is no such layer.
+    """
+    own = keras_internals.own_variables(layer)
+    if isinstance(layer, keras_internals.NORMALIZATIONS):
+        return [getattr(layer, name, None) for name in ("gamma", "beta", "scale")]
+    is_called_so = any(_NORM.search(base.__name__) for base in type(layer).__mro__)
+    is_one = is_called_so and all(len(v.shape) < 2 for v in own)
+    return own if is_one and not isinstance(layer, keras.layers.Wrapper | keras.Model) else []
+
+
+_NORM = re.compile("Norm(ali[sz]ation)?(?![a-z])")
+"""A word of its own: a `LlamaLayerNorm` has it, a `NormalizedDense` has not."""
 
 
 def _kernels(model, variables):
@@ -33,7 +40,20 @@ def _kernels(model, variables):
 
 
 def _of_lora(model, variables):
-    return ["lora_" in v.name for v in variables]
+    """Where LoRA is enabled, Keras' layers have its factors in attributes `lora_...`."""
+    own = [
+        value
+        for layer in keras_internals.flat_layers(model)
+        if getattr(layer, "lora_enabled", False)
+        for name, value in keras_internals.attributes_of(layer).items()
+        if name.startswith("lora_")
+    ]
+    return _among(own, variables)
+
+
+def _among(chosen, variables):
+    ids = set(map(id, chosen))
+    return [id(v) in ids for v in variables]
 
 
 NAMED = {"normalization": _of_normalization, "kernels": _kernels, "lora": _of_lora}

@@ -32,11 +32,13 @@ class StepOptions:
     - `perturb_only` chooses the weights that are perturbed. The rule gets no gradients of the other
       weights, and its norms are over the chosen ones. `"normalization"` chooses the gains and
       offsets of normalization layers: perturbing them alone is often better (SAM-ON, Mueller et
-      al., NeurIPS 2023, with larger radii). `"kernels"` chooses the variables of rank 2 or more
-      that are no biases. `"lora"` chooses those of LoRA. Any other string is a regular expression
-      that is searched in a variable's path, such as `"head"`. A function takes a variable and
-      returns whether it is chosen. The optimizer trains all weights, and the second pass costs as
-      much as without.
+      al., NeurIPS 2023, with larger radii). Such layers are those of Keras and their subclasses,
+      and layers whose class has the word `Norm` or `Normalization` in its name and no weights of
+      rank 2 or more. `"kernels"` chooses the variables of rank 2 or more that are no biases.
+      `"lora"` chooses the factors of layers on which LoRA is enabled. Any other string is a regular
+      expression that is searched in a variable's path, such as `"head"`. A function takes a
+      variable and returns whether it is chosen. The optimizer trains all weights, and the second
+      pass costs as much as without.
     - `micro_batches=k` splits the batch into k micro-batches of consecutive examples. Each has its
       own perturbation. The optimizer gets the mean of their second gradients, weighted by their
       sizes. This is the SAM paper's m-sharpness, where m is the number of examples in a

@@ -44,16 +44,18 @@ def test_files_are_read_without_tensorflow_datasets(folder, monkeypatch):
     check(data.fashion_mnist(batch_size=16, augment=None, data_dir=folder))
 
 
-def test_the_files_of_the_system_are_found(folder, monkeypatch):
-    system = folder / "datasets"
-    system.mkdir()
-    monkeypatch.setattr(ubyte, "SYSTEM", system)
-    assert ubyte.folder("fashion-mnist", None) is None
-    (system / "fashion-mnist").mkdir()
-    for files in ubyte.FILES.values():
-        for file in files:
-            (folder / file).rename(system / "fashion-mnist" / file)
-    check(data.fashion_mnist(batch_size=16, augment=None))
+def test_no_folder_is_looked_for(monkeypatch):
+    """What a seed gives does not follow from the packages of the system."""
+    sources = []
+    monkeypatch.setattr(
+        "keras_zsharp.data.loading.prepared", lambda *source: sources.append(source) or 1 / 0
+    )
+    monkeypatch.setattr(
+        "pathlib.Path.is_file", lambda path: path.name in sum(ubyte.FILES.values(), ())
+    )
+    with pytest.raises(ZeroDivisionError):
+        data.fashion_mnist()
+    assert sources == [("fashion_mnist", None)]
 
 
 def test_some_of_the_files(folder):

@@ -64,7 +64,6 @@ def test_schedules():
         optimizers.build(settings(optimizer="adamax"), 5)
 
 
-@pytest.mark.filterwarnings("ignore:KerasCV is not installed")
 @pytest.mark.parametrize("augment", [None, "mixup"])
 def test_validation_labels_are_as_noisy_as_the_others(augment):
     config = settings(augment=augment)
