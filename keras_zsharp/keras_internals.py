@@ -60,6 +60,7 @@ __all__ = [
     "save_as",
     "set_in_training",
     "start_at_epoch",
+    "steps_taken",
     "stored",
     "synced",
     "trained",
@@ -398,6 +399,14 @@ NORMALIZATIONS = tuple(
     and not issubclass(kind, keras.layers.Wrapper)
 )
 """Keras' own normalization layers. A wrapper normalizes the weights of another layer."""
+
+
+def steps_taken(optimizer: Any) -> Tensor:
+    """The number of steps that an optimizer has taken, a scalar tensor, in a scope that of there.
+
+    `optimizer.iterations` is a variable, or a tensor where the optimizer accumulates gradients.
+    """
+    return keras.ops.convert_to_tensor(optimizer.iterations)
 
 
 _MOMENTA = {

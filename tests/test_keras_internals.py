@@ -111,6 +111,20 @@ def test_where_optimizers_keep_a_momentum(kind):
     assert np.sign(keras.ops.convert_to_numpy(momentum)).tolist() == [1, -1]
 
 
+def test_how_many_steps_an_optimizer_has_taken():
+    """`iterations` is a variable, but a tensor where gradients are accumulated."""
+    for accumulated, steps in ((None, 3), (2, 1)):
+        inner = keras.optimizers.SGD(gradient_accumulation_steps=accumulated)
+        weight = keras.Variable([1.0])
+        inner.build([weight])
+        for _ in range(3):
+            inner.apply([keras.ops.ones(1)], [weight])
+        for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
+            taken = keras_internals.steps_taken(optimizer)
+            assert keras.ops.is_tensor(taken)
+            assert int(taken) == steps
+
+
 def test_what_float8_scales_are_known_by():
     layer = keras.layers.Dense(4)
     layer.build((None, 4))

@@ -124,7 +124,7 @@ class TwoPassStep(keras_internals.ProgramsChosen):
     def _perturbs(self, given):
         """Whether the step from a state on perturbs: a bool, or a boolean scalar."""
         with scope_of(self, given):
-            return turns.perturbs(self, self.optimizer.iterations.value)
+            return turns.perturbs(self, keras_internals.steps_taken(self.optimizer))
 
     def _all_passes(self, batch, given, perturbing):
         """The state after the clean passes over all micro-batches, and the mean `Outcome`."""

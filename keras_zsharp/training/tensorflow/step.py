@@ -77,7 +77,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         variables, rule_variables = self._prepare(batch), self.perturbation.variables
         if not variables:
             return super().train_step(data)
-        perturbing = turns.perturbs(self, self.optimizer.iterations)
+        perturbing = turns.perturbs(self, keras_internals.steps_taken(self.optimizer))
 
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes

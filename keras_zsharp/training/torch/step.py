@@ -50,7 +50,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         if not variables:
             return super().train_step(data)
         batch = keras.utils.unpack_x_y_sample_weight(data)
-        perturbing = bool(turns.perturbs(self, self.optimizer.iterations.value))
+        perturbing = bool(turns.perturbs(self, keras_internals.steps_taken(self.optimizer)))
 
         noise_before = randomness.state()
         one_pass = self.perturbation.along_momentum
