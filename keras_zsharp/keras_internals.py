@@ -6,7 +6,6 @@ A new release of Keras may break this module, and no other.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import re
 from collections.abc import Iterable, Iterator
@@ -25,7 +24,6 @@ __all__ = [
     "BuiltFromABatch",
     "FilesOfItsModel",
     "MixinOfAModel",
-    "ProgramsChosen",
     "Scope",
     "assign_in_place",
     "attributes_of",
@@ -37,7 +35,6 @@ __all__ = [
     "built_otherwise",
     "call_as",
     "call_inside",
-    "called_by_call",
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
@@ -88,30 +85,6 @@ class BuiltFromABatch(MixinOfAModel):
     def _before_building(self, iterator, data_batch):
         """The epoch iterator or the batch from which Keras takes the shapes, and None."""
         return iterator, data_batch
-
-
-class ProgramsChosen(MixinOfAModel):
-    """Mixin of a `keras.Model` on JAX that chooses the program of each step."""
-
-    def choose_program(self, state: Any) -> Any:
-        """The trainer's state, from which the step knows the program.
-
-        Args:
-            state: The trainer's state.
-
-        Returns:
-            That state, or a state with the same values.
-        """
-        return state
-
-    def _make_function(self, step_function, *args, **kwargs):
-        if getattr(step_function, "__wrapped__", None) != self.train_step:  # Not compiled.
-            return super()._make_function(step_function, *args, **kwargs)
-
-        def chosen(state, data):
-            return step_function(self.choose_program(state), data)
-
-        return super()._make_function(chosen, *args, **kwargs)
 
 
 class FilesOfItsModel(MixinOfAModel):
@@ -202,38 +175,10 @@ def call_as(wrapper: keras.Model, model: keras.Model) -> None:
 def call_inside(
     wrapper: Any, model: keras.Model, *inputs: Nested, training: bool | None, **kwargs: Any
 ) -> Nested:
-    """Calls the model in a wrapper as the wrapper is called: with `training` if that takes it.
-
-    Keras passes `training` on to layers, but not if it calls the `call` of a model.
-    """
+    """Calls the model in a wrapper as the wrapper is called: with `training` if that takes it."""
     if wrapper._call_has_training_arg:
         kwargs["training"] = training
-    by_call = _called_by_call.get() is wrapper
-    return _by_call(model, *inputs, **kwargs) if by_call else model(*inputs, **kwargs)
-
-
-_called_by_call = contextvars.ContextVar("called by call", default=None)
-"""The model whose `call` Keras' trainer calls. It does so on JAX, and does not cast inputs."""
-
-
-@contextlib.contextmanager
-def called_by_call(model: keras.Model) -> Iterator[None]:
-    """Makes a wrapper call the `call` of the model inside, too."""
-    before = _called_by_call.set(model)
-    try:
-        yield
-    finally:
-        _called_by_call.reset(before)
-
-
-def _by_call(model, *inputs, **kwargs):
-    """The outputs of Keras' `stateless_call`, in the scope that is open."""
-    quantized = model.dtype_policy.quantization_mode is not None
-    call = model.quantized_call if quantized else model.call
-    with called_by_call(model):
-        if getattr(model, "_remat_mode", None) is not None:  # Keras 3.8 has none.
-            call = model.rematerialized_call(call, *inputs, **kwargs)
-        return call(*inputs, **kwargs)
+    return model(*inputs, **kwargs)
 
 
 def replace_layer(model: Any, old: keras.Layer, new: keras.Layer) -> None:
@@ -363,13 +308,9 @@ def build_metrics(model: Any, y: Nested, y_pred: Nested) -> None:
 
 
 def forward(model: Any, x: Nested, training: bool = True) -> Nested:
-    """Calls a model as Keras' trainer does: with `training` if it takes that.
-
-    On JAX the trainer calls its `call`, which does not cast the inputs.
-    """
+    """Calls a model as Keras' trainer does: with `training` if it takes that."""
     kwargs = {"training": training} if model._call_has_training_arg else {}
-    on_jax = keras.backend.backend() == "jax" and is_built(model)
-    return _by_call(model, x, **kwargs) if on_jax else model(x, **kwargs)
+    return model(x, **kwargs)
 
 
 def compute_loss(

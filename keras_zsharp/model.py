@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.training import SharpnessAwareTraining
-from keras_zsharp.typing import Config, Nested, Rule
+from keras_zsharp.typing import Config, Nested, Rule, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -85,9 +86,44 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
             self, self.model, inputs, *others, training=training, **kwargs
         )
 
-    def stateless_call(self, *args: Any, **kwargs: Any) -> Any:
-        with keras_internals.called_by_call(self):
-            return super().stateless_call(*args, **kwargs)
+    def stateless_call(
+        self,
+        trainable_variables: Sequence[Tensor],
+        non_trainable_variables: Sequence[Tensor],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """`keras.Model.stateless_call` of the model inside. The rule's state stays as it is.
+
+        Args:
+            trainable_variables: The values of `trainable_variables`.
+            non_trainable_variables: The values of `non_trainable_variables`.
+            *args: Passed on.
+            return_losses: Whether to return the losses of the call, too.
+            **kwargs: Passed on.
+
+        Returns:
+            The outputs, the new values of `non_trainable_variables`, and perhaps the losses.
+        """
+        given = trainable_variables, non_trainable_variables
+        if type(self).call is not SharpnessAwareModel.call:
+            return super().stateless_call(*given, *args, return_losses=return_losses, **kwargs)
+        kinds = self.trainable_variables, self.non_trainable_variables
+        values = {
+            id(variable): value
+            for of_kind, given_values in zip(kinds, given, strict=True)
+            for variable, value in zip(of_kind, given_values, strict=True)
+        }
+        inside = self.model.trainable_variables, self.model.non_trainable_variables
+        outputs, new, *losses = self.model.stateless_call(
+            *([values[id(v)] for v in of_kind] for of_kind in inside),
+            *args,
+            return_losses=return_losses,
+            **kwargs,
+        )
+        values |= zip(map(id, inside[1]), new, strict=True)
+        return (outputs, [values[id(v)] for v in self.non_trainable_variables], *losses)
 
     def __getattr__(self, name: str) -> Any:
         """An attribute of the model inside that the wrapper does not have, such as `inputs`."""

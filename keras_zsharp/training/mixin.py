@@ -213,6 +213,16 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         keras.Model.layers.fset(self, value)
 
     @property
+    def variables(self) -> list[Any]:
+        """The variables of the model and of the rule, also of a `Sequential` made so in place.
+
+        A `Sequential` lists its layers itself, and a rule that comes later is none of them.
+        """
+        found, rule = super().variables, keras_internals.attributes_of(self).get("perturbation")
+        known = set(map(id, found))
+        return [*found, *(v for v in (rule.variables if rule else ()) if id(v) not in known)]
+
+    @property
     def metrics(self) -> list[keras.Metric]:
         """The metrics of the model and the sharpness, also if a class overrides `metrics`."""
         found, tracker = super().metrics, self.__dict__.get("sharpness_tracker")

@@ -61,10 +61,13 @@ class BatchLoss:
 
     def _evaluated(self, batch):
         """The loss of a batch, in the scope that the backend has opened."""
-        batch = keras.tree.pack_sequence_as(self._structure, batch)
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        loss = keras_internals.evaluation_loss(self.model, x, y, sample_weight)
+        loss = keras_internals.evaluation_loss(self.model, *self._unpacked(batch))
         return ops.cast(keras_internals.unscale_loss(loss), "float32")
+
+    def _unpacked(self, batch):
+        """Inputs, targets and sample weights."""
+        batch = keras.tree.pack_sequence_as(self._structure, batch)
+        return keras.utils.unpack_x_y_sample_weight(batch)
 
     def _shifted(self, weights, vector):
         """The sums of each of `weights` and its slice of a vector."""

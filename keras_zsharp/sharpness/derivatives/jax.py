@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+from keras import ops
 
 from keras_zsharp import keras_internals
 from keras_zsharp.sharpness.derivatives import base
@@ -17,8 +18,6 @@ class BatchLoss(base.BatchLoss):
 
     def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)
-        trained = set(map(id, self.variables))
-        self._others = [v for v in model.variables if id(v) not in trained]
         self.loss, self.gradient, self.product = map(
             self._of_the_state, (self._loss, self._gradient, self._product)
         )
@@ -29,8 +28,11 @@ class BatchLoss(base.BatchLoss):
 
         def called(vector, scale, batch):
             keras_internals.synced(self.model)
-            values = [[v.value for v in kind] for kind in (self.variables, self._others)]
-            return function(*values, jnp.asarray(vector), scale, list(map(jnp.asarray, batch)))
+            # Training builds the rule and the metrics, if it comes in between.
+            kinds = self.model.non_trainable_variables, self.model.metrics_variables
+            weights, *others = ([v.value for v in kind] for kind in (self.variables, *kinds))
+            vector, batch = jnp.asarray(vector), list(map(jnp.asarray, batch))
+            return function(weights, others, vector, scale, batch)
 
         return called
 
@@ -51,9 +53,13 @@ class BatchLoss(base.BatchLoss):
     def _at(self, others, batch, scale=1.0):
         """The scaled loss as a function of the weights. New state of the model is dropped."""
 
+        x, y, sample_weight = self._unpacked(batch)
+
         def loss(weights):
-            values = zip([*self.variables, *self._others], [*weights, *others], strict=True)
-            with keras_internals.Scope(values, collect_losses=True):
-                return self._evaluated(batch) * scale
+            # As Keras' own `test_step` does.
+            found, _ = self.model.compute_loss_and_updates(
+                weights, *others, x, y, sample_weight, training=False
+            )
+            return ops.cast(found, "float32") * scale
 
         return loss

@@ -51,7 +51,24 @@ def kinds(model: keras.Model) -> tuple[list[Any], ...]:
 
 def scope_of(model: keras.Model, state: State) -> keras_internals.Scope:
     """A scope in which all variables of the model have the values of a state."""
-    return keras_internals.Scope(_pairs(model, state), collect_losses=True)
+    return keras_internals.Scope(_pairs(model, state))
+
+
+def check_complete(model: Any) -> None:
+    """Checks that the rule's variables and the tracker's are in a `State` of the model.
+
+    Raises:
+        ValueError: One is not. A step would drop its new value without a word.
+    """
+    known = {id(v) for of_kind in kinds(model) for v in of_kind}
+    needed = [*model.perturbation.variables, *model.sharpness_tracker.variables]
+    missing = [v.path for v in needed if id(v) not in known]
+    if missing:
+        raise ValueError(
+            "The variables of the rule and of `sharpness` must be among `model.variables` and "
+            f"`model.metrics_variables`, which a class must not override without them. "
+            f"Received: {model.name!r}, a {type(model).__name__}, without {missing}"
+        )
 
 
 def with_values(
@@ -60,7 +77,11 @@ def with_values(
     """A state with new values for some of the variables that are not trained."""
     new = {id(v): value for v, value in zip(variables, values, strict=True)}
     pairs = zip(model.non_trainable_variables, state.others, strict=True)
-    return state._replace(others=[new.get(id(v), value) for v, value in pairs])
+    others = [new.pop(id(v), value) for v, value in pairs]
+    if new:
+        lost = [v.path for v in variables if id(v) in new]
+        raise ValueError(f"The state of {model.name!r} must have all variables. It lacks {lost}")
+    return state._replace(others=others)
 
 
 def _pairs(model: keras.Model, state: State) -> Iterator[tuple[Any, Any]]:

@@ -11,14 +11,22 @@ from keras_zsharp import keras_internals
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import logs, micro_batches, noise, turns
 from keras_zsharp.training.jax import devices
+from keras_zsharp.training.jax.checks import check_mode
 from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.training.jax.in_turn import in_turn
-from keras_zsharp.training.jax.state import State, Told, kinds, scope_of, with_values
+from keras_zsharp.training.jax.state import (
+    State,
+    Told,
+    check_complete,
+    kinds,
+    scope_of,
+    with_values,
+)
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
 
-class TwoPassStep(keras_internals.ProgramsChosen):
+class TwoPassStep(keras_internals.MixinOfAModel):
     """The training step of `SharpnessAwareTraining` on the JAX backend: a function of the state.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
@@ -32,11 +40,17 @@ class TwoPassStep(keras_internals.ProgramsChosen):
             force: Whether to make it even if there is one.
         """
         variables = keras_internals.trained(self)
+        check_mode()
         devices.check_devices(self)
         micro_batches.check(self.micro_batches, variables)
         # Before Keras takes the first state: it would lack variables that are made while tracing.
         self.perturbation.build(variables)
-        return super().make_train_function(force)
+        check_complete(self)
+        before = self.train_function
+        super().make_train_function(force)
+        compiled = self.jit_compile and not self.run_eagerly
+        if self.train_function is not before and compiled and self.steps_per_execution == 1:
+            self.train_function = self._choosing_programs(self.train_function)
 
     def train_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
         """Takes one training step.
@@ -105,21 +119,19 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         _, _, gradients, _ = self._run_pass(state, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
-    def choose_program(self, state: Any) -> Any:
-        """Adds to the trainer's state whether the step perturbs, if it may be plain.
+    def _choosing_programs(self, train_function):
+        """The train function, whose steps know from the state whether they perturb.
 
         On a CPU, XLA runs convolutions in a branch many times slower: each kind of step has its own
         program there. Elsewhere the program chooses, and the host does not wait for it.
-
-        Args:
-            state: The trainer's state.
-
-        Returns:
-            That state, or a `Told`.
         """
-        if self.step_is_always_perturbed or not devices.on_cpu():
-            return state
-        return Told(state, perturbs=bool(self._perturbs(State(*state))))
+
+        def chosen(state, iterator):
+            if not self.step_is_always_perturbed and devices.on_cpu():
+                state = Told(state, perturbs=bool(self._perturbs(State(*state))))
+            return train_function(state, iterator)
+
+        return chosen
 
     def _perturbs(self, given):
         """Whether the step from a state on perturbs: a bool, or a boolean scalar."""
@@ -209,16 +221,21 @@ class TwoPassStep(keras_internals.ProgramsChosen):
         x, y, sample_weight = batch
 
         def scaled_loss(weights):
-            with scope_of(self, state._replace(weights=weights)) as scope:
-                y_pred = keras_internals.forward(self, x)
-                loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
-                scaled = self.optimizer.scale_loss(loss)
-            others = [scope.read(v) for v in self.non_trainable_variables]
-            metrics = [scope.read(v) for v in self.metrics_variables]
+            # As Keras' own step does: so it calls what a model overrides.
+            scaled, (loss, y_pred, others, metrics) = self.compute_loss_and_updates(
+                weights,
+                state.others,
+                state.metrics,
+                x,
+                y,
+                sample_weight,
+                training=True,
+                optimizer_variables=state.optimizer,
+            )
             return scaled, (state._replace(others=others, metrics=metrics), loss, y_pred)
 
         (clean, loss, y_pred), gradients = auxiliary_and_gradients(scaled_loss, state.weights)
-        return clean._replace(weights=state.weights), loss, gradients, y_pred
+        return clean, loss, gradients, y_pred
 
     def _applied(self, given, clean, outcome):
         """The state after the optimizer's step, or the given one if the step is skipped."""
