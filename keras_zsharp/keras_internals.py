@@ -17,6 +17,7 @@ from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.saving import object_registration
 from keras.src.utils import python_utils
 
+from keras_zsharp import keras_names
 from keras_zsharp.typing import Nested, Path, Tensor
 
 __all__ = [
@@ -211,6 +212,8 @@ def remove_attribute(model: Any, name: str) -> None:
     else:
         object.__delattr__(model, name)
 
+
+keras_names.check(keras.StatelessScope())
 
 unpickle_model = keras.Model._unpickle_model
 """The function by which Keras copies and unpickles models."""
@@ -495,7 +498,7 @@ def never_compiled(model: Any) -> None:
     model.supports_jit = False
 
 
-def synced(model: keras.Model) -> None:
+def synced(model: Any) -> None:
     """Updates the variables of a model. While JAX trains it, they are empty until an epoch ends."""
-    if hasattr(model, "jax_state_sync") and not backend.in_stateless_scope():
+    if keras.backend.backend() == "jax" and not backend.in_stateless_scope():
         model.jax_state_sync()

@@ -11,31 +11,21 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp import keras_internals
+from keras_zsharp import keras_internals, keras_names, sharpness_aware
 from tests.test_package import of_keras, own_names
 
 INTERNALS = pathlib.Path(__file__).parents[1] / "keras_zsharp" / "keras_internals.py"
 NEEDED = {
-    "model._allow_non_tensor_positional_args": "to hand inputs on as they are",
-    "model._call_has_training_arg": "to call a layer with `training` only where it takes that",
+    **{f"model.{name}": why for name, why in keras_names.OF_MODELS.items()},
+    **{f"scope.{name}": why for name, why in keras_names.OF_SCOPES.items()},
     "model._compile_loss": "to build the variables of a loss",
     "model._compile_metrics": "to build metrics outside of a graph",
-    "model._compute_loss": "to call a `compute_loss` that takes no `training`",
-    "model._convert_input_args": "to hand inputs on without casting them",
-    "model._flatten_layers": "to go through layers within layers",
     "model._initial_epoch": "to start where a backup ended",
     "model._loss_tracker": "to log the loss of the clean pass",
-    "model._metrics": "to know the metrics of a model itself",
-    "model._trainable_variables": "to tell a layer's own weights from those of layers in it",
     "model._tracker.locked": "to track a rule in a model that is built",
     "model._tracker.replace_tracked_value": "to put a layer in the place of another",
     "model._tracker.untrack": "to take a rule out of a model",
-    "model._unpickle_model": "to copy and pickle",
-    "model.supports_jit": "to keep a step from being compiled",
     "optimizer._get_variable_index": "to find the momentum of a variable",
-    "scope.add_update": "to see what a pass assigns",
-    "scope.get_current_value": "to give weights other values in a pass",
-    "scope.state_mapping": "to give weights other values in a pass",
     "variable._direct_assign": "to assign in a scope",
     "variable._value": "to know who reads around a scope",
 }
@@ -51,19 +41,13 @@ BY_BACKEND = {
     "tensorflow": {
         "model._default_save_signature": "for TFLite's converter",
         "model._get_save_spec": "for TFLite's converter",
-        "model._maybe_symbolic_build": "to build before callbacks restore weights",
-        "model._distribute_strategy": "to know whether there are several devices",
         "iterator._distributed_dataset": "to know the shapes before the first batch",
     },
-    "jax": {
-        "model._make_function": "to choose the program that takes a step",
-        "model._remat_mode": "to call a model's `call` as Keras does",
-        "model.jax_state_sync": "to read weights while `fit` has them",
-    },
-    "torch": {"model._modules": "to find layers among attributes"},
 }
 IN_FILES_OF_PYTORCH = "keras.src.backend.torch.optimizers."
-HERE = BY_BACKEND[keras.backend.backend()]
+BACKEND = keras.backend.backend()
+OF_MODELS_HERE = keras_names.OF_MODELS_BY_BACKEND[BACKEND]
+HERE = {**BY_BACKEND.get(BACKEND, {}), **{f"model.{n}": w for n, w in OF_MODELS_HERE.items()}}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +75,16 @@ def test_keras_has(name, owners):
         needed = {**NEEDED, **HERE}[name]
         assert hasattr(owner, attribute), f"{name}, which is needed {needed}"
         owner = getattr(owner, attribute)
+
+
+@pytest.mark.parametrize("name", [*keras_names.OF_MODELS, *OF_MODELS_HERE])
+def test_a_missing_name_is_an_error(name, monkeypatch):
+    """Of Keras' release that lacks it, before anything trains."""
+    needed = {**keras_names.OF_MODELS, **OF_MODELS_HERE}
+    monkeypatch.setattr(keras_names, "OF_MODELS", {f"{name}_of_old": needed[name]})
+    message = f"Keras {keras.__version__}, whose .* lacks .*`{name}_of_old`, {needed[name]}"
+    with pytest.raises(RuntimeError, match=message):
+        sharpness_aware(keras.Sequential([keras.layers.Dense(1)]))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -138,7 +132,8 @@ def test_what_a_layer_is_built_from_can_be_told_otherwise():
 
 
 def test_none_is_left_out():
-    names = [*NEEDED, *itertools.chain(*BY_BACKEND.values())]
+    by_backend = itertools.chain(*BY_BACKEND.values(), *keras_names.OF_MODELS_BY_BACKEND.values())
+    names = [*NEEDED, *by_backend]
     listed = {part for name in names for part in name.split(".")} | {*MODULES}
     listed |= {name.rpartition(".")[0] for name in MODULES}
     listed |= {"keras.src.backend", "keras.src.utils.python_utils", IN_FILES_OF_PYTORCH}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import keras_internals, perturbations
+from keras_zsharp import keras_internals, keras_names, perturbations
 from keras_zsharp.training import chosen, options, own_steps, turns
 from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
@@ -124,6 +124,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
             rule: A rule, or its name.
             step_options: How the step is taken.
         """
+        keras_names.check(self)
         self.train_function = None
         with keras_internals.unlocked(self):
             self.step_options = step_options
