@@ -167,7 +167,10 @@ def leave_arguments_to_keras(cls: Any) -> None:
 
 
 def call_as(wrapper: keras.Model, model: keras.Model) -> None:
-    """Makes Keras call a wrapper like the model: with `training` if that takes it, not cast."""
+    """Makes Keras call a wrapper like the model: with its arguments by their names, not cast."""
+    # To build a wrapper, Keras calls it with all arguments of the signature by name.
+    wrapper._call_signature = model._call_signature
+    wrapper.supports_masking = model.supports_masking
     wrapper._call_has_training_arg = model._call_has_training_arg
     wrapper._convert_input_args = False
     wrapper._allow_non_tensor_positional_args = True

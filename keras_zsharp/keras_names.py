@@ -12,6 +12,7 @@ import keras
 OF_MODELS = {
     "_allow_non_tensor_positional_args": "to hand inputs on as they are",
     "_call_has_training_arg": "to call a layer with `training` only where it takes that",
+    "_call_signature": "to build a wrapper from the arguments of the model inside",
     "_compute_loss": "to call a `compute_loss` that takes no `training`",
     "_convert_input_args": "to hand inputs on without casting them",
     "_flatten_layers": "to go through layers within layers",

@@ -68,23 +68,18 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
         self.model = model
         self.built = model.built
 
-    def call(
-        self, inputs: Nested, *others: Nested, training: bool | None = None, **kwargs: Any
-    ) -> Nested:
-        """Calls the model inside.
+    def call(self, *inputs: Nested, training: bool | None = None, **kwargs: Any) -> Nested:
+        """Calls the model inside, whose arguments it takes.
 
         Args:
-            inputs: The inputs.
-            *others: Further positional arguments of the model inside.
+            *inputs: Positional arguments of the model inside.
             training: Whether the call is part of training.
             **kwargs: Keyword arguments of the model inside.
 
         Returns:
             The outputs of the model inside.
         """
-        return keras_internals.call_inside(
-            self, self.model, inputs, *others, training=training, **kwargs
-        )
+        return keras_internals.call_inside(self, self.model, *inputs, training=training, **kwargs)
 
     def stateless_call(
         self,
