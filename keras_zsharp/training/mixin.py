@@ -139,6 +139,8 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         if name not in ("perturbation", "step_options"):
             super().__setattr__(name, value)
             return
+        # While JAX trains the model, its variables are empty: a new rule would leave them so.
+        keras_internals.synced(self)
         old = keras_internals.attributes_of(self).get(name)
         if name == "perturbation":
             value = self._in_place_of(old, perturbations.get(value))

@@ -235,6 +235,33 @@ def test_the_rule_is_replaced_from_a_callback():
     assert len(model.perturbation.averages) == len(model.trainable_variables)
 
 
+SET_WITHIN_AN_EPOCH = {
+    "rule": lambda model: setattr(model, "perturbation", keras_zsharp.FriendlySAM(rho=0.0)),
+    "option": lambda model: setattr(model, "perturb_from", 100),
+    "rho": lambda model: setattr(model.perturbation, "rho", 0.0),
+}
+
+
+@pytest.mark.parametrize("what", SET_WITHIN_AN_EPOCH)
+def test_settings_hold_within_an_epoch_from_a_closure_over_the_model(what):
+    """`self.model` of a callback puts JAX's state back, any other reference does not."""
+    model = networks.compiled(SharpnessAwareModel(networks.network(), "sam"))
+    seen = []
+
+    def set_it(batch, logs):
+        seen.append(logs["sharpness"])
+        if batch == 0:
+            SET_WITHIN_AN_EPOCH[what](model)
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=set_it)
+    networks.trained(model, examples=96, callbacks=[callback])
+    assert seen[0] > 1e-3
+    # The mean over the perturbed steps, of which there is no other.
+    np.testing.assert_allclose(seen, [seen[0]] * 3, rtol=1e-6)
+    assert model.perturbation.rho == (0.05 if what == "option" else 0.0)
+    assert int(model.optimizer.iterations) == 3
+
+
 class Unused(keras.Model):
     def __init__(self):
         super().__init__()

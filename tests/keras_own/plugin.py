@@ -13,13 +13,15 @@ import types
 import weakref
 
 import keras
-from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from keras.src.backend.tensorflow import trainer
 
 import keras_zsharp
 from keras_zsharp.training import StepOptions
 from keras_zsharp.training.tensorflow import TwoPassStep
 from tests.still import still
 
+# Its name until Keras 3.15, and from then on.
+TensorFlowTrainer = getattr(trainer, "TensorFlowTrainer", None) or trainer.Trainer
 BESIDE = weakref.WeakKeyDictionary()
 TRAINED = weakref.WeakSet()
 counted = 0
