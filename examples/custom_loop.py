@@ -44,7 +44,7 @@ def make_step(net, rule, optimizer):
     def step(images, labels):
         weights, state = ([tf.convert_to_tensor(v) for v in part] for part in (trained, others))
         loss, gradients, new_state = gradients_at(net, weights, state, images, labels)
-        epsilons = rule(gradients, trained)  # None where there is no gradient
+        epsilons = rule(gradients, trained, optimizer.iterations)  # None where there is no gradient
         shifted = [w if e is None else w + e for w, e in zip(weights, epsilons, strict=True)]
         shifted_loss, shifted_gradients, _ = gradients_at(net, shifted, state, images, labels)
         optimizer.apply(rule.descent(gradients, shifted_gradients), trained)

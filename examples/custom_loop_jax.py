@@ -40,9 +40,10 @@ def make_step(net, rule, optimizer):
     def step(values, images, labels):
         weights, state, rule_state, optimizer_state = values
         (loss, new_state), gradients = gradients_at(weights, state, images, labels)
-        variables, given = [*trained, *rule.variables], [*weights, *rule_state]
+        variables = [*trained, *rule.variables, *optimizer.variables]
+        given = [*weights, *rule_state, *optimizer_state]
         with keras.StatelessScope(zip(variables, given, strict=True)) as scope:
-            epsilons = rule(gradients, trained)
+            epsilons = rule(gradients, trained, optimizer.iterations)
         shifted = [w + e for w, e in zip(weights, epsilons, strict=True)]
         (shifted_loss, _), shifted_gradients = gradients_at(shifted, state, images, labels)
         with scope:

@@ -15,8 +15,9 @@ In the first two, each 15 examples have a perturbation of their own, from their 
 train to the same weights, but for rounding. BatchNormalization normalizes by 15 examples, too. In
 the third, one perturbation is for all 60.
 
-With accumulation, `perturb_from` and `perturb_every` count the optimizer's steps. Schedules, of the
-learning rate and of rho, count batches, and a rule's average moves at every batch.
+With accumulation, `perturb_from`, `perturb_every`, LookSAM's k and schedules of rho count the
+optimizer's steps. Keras' schedules of the learning rate count batches, and a rule's average moves
+at every batch.
 """
 
 import keras

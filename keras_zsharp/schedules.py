@@ -19,8 +19,10 @@ class FollowLearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     `rho_min + (rho - rho_min) lr(t) / lr_max`, clipped to the range from `rho_min` to `rho`.
 
-    This is GSAM's schedule for a learning rate that falls to 0. A rule counts the steps as the
-    optimizer does, so radius and learning rate belong to the same step.
+    This is GSAM's schedule for a learning rate that falls to 0. A rule's steps are those of the
+    optimizer, so radius and learning rate belong to the same step. With
+    `gradient_accumulation_steps=k` Keras looks the learning rate up by batches: give this one a
+    schedule that takes `1 / k` of the steps, since the radius is looked up by updates.
 
     Args:
         learning_rate: The optimizer's `LearningRateSchedule`.

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_zsharp import keras_internals
 from keras_zsharp.checks import radius
-from keras_zsharp.perturbations import state
+from keras_zsharp.perturbations import state, steps
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
 from keras_zsharp.perturbations.owned import OwnedByAModel
@@ -34,12 +34,15 @@ class Perturbation(OwnedByAModel):
       aggregation="mean")`, and assigns it in `call`.
     - A rule that changes the second gradients overrides `descent`, and `plain_descent` for plain
       steps.
-    - A rule that chooses the steps in which it perturbs overrides `perturbs`.
+    - A rule that chooses the steps in which it perturbs overrides `perturbs(step)`. Whichever of
+      these methods has an argument `step` gets the number of steps that the optimizer has taken, a
+      scalar tensor. A rule counts nothing itself.
 
     Args:
         rho: Perturbation radius: a number >= 0, or a
-            `keras.optimizers.schedules.LearningRateSchedule` of the number of steps so far, plain
-            ones included. A number can be set at any time, also while training: `rule.rho = 0.1`.
+            `keras.optimizers.schedules.LearningRateSchedule` of `optimizer.iterations`, whenever
+            the rule came to the model. A number can be set at any time, also while training:
+            `rule.rho = 0.1`.
         name: Name of the rule.
 
     Raises:
@@ -66,7 +69,6 @@ class Perturbation(OwnedByAModel):
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
         keras_internals.built_otherwise(self)
         self.built = True
-        self._count = None
         self.rho = rho
 
     def add_scalar(self, name: str, value: float, dtype: str) -> Any:
@@ -92,28 +94,17 @@ class Perturbation(OwnedByAModel):
             aggregation="only_first_replica",
         )
 
-    def count(self) -> Any:
-        """Counts the steps, plain ones included, from the first call of this method on.
-
-        Returns:
-            The variable with the number of steps so far.
-        """
-        if self._count is None:
-            self._count = self.add_scalar("count", 0, "int64")
-        return self._count
-
-    def count_this_step(self) -> None:
-        """Counts one step if the rule counts steps. A plain step calls nothing else of the rule."""
-        if self._count is not None:
-            self._count.assign(self._count + 1)
-
-    def perturbs(self) -> Tensor:
+    def perturbs(self, step: Tensor | None = None) -> Tensor:
         """Whether the perturbation of this step may be other than zero.
+
+        Args:
+            step: The number of steps that the optimizer has taken. An override that requires it is
+                asked at each step; without it, only when a number of the rule is set.
 
         Returns:
             A boolean scalar tensor. If it is false, the step is plain: it takes one pass.
         """
-        return ops.not_equal(type(self).rho.tensor(self), 0)
+        return ops.not_equal(type(self).rho.tensor(self, step), 0)
 
     def settled(self) -> bool:
         """Whether `perturbs` is true, and stays true unless a number is set.
@@ -122,7 +113,7 @@ class Perturbation(OwnedByAModel):
             A bool.
         """
         self.sync()
-        return self._count is None and bool(self.perturbs())
+        return not steps.matter_to(self) and bool(steps.at(None, self.perturbs))
 
     def build(self, variables: Variables) -> None:
         """Creates the rule's state, if it has any.
@@ -148,21 +139,27 @@ class Perturbation(OwnedByAModel):
         raise NotImplementedError(f"`{type(self).__name__}` must implement `call`")
 
     @as_written
-    def __call__(self, gradients: Gradients, variables: Variables) -> list[Tensor | None]:
-        """Computes the perturbation e(w) and counts the step.
+    def __call__(
+        self, gradients: Gradients, variables: Variables, step: Any = None
+    ) -> list[Tensor | None]:
+        """Computes the perturbation e(w).
 
         Args:
             gradients: Dense gradients at w, None where the loss does not depend on a variable.
             variables: The trainable variables, one for each gradient.
+            step: `optimizer.iterations`, the number of steps before this one. It may be left out
+                where the rule's steps do not differ by it: no schedule, no `LookSAM`.
 
         Returns:
             List of tensors with the gradients' shapes and dtypes. It has None for None, and for
             variables that Keras overwrites with their gradient: float8 scales are no weights.
 
         Raises:
+            TypeError: `step` is no integer scalar.
             ValueError: `gradients` and `variables` differ in length, or `call` returns something
-                else than a tensor of its shape for each gradient.
+                else than a tensor of its shape for each gradient; `step` is missing.
         """
+        step = self._checked_step(step)
         gradients, variables = list(gradients), list(variables)
         if len(gradients) != len(variables):
             raise ValueError(
@@ -174,10 +171,20 @@ class Perturbation(OwnedByAModel):
             None if g is None or keras_internals.is_overwritten(v) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
-        rho = type(self).rho.tensor(self)
-        epsilons = self._checked(self.call(each(widened, gradients), variables, rho), gradients)
-        self.count_this_step()
+        rho = type(self).rho.tensor(self, step)
+        epsilons = steps.at(step, self.call, each(widened, gradients), variables, rho)
+        epsilons = self._checked(epsilons, gradients)
         return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
+
+    def _checked_step(self, step):
+        if step is not None:
+            return steps.checked(step)
+        if steps.matter_to(self):
+            raise ValueError(
+                f"{steps.NEEDED}: the steps of this {type(self).__name__} differ by it. "
+                "Received: step=None"
+            )
+        return None
 
     def _checked(self, epsilons, gradients):
         """What `call` returned, after checking that it is a perturbation."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 import keras
 from keras import ops
 
+from keras_zsharp.perturbations import steps
 from keras_zsharp.tracing import is_traced
 from keras_zsharp.typing import Config, FloatOrSchedule, Schedule, Tensor
 
@@ -17,9 +18,10 @@ class Hyperparameter:
     """A number of a rule. It may be set at any time, also while training, or follow a schedule.
 
     It is a class attribute, `rho = Hyperparameter(check)`, and the constructor assigns `self.rho`.
-    The attribute of a rule reads as a float: with a schedule, as the value of the next
-    perturbation. In a graph it reads as a tensor. A step computes with `tensor`: the number is a
-    variable, so that setting it does not trace the graph anew.
+    The attribute of a rule reads as a float: with a schedule, as the value of the next step of the
+    model that the rule belongs to, or of step 0 without a model. In a graph it reads as a tensor. A
+    step computes with `tensor`: the number is a variable, so that setting it does not trace the
+    graph anew.
 
     Args:
         check: Function from the assigned value to a float. It raises an error out of bounds.
@@ -43,7 +45,7 @@ class Hyperparameter:
         if rule is None:
             return self
         rule.sync()
-        tensor = self.tensor(rule)
+        tensor = self.tensor(rule, rule.steps_taken())
         if is_traced(tensor):
             return tensor
         # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
@@ -61,17 +63,29 @@ class Hyperparameter:
             stored.assign(self._check(value))
             rule.changed()
         elif isinstance(value, Schedule):
-            rule.count()
             setattr(rule, self._stored, value)
         else:
             number = self._check(value)
             setattr(rule, self._stored, rule.add_scalar(self._name, number, self._dtype))
 
-    def tensor(self, rule: Perturbation) -> Tensor:
-        """This step's value as a scalar tensor, of float32 if it follows a schedule."""
+    def tensor(self, rule: Perturbation, step: Tensor | None) -> Tensor:
+        """A step's value as a scalar tensor, of float32 if it follows a schedule.
+
+        Args:
+            rule: The rule.
+            step: The number of steps that the optimizer has taken. None will do for a number.
+
+        Raises:
+            ValueError: `step` is None, and there is a schedule.
+        """
         stored = getattr(rule, self._stored)
         if isinstance(stored, Schedule):
-            return ops.cast(stored(rule.count()), "float32")
+            if step is None:
+                raise ValueError(
+                    f"{steps.NEEDED}: `{self._name}` of this {type(rule).__name__} follows "
+                    f"{type(stored).__name__}. Received: step=None"
+                )
+            return ops.cast(stored(step), "float32")
         # `convert_to_tensor` takes a variable for a tensor.
         return ops.cast(stored, stored.dtype)
 

@@ -46,14 +46,18 @@ class LESAM(Perturbation):
         super().__init__(rho, name=name)
         self.sigma = sigma
 
-    def perturbs(self) -> Tensor:
-        return ops.logical_and(super().perturbs(), type(self).sigma.tensor(self) > 0)
+    def perturbs(self, step: Tensor | None = None) -> Tensor:
+        return ops.logical_and(super().perturbs(step), type(self).sigma.tensor(self, step) > 0)
 
     def call(
-        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+        self,
+        gradients: Gradients,
+        variables: Variables,
+        rho: FloatTensor,
+        step: Tensor | None = None,
     ) -> list[Tensor | None]:
         norm = global_norm(gradients)
-        sigma = ops.maximum(ops.cast(type(self).sigma.tensor(self), norm.dtype), 0)
+        sigma = ops.maximum(ops.cast(type(self).sigma.tensor(self, step), norm.dtype), 0)
         factor = radius_factor(ops.minimum(sigma / (norm + DELTA), ops.cast(rho, norm.dtype)), norm)
         return each(lambda g: scale(g, factor), gradients)
 

@@ -19,8 +19,8 @@ class LookSAM(Keeping):
     `g + alpha ‖g‖₂ / ‖v‖₂ v`. Norms and products are over all variables together.
 
     v is 0 before the first perturbation. It is saved with the model, and takes the memory of one
-    more copy of the trainable weights. Steps are counted from 0, and include the plain ones of
-    `perturb_from`. Where rho is 0, the optimizer gets g.
+    more copy of the trainable weights. Steps are those of the optimizer: the rule perturbs where
+    `optimizer.iterations` is a multiple of k. Where rho is 0, the optimizer gets g.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
@@ -49,10 +49,9 @@ class LookSAM(Keeping):
         super().__init__(rho, name=name)
         self.alpha = number("alpha", alpha, ">= 0", lambda alpha: alpha >= 0)
         self.every = positive_int("every", every)
-        self.count()
 
-    def perturbs(self) -> Tensor:
-        return ops.logical_and(super().perturbs(), self.count() % self.every == 0)
+    def perturbs(self, step: Tensor) -> Tensor:
+        return ops.logical_and(super().perturbs(step), step % self.every == 0)
 
     def call(
         self, gradients: Gradients, variables: Variables, rho: FloatTensor
@@ -68,11 +67,11 @@ class LookSAM(Keeping):
                 kept.assign(ops.cast(scale(s - a, inverse), kept.dtype))
         return shifted_gradients
 
-    def plain_descent(self, gradients: Gradients) -> Gradients:
+    def plain_descent(self, gradients: Gradients, step: Tensor | None = None) -> Gradients:
         kept = each(lambda g, kept: ops.cast(kept, g.dtype), gradients, self.kept)
         norm = global_norm(gradients)
         factor = ops.divide_no_nan(self.alpha * norm, ops.cast(global_norm(kept), norm.dtype))
-        still = type(self).rho.tensor(self) == 0
+        still = type(self).rho.tensor(self, step) == 0
         factor = ops.where(still, ops.zeros_like(factor), factor)
         return each(lambda g, v: g + scale(v, factor), gradients, kept)
 

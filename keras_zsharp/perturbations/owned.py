@@ -55,6 +55,11 @@ class OwnedByAModel(keras.layers.Layer):
         """The model that the rule belongs to, or None."""
         return self._owner and self._owner()
 
+    def steps_taken(self) -> Any:
+        """The number of steps that the optimizer of the rule's model has taken, 0 without one."""
+        optimizer = getattr(self._model(), "optimizer", None)
+        return 0 if optimizer is None else keras_internals.steps_taken(optimizer)
+
     def sync(self) -> None:
         """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
         if (model := self._model()) is not None:

@@ -26,7 +26,8 @@ def load(rule: Perturbation, store: Any) -> None:
 
     Otherwise the rule keeps its own state. It warns, unless the file is that of a plain network.
     """
-    own, found = _named(rule), {name: store[name] for name in _names(store)}
+    own = _named(rule)
+    found = _without_count(rule, {name: store[name] for name in _names(store)})
     if _shapes(found) == _shapes(own):
         for name, variable in own.items():
             variable.assign(_as_decimal(found[name], variable.dtype))
@@ -42,8 +43,23 @@ def load(rule: Perturbation, store: Any) -> None:
 def saved(rule: Perturbation, store: Any) -> list[np.ndarray]:
     """The arrays that a rule of the same class has saved, in the order of its variables."""
     prefix = f"{type(rule).__name__}."
-    names = [name for name in _names(store) if name.startswith(prefix)]
-    return [store[name] for name in sorted(names, key=lambda name: int(name.split(".")[1]))]
+    arrays = {name: store[name] for name in _names(store) if name.startswith(prefix)}
+    arrays = _without_count(rule, arrays)
+    return [arrays[name] for name in sorted(arrays, key=_place)]
+
+
+def _without_count(rule, arrays):
+    """Without the steps that rules of version 0.2 counted: those are the optimizer's now."""
+    ours = any(variable.name == "count" for variable in rule.variables)
+    if ours or not any(name.endswith(".count") for name in arrays):
+        return arrays
+    kept = sorted((name for name in arrays if not name.endswith(".count")), key=_place)
+    parts = [(name, name.split(".")) for name in kept]
+    return {f"{own[0]}.{i}.{own[-1]}": arrays[name] for i, (name, own) in enumerate(parts)}
+
+
+def _place(name):
+    return int(name.split(".")[1])
 
 
 def _as_decimal(array, dtype):

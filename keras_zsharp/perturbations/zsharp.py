@@ -89,13 +89,17 @@ class ZSharp(Perturbation):
             self.seed = keras.random.SeedGenerator()
         self.min_rank = count("min_rank", min_rank)
 
-    def perturbs(self) -> Tensor:
-        return ops.logical_and(super().perturbs(), type(self).q_p.tensor(self) < 1)
+    def perturbs(self, step: Tensor | None = None) -> Tensor:
+        return ops.logical_and(super().perturbs(step), type(self).q_p.tensor(self, step) < 1)
 
     def call(
-        self, gradients: Gradients, variables: Variables, rho: FloatTensor
+        self,
+        gradients: Gradients,
+        variables: Variables,
+        rho: FloatTensor,
+        step: Tensor | None = None,
     ) -> list[Tensor | None]:
-        q_p = ops.clip(type(self).q_p.tensor(self), 0, 1)
+        q_p = ops.clip(type(self).q_p.tensor(self, step), 0, 1)
         rho = ops.where(q_p < 1, rho, ops.zeros_like(rho))
         chosen = [self._is_filtered(v) for v in variables]
         filtered = self._filtered(gradients, chosen, q_p)

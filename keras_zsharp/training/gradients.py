@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_zsharp.keras_internals import Scope, is_overwritten
-from keras_zsharp.perturbations import Perturbation
+from keras_zsharp.perturbations import Perturbation, steps
 from keras_zsharp.perturbations.operators import each
 from keras_zsharp.typing import FloatTensor, Gradients, Tensor
 
@@ -27,6 +27,7 @@ def unscaled(gradients: Gradients, scale: FloatTensor) -> Gradients:
 
 def descent(
     rule: Perturbation,
+    step: Tensor,
     passes: tuple[Gradients, Gradients],
     variables: list[Any],
     rule_state: list[Tensor],
@@ -40,6 +41,7 @@ def descent(
 
     Args:
         rule: The rule, which may change the gradients by its `descent`.
+        step: The number of steps that the optimizer has taken.
         passes: Gradients at w and at w + e(w). In a plain step both are those at w.
         variables: The trainable variables.
         rule_state: The values of the rule's variables so far.
@@ -53,7 +55,7 @@ def descent(
 
         def by(method, *given):
             with Scope(list(zip(rule.variables, rule_state, strict=True))) as scope:
-                found = method(*given)
+                found = steps.at(step, method, *given)
             return found, [scope.read(v) for v in rule.variables]
 
         result, rule_state = either(

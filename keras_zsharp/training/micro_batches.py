@@ -152,7 +152,7 @@ def mean(
     """The mean of the micro-batches' outcomes, as over the replicas of a distributed model.
 
     Losses and gradients are averaged. So is the rule's state for variables with the aggregation
-    `"mean"`. Any other variable of the rule, such as its count of steps, has the state that the
+    `"mean"`. Any other variable of the rule, such as a seed, has the state that the
     first micro-batch gives it.
 
     Args:

@@ -25,7 +25,9 @@ class StepOptions:
       regions.
 
       A step whose radius is 0 is plain, too. A plain step does not call the rule: the rule's
-      averages stay as they are. The rule's schedules count all steps. `sharpness` is the mean over
+      averages stay as they are. The rule's schedules count all steps of the optimizer, as these
+      options do: with `gradient_accumulation_steps=2` and `perturb_every=2`, batches are perturbed,
+      perturbed, plain, plain. `sharpness` is the mean over
       the perturbed steps, and 0 in an epoch without any. On TensorFlow under XLA **on a CPU** (not
       Keras' default there), convolutions of a perturbed step run many times slower if other steps
       may be plain.

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_zsharp.perturbations import steps
 from keras_zsharp.typing import Tensor
 
 
@@ -16,18 +17,18 @@ def always_perturbs(model: Any) -> bool:
     return options.perturb_every == 1 and not options.perturb_from and model.perturbation.settled()
 
 
-def perturbs(model: Any, iterations: Tensor) -> bool | Tensor:
+def perturbs(model: Any, step: Tensor) -> bool | Tensor:
     """Whether this step perturbs: True if all do, or a boolean scalar tensor.
 
     Args:
         model: A sharpness-aware model.
-        iterations: The number of steps that its optimizer has taken, a scalar.
+        step: The number of steps that its optimizer has taken, a scalar.
     """
     if model.step_is_always_perturbed:
         return True
-    options, conditions = model.step_options, [model.perturbation.perturbs()]
+    options, conditions = model.step_options, [steps.at(step, model.perturbation.perturbs)]
     if options.perturb_from:
-        conditions.append(iterations >= options.perturb_from)
+        conditions.append(step >= options.perturb_from)
     if options.perturb_every > 1:
-        conditions.append((iterations - options.perturb_from) % options.perturb_every == 0)
+        conditions.append((step - options.perturb_from) % options.perturb_every == 0)
     return functools.reduce(ops.logical_and, conditions)

@@ -28,6 +28,8 @@ FEATURES = {
     "hooks, `.grad` and frozen parameters": "test_backward",
     "nothing is left of the second pass": "of_the_clean_pass|leaves_everything",
     "`skip_nonfinite`, loss scaling": "test_nonfinite|not_finite|float16_overflows",
+    "every optimizer; accumulation, EMA, loss scale, clipping, pairs": "test_optimizers",
+    "a rule's steps are the optimizer's": "test_steps",
     "inputs of all dtypes, mixed precision": "test_inputs",
     "wrong arguments are refused in words": "test_fuzz|settings_are_checked",
     "names of classes, layers and folders decide nothing": "test_coincidences",

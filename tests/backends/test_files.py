@@ -44,10 +44,12 @@ def test_it_goes_on(rule, backend):
     ours, expected = model.perturbation.get_config(), made.get_config()
     assert {**ours, "name": None} == {**expected, "name": None}
     stored = np.load(FOLDER / f"{rule}_{backend}.npz")
-    for i, value in enumerate(
-        networks.copied([*model.model.weights, *model.perturbation.variables])
-    ):
-        np.testing.assert_allclose(value, stored[f"before_{i}"], rtol=1e-7)
+    before = [stored[name] for name in stored if name.startswith("before")]
+    # Rules of version 0.2 counted steps, if a schedule did: an integer among their variables.
+    before = [value for value in before if value.dtype.kind == "f"]
+    loaded = networks.copied([*model.model.weights, *model.perturbation.variables])
+    for value, expected in zip(loaded, before, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-7)
     for i, value in enumerate(train(model)):
         np.testing.assert_allclose(value, stored[f"after_{i}"], rtol=0, atol=1e-5)
 

@@ -228,21 +228,14 @@ FAULTS = [
     Fault(
         "plain steps come before perturbed ones",
         TURNS,
-        "(iterations - options.perturb_from) % options.perturb_every == 0",
-        "(iterations + 1 - options.perturb_from) % options.perturb_every == 0",
-        "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[every-graph]",
-    ),
-    Fault(
-        "a schedule does not count plain steps",
-        STEP,
-        "self.perturbation.count_this_step()",
-        "pass",
+        "(step - options.perturb_from) % options.perturb_every == 0",
+        "(step + 1 - options.perturb_from) % options.perturb_every == 0",
         "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[every-graph]",
     ),
     Fault(
         "a radius of 0 takes two passes",
         BASE,
-        "return ops.not_equal(type(self).rho.tensor(self), 0)",
+        "return ops.not_equal(type(self).rho.tensor(self, step), 0)",
         "return ops.ones((), 'bool')",
         "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[zero-graph]",
     ),
@@ -398,10 +391,10 @@ FAULTS = [
     ),
     Fault(
         "a schedule of rho stands still",
-        RULES + "base.py",
-        "self._count.assign(self._count + 1)",
-        "pass",
-        "tests/perturbations/test_rules.py::test_schedule_counts_perturbations",
+        RULES + "hyperparameter.py",
+        'ops.cast(stored(step), "float32")',
+        'ops.cast(stored(0), "float32")',
+        "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[every-graph]",
     ),
     # What is saved.
     Fault(

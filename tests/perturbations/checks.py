@@ -32,7 +32,7 @@ class RuleChecks:
 
     def test_none_stays_none_and_shapes_and_dtypes_stay(self, rule):
         gradients, variables = inputs()
-        epsilons = rule(gradients, variables)
+        epsilons = rule(gradients, variables, 0)
         assert epsilons[-1] is None
         for epsilon, gradient in zip(epsilons[:-1], gradients[:-1], strict=True):
             assert tuple(epsilon.shape) == gradient.shape
@@ -40,7 +40,7 @@ class RuleChecks:
 
     @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-8, 1e8])
     def test_never_nan_for_finite_gradients(self, rule, scale):
-        epsilons = rule(*inputs(scale))
+        epsilons = rule(*inputs(scale), 0)
         assert all(np.isfinite(e).all() for e in epsilons[:-1])
         assert length(epsilons) <= 0.5
 
@@ -49,7 +49,7 @@ class RuleChecks:
         """A loss-scale optimizer must see it in the second gradients."""
         gradients, variables = inputs()
         gradients[0][1, 2] = poison
-        assert not all(np.isfinite(e).all() for e in rule(gradients, variables)[:-1])
+        assert not all(np.isfinite(e).all() for e in rule(gradients, variables, 0)[:-1])
 
     def test_half_precision_gradients(self, rule):
         """Squares of such gradients overflow, or flush to zero, in float16."""
@@ -57,7 +57,7 @@ class RuleChecks:
         for scale in (1e-4, 5e3):
             half = [None if g is None else (scale * g).astype("float16") for g in gradients]
             full = [None if g is None else g.astype("float32") for g in half]
-            both = again(rule)(half, variables)[:-1], again(rule)(full, variables)[:-1]
+            both = again(rule)(half, variables, 0)[:-1], again(rule)(full, variables, 0)[:-1]
             for ours, exact in zip(*both, strict=True):
                 assert keras.backend.standardize_dtype(ours.dtype) == "float16"
                 np.testing.assert_allclose(ours, exact, rtol=2e-3, atol=1e-6)
@@ -67,10 +67,12 @@ class RuleChecks:
         eager = again(rule)
         _, variables = inputs()
         rule.build(variables)
-        function = tf.function(lambda *g: rule([*g, None], variables)[:-1], jit_compile=jit_compile)
+        function = tf.function(
+            lambda *g: rule([*g, None], variables, 0)[:-1], jit_compile=jit_compile
+        )
         for seed in range(3):
             gradients, _ = inputs(seed=seed)
-            both = function(*map(tf.constant, gradients[:-1])), eager(gradients, variables)[:-1]
+            both = function(*map(tf.constant, gradients[:-1])), eager(gradients, variables, 0)[:-1]
             for ours, exact in zip(*both, strict=True):
                 np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-7)
 
@@ -78,8 +80,8 @@ class RuleChecks:
         gradients, variables = inputs()
         nothing = np.zeros((0, 3), "float32")
         empty = keras.Variable(nothing, name="kernel")
-        alone = again(rule)(gradients, variables)
-        *epsilons, found = rule([*gradients, nothing], [*variables, empty])
+        alone = again(rule)(gradients, variables, 0)
+        *epsilons, found = rule([*gradients, nothing], [*variables, empty], 0)
         assert found.shape == (0, 3)
         for ours, theirs in zip(epsilons, alone, strict=True):
             assert (ours is None) == (theirs is None)

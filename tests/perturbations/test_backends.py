@@ -25,7 +25,7 @@ variables = [keras.Variable(np.ones(g.shape), name="kernel") for g in (kernel, s
 for name in sys.argv[2:]:
     rule = perturbations.get(name)
     rule.rho = 0.1
-    epsilons = rule([kernel, square, bias], variables)
+    epsilons = rule([kernel, square, bias], variables, 0)
     np.savez(f"{folder}/{name}.npz", *map(np.asarray, epsilons))
 for size in (1000, 5000):
     x = np.abs(kernel.reshape(2, -1))[:, :size]
@@ -54,7 +54,7 @@ def test_rules_on_jax(tmp_path):
         rule = keras_zsharp.perturbations.get(name)
         rule.rho = 0.1
         variables = [np.ones(shape, "float32") for shape in shapes]
-        epsilons = rule(gradients, variables)
+        epsilons = rule(gradients, variables, 0)
         on_jax = np.load(tmp_path / f"{name}.npz").values()
         for ours, theirs in zip(epsilons, on_jax, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)

@@ -66,7 +66,7 @@ def test_finite_gradients_give_finite_perturbations(rule, shapes, seed, exponent
     gradients, variables = drawn(shapes, seed, 10.0**exponent)
     if constant:
         gradients = [keras.ops.full_like(g, 10.0**exponent) for g in gradients]
-    epsilons = rule(gradients, variables)
+    epsilons = rule(gradients, variables, 0)
     for epsilon, gradient in zip(epsilons, gradients, strict=True):
         assert epsilon.shape == gradient.shape
         assert epsilon.dtype == gradient.dtype
@@ -76,7 +76,7 @@ def test_finite_gradients_give_finite_perturbations(rule, shapes, seed, exponent
 @given(rules, shapes, seeds, st.sampled_from(["float16", "bfloat16"]), st.integers(-6, 4))
 def test_half_precision_neither_overflows_nor_flushes_to_zero(rule, shapes, seed, dtype, exponent):
     gradients, variables = drawn(shapes, seed, 10.0**exponent, dtype)
-    epsilons = rule(gradients, variables)
+    epsilons = rule(gradients, variables, 0)
     assert {keras.backend.standardize_dtype(e.dtype) for e in epsilons} == {dtype}
     assert all(np.isfinite(e).all() for e in as_arrays(epsilons))
     if isinstance(rule, SAM) and any(g.any() for g in as_arrays(gradients)):
@@ -94,7 +94,7 @@ def test_half_precision_neither_overflows_nor_flushes_to_zero(rule, shapes, seed
     st.integers(-2, 15),
 )
 def test_the_length_is_rho(rule, shapes, seed, exponent):
-    epsilons = rule(*drawn(shapes, seed, 10.0**exponent))
+    epsilons = rule(*drawn(shapes, seed, 10.0**exponent), 0)
     assert length(epsilons) == pytest.approx(rule.rho, rel=1e-4, abs=1e-30)
 
 
@@ -119,8 +119,8 @@ def test_masks_keep_the_documented_count(shapes, seed, q_p):
 )
 def test_the_loss_scale_changes_nothing(rule, shapes, seed, exponent):
     gradients, variables = drawn(shapes, seed)
-    plain = rule(gradients, variables)
-    scaled = rule([g * 2.0**exponent for g in gradients], variables)
+    plain = rule(gradients, variables, 0)
+    scaled = rule([g * 2.0**exponent for g in gradients], variables, 0)
     for left, right in zip(plain, scaled, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
 
@@ -158,7 +158,7 @@ def test_an_argument_works_or_is_named(rule_and_argument, value, seed):
     rule = made_or_refused(rule, argument, value)
     if rule is None:
         return
-    epsilons = rule(*drawn([(4, 3), (3,)], seed))
+    epsilons = rule(*drawn([(4, 3), (3,)], seed), 0)
     assert not any(np.isnan(e).any() for e in epsilons)
     assert type(rule).from_config(rule.get_config()).get_config() == rule.get_config()
 

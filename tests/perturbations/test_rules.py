@@ -125,7 +125,7 @@ def test_hand_computed_goldens():
     ],
 )
 def test_length_is_rho(name):
-    epsilons = fresh(name)(*inputs())
+    epsilons = fresh(name)(*inputs(), 0)
     assert length(epsilons) == pytest.approx(0.1, rel=1e-5)
 
 
@@ -295,10 +295,32 @@ def test_what_is_no_perturbation_is_refused(wrong):
         Wrong(rho=0.1)(*inputs())
 
 
-def test_schedule_counts_perturbations():
-    rule = SAM(rho=keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0]))
-    lengths = [length(rule([np.float32([3, 4])], [keras.Variable([0.0, 0.0])])) for _ in range(3)]
+STEPPED = keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0])
+GIVEN = [np.float32([3, 4])], [np.zeros(2, "float32")]
+
+
+def test_a_schedule_is_of_the_step():
+    rule = SAM(rho=STEPPED)
+    lengths = [length(rule(*GIVEN, step)) for step in (0, np.int64(1), keras.Variable(2, "int32"))]
     np.testing.assert_allclose(lengths, [1.0, 1.0, 0.0], atol=1e-6)
+    assert rule.rho == 1.0
+    assert rule.variables == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [SAM(rho=STEPPED), ZSharp(q_p=STEPPED), LESAM(sigma=STEPPED), LookSAM()],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_a_step_that_is_needed_is_asked_for(rule):
+    with pytest.raises(ValueError, match=r"`step` must be the number of steps .*step=None"):
+        rule(*GIVEN)
+
+
+@pytest.mark.parametrize("step", [1.0, True, [1, 2]])
+def test_a_step_is_an_integer(step):
+    with pytest.raises(TypeError, match=r"`step` must be .*, an int or an integer scalar"):
+        SAM()(*GIVEN, step)
 
 
 @pytest.mark.parametrize("norm", ["global", "per_variable"])
@@ -341,10 +363,9 @@ def test_q_p_follows_a_schedule():
     linear = keras.optimizers.schedules.PolynomialDecay(0.0, 10, end_learning_rate=1.0)
     rule, variable = ZSharp(q_p=linear), keras.Variable(np.zeros((1, 101)), name="kernel")
     gradient = np.random.default_rng(0).exponential(size=(1, 101)).astype("float32")
-    for kept in (101, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0):
-        [epsilon] = rule([gradient], [variable])
+    for step, kept in enumerate((101, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0)):
+        [epsilon] = rule([gradient], [variable], step)
         assert np.count_nonzero(epsilon) == kept
-    assert rule.q_p == 1
 
 
 def test_average_of_other_variables_is_refused():

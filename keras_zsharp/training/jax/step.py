@@ -153,15 +153,16 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         """The state after the clean pass, which starts from `before`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean, loss, gradients, y_pred = self._run_pass(before, batch)
-        with scope_of(self, given):
+        variables, rule_variables = keras_internals.trained(self), self._rule_variables()
+        with scope_of(self, given) as unchanged:
             at_w = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
+            step = keras_internals.steps_taken(self.optimizer)
 
         def perturbed():
             # 2. The rule turns the gradients into e(w).
-            variables, rule_variables = keras_internals.trained(self), self._rule_variables()
             with scope_of(self, given) as scope:
                 chosen = self.gradients_for_the_rule(at_w, variables)
-                epsilons = self.perturbation(chosen, variables)
+                epsilons = self.perturbation(chosen, variables, step)
             rule_state = [scope.read(v) for v in rule_variables]
 
             # 3. Loss and gradients at w + e(w).
@@ -173,9 +174,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             return shifted_loss, self._instantiated(shifted_gradients), rule_state
 
         def plain():
-            with scope_of(self, given) as scope:
-                self.perturbation.count_this_step()
-            rule_state = [scope.read(v) for v in self._rule_variables()]
+            rule_state = [unchanged.read(v) for v in rule_variables]
             return loss, self._instantiated(gradients), rule_state
 
         second = _either(perturbing, perturbed, plain)
@@ -183,7 +182,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
 
         # 4. The optimizer gets the second gradients, or what the rule makes of both.
         rule, passes = self.perturbation, (self._instantiated(gradients), shifted_gradients)
-        asked = rule, passes, keras_internals.trained(self), rule_state, perturbing
+        asked = rule, step, passes, variables, rule_state, perturbing
         descent, rule_state = gradients_of.descent(*asked, _either)
         finite = _all_finite(loss, passes[0]) if self.skips_nonfinite else None
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
@@ -196,13 +195,13 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             with scope_of(self, given) as scope:
                 momenta = keras_internals.momenta(self.optimizer, variables)
                 chosen = self.gradients_for_the_rule(momenta, variables)
-                epsilons = self.perturbation(chosen, variables)
+                step = keras_internals.steps_taken(self.optimizer)
+                epsilons = self.perturbation(chosen, variables, step)
             weights = list(map(_shift, given.weights, epsilons))
             return weights, [scope.read(v) for v in rule_variables]
 
         def plain():
-            with scope_of(self, given) as scope:
-                self.perturbation.count_this_step()
+            scope = scope_of(self, given)
             return given.weights, [scope.read(v) for v in rule_variables]
 
         weights, rule_state = _either(perturbing, perturbed, plain)

@@ -34,6 +34,7 @@ def dense_unscaled(
 
 def descent(
     rule: Any,
+    step: Tensor,
     passes: tuple[Gradients, Gradients],
     variables: list[Any],
     rule_state: list[Tensor],
@@ -45,7 +46,8 @@ def descent(
     def prepare(gradients):
         return _shared(_dense(gradients, variables), sync)
 
-    return gradients_of.descent(rule, passes, variables, rule_state, perturbing, either, prepare)
+    given = rule, step, passes, variables, rule_state, perturbing
+    return gradients_of.descent(*given, either, prepare)
 
 
 def either(condition: bool | Tensor, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:

@@ -124,7 +124,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         first = Operations()
         with nothing_written(self, first), first:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
-        weights = _values(variables, clean)
+        weights, step = _values(variables, clean), keras_internals.steps_taken(self.optimizer)
 
         # Outside of the branch: replicas must not wait for each other in a branch.
         scale, sync = self.optimizer.scale_loss(1.0), self.perturbation_sync
@@ -135,7 +135,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             clean.rewind()
             chosen = self.gradients_for_the_rule(at_w, variables)
             with PassScope(variables, weights) as scope:
-                epsilons = self.perturbation(chosen, variables)
+                epsilons = self.perturbation(chosen, variables, step)
 
             # 3. Loss and gradients at w + e(w).
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
@@ -148,16 +148,14 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)
 
         def plain():
-            with PassScope(variables, weights) as scope:
-                self.perturbation.count_this_step()
-            return loss, gradients, _values(self.perturbation.variables, scope)
+            return loss, gradients, _values(self.perturbation.variables)
 
         second = gradients_of.either(perturbing, perturbed, plain)
         shifted_loss, shifted_gradients, rule_state = second
 
         # 4. The optimizer gets the second gradients, or what the rule makes of both.
         rule, passes = self.perturbation, (gradients, shifted_gradients)
-        given = rule, passes, variables, rule_state, perturbing
+        given = rule, step, passes, variables, rule_state, perturbing
         descent, rule_state = gradients_of.descent(*given, sync)
         finite = all_finite(loss, gradients) if self.skips_nonfinite else None
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
@@ -166,17 +164,16 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
         weights, rule = _values(variables), self.perturbation
         momenta = keras_internals.momenta(self.optimizer, variables)
+        step = keras_internals.steps_taken(self.optimizer)
 
         def perturbed():
             chosen = self.gradients_for_the_rule(momenta, variables)
             with PassScope(variables, weights) as scope:
-                epsilons = rule(chosen, variables)
+                epsilons = rule(chosen, variables, step)
             return list(map(_shift, weights, epsilons)), _values(rule.variables, scope)
 
         def plain():
-            with PassScope(variables, weights) as scope:
-                rule.count_this_step()
-            return list(map(tf.identity, weights)), _values(rule.variables, scope)
+            return list(map(tf.identity, weights)), _values(rule.variables)
 
         shifts, rule_state = gradients_of.either(perturbing, perturbed, plain)
         shifted, first = PassScope(variables, shifts, after), Operations()

@@ -118,11 +118,10 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         with randomness.same_noise() as rewound:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights, rule = _values(variables, clean), self.perturbation
+        step = keras_internals.steps_taken(self.optimizer)
         shifted_loss, shifted_gradients = loss, gradients
         if not perturbing:
-            with PassScope(variables, weights) as scope:
-                rule.count_this_step()
-            rule_state = _values(rule.variables, scope)
+            rule_state = _values(rule.variables)
         else:
             with torch.no_grad():
                 # 2. The rule turns the gradients into e(w).
@@ -130,7 +129,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
                 with rewound():
                     chosen = self.gradients_for_the_rule(at_w, variables)
                 with PassScope(variables, weights) as scope:
-                    epsilons = rule(chosen, variables)
+                    epsilons = rule(chosen, variables, step)
                 rule_state = _values(rule.variables, scope)
                 shifts = list(map(_shift, weights, epsilons))
 
@@ -144,7 +143,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         # 4. The optimizer gets the second gradients, or what the rule makes of both.
         with torch.no_grad():
             passes = gradients, shifted_gradients
-            given = rule, passes, variables, rule_state, perturbing
+            given = rule, step, passes, variables, rule_state, perturbing
             descent, rule_state = gradients_of.descent(*given, _either)
             finite = _all_finite(loss, gradients) if self.skips_nonfinite else None
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
@@ -156,10 +155,9 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             shifts = weights
             if perturbing:
                 momenta = keras_internals.momenta(self.optimizer, variables)
-                epsilons = rule(self.gradients_for_the_rule(momenta, variables), variables)
-                shifts = list(map(_shift, weights, epsilons))
-            else:
-                rule.count_this_step()
+                chosen = self.gradients_for_the_rule(momenta, variables)
+                step = keras_internals.steps_taken(self.optimizer)
+                shifts = list(map(_shift, weights, rule(chosen, variables, step)))
         shifted = PassScope(variables, shifts, after)
         loss, gradients, y_pred = self._run_pass(shifted, variables, batch)
         shifted.check_no_weight_assigned()
