@@ -92,7 +92,8 @@ def plain(model: keras.Model) -> keras.Model:
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
         keras_internals.remove_attribute(model, name)
-    model.__dict__.pop("step_is_always_perturbed", None)
+    for name in ("step_is_always_perturbed", "inputs_are_arrays", "_cuts_arrays"):
+        model.__dict__.pop(name, None)
     made = type(model)
     object.__setattr__(model, "__class__", made.own_class)
     keras_internals.forget(made)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 from keras.src import backend
+from keras.src.backend.common.masking import get_keras_mask as mask_of
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.saving import object_registration
+from keras.src.trainers.data_adapters import array_data_adapter
 from keras.src.utils import python_utils
 
 from keras_zsharp import keras_names
@@ -26,6 +28,7 @@ __all__ = [
     "FilesOfItsModel",
     "MixinOfAModel",
     "Scope",
+    "are_arrays",
     "assign_in_place",
     "attributes_of",
     "build",
@@ -39,17 +42,22 @@ __all__ = [
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
+    "flat_losses",
     "forget",
     "forward",
     "is_built",
     "is_distributed",
     "is_overwritten",
+    "is_own",
     "knows_the_arguments",
+    "layers_adding_losses",
     "leave_arguments_to_keras",
     "loss_tracker",
+    "mask_of",
     "momenta",
     "never_compiled",
     "of_any_backend",
+    "overridden_losses",
     "own_metrics",
     "own_variables",
     "read_around_scope",
@@ -58,6 +66,7 @@ __all__ = [
     "save_as",
     "set_in_training",
     "start_at_epoch",
+    "state_of_own_layers",
     "steps_taken",
     "stored",
     "synced",
@@ -422,6 +431,68 @@ def training_methods() -> set[str]:
 def flat_layers(model: Any) -> list[keras.Layer]:
     """The model, its layers, their layers, and so on."""
     return list(model._flatten_layers())
+
+
+def are_arrays(x: Nested) -> bool:
+    """Whether `fit` cuts `x` itself into batches: along the first axis of each of its arrays."""
+    return array_data_adapter.can_convert_arrays(x)
+
+
+def is_own(thing: Any) -> bool:
+    """Whether a function, or the class of an object, is Keras' own."""
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    return module.split(".")[0] == "keras"
+
+
+def flat_losses(model: Any) -> list[Any]:
+    """The loss of each output, after `compute_loss` has been called."""
+    compiled = model._compile_loss
+    return [each.loss for each in (compiled and compiled._flat_losses) or ()]
+
+
+def overridden_losses(model: Any) -> list[str]:
+    """The names of the methods by which a model, or that in a wrapper, has its own loss."""
+    names = ("compute_loss", "_compute_loss", "stateless_compute_loss", "compute_loss_and_updates")
+    inside = attributes_of(model).get("model")
+    models = [model] + [inside] * isinstance(inside, keras.Model)
+    ours = ("keras", "keras_zsharp")
+    return [
+        name
+        for each in models
+        for name in names
+        if name in vars(each)
+        or any(
+            name in vars(base) and base.__module__.split(".")[0] not in ours
+            for base in type(each).__mro__
+        )
+    ]
+
+
+_SUMS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+
+
+def layers_adding_losses(model: Any) -> list[keras.Layer]:
+    """The layers whose `call` has added losses in a stateless scope.
+
+    Keras' own layers add sums over their outputs for `activity_regularizer`, which Keras divides by
+    the number of examples.
+    """
+    return [
+        layer
+        for layer in flat_layers(model)
+        if layer._loss_ids and not (is_own(layer) and type(layer.activity_regularizer) in _SUMS)
+    ]
+
+
+def state_of_own_layers(model: Any) -> list[Any]:
+    """The variables that Keras' own layers have."""
+    normalization = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
+    return [
+        variable
+        for layer in flat_layers(model)
+        if is_own(layer) or isinstance(layer, normalization)
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
+    ]
 
 
 def own_variables(layer: Any) -> list[Any]:

@@ -27,8 +27,9 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
             `.perturbation`.
         name: Name of the wrapper.
         **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
-            `skip_nonfinite` and `perturbation_sync` say how the step is taken, see
-            `keras_zsharp.training.StepOptions`. The others are passed on to `keras.Model`.
+            `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
+            step is taken, see `keras_zsharp.training.StepOptions`. The others are passed on to
+            `keras.Model`.
 
     Raises:
         TypeError: `model` is no Keras model, or `perturbation` no rule.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "BatchedInputs",
     "Config",
     "Data",
     "FloatOrSchedule",
@@ -66,6 +67,9 @@ Rule: TypeAlias = "Perturbation | str"
 
 PerturbOnly: TypeAlias = str | Callable[[Any], Any] | None
 """A choice of weights: a name or a regular expression, a function of a variable, None for all."""
+
+BatchedInputs: TypeAlias = Literal["all"] | Sequence[str | int] | None
+"""The inputs with an example in each row: all, or keys and positions. None for the only one."""
 
 Config: TypeAlias = dict[str, Any]
 """What `get_config` returns."""

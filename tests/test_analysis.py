@@ -115,7 +115,7 @@ def test_another_batch_is_drawn_at_random():
 @pytest.mark.parametrize("component", ["full", "noise"])
 def test_parts_of_a_batch_and_plain_steps(component):
     """With micro-batches each part has its own projection; plain steps have none."""
-    model = curved(component, mode="graph", micro_batches=2, perturb_every=2)
+    model = curved(component, mode="graph", micro_batches=2, perturb_every=2, mean_of_parts=True)
     model.train_on_batch(A[:2], NOTHING[:2])
     full, steps = A.mean(axis=0) * START, []
     for part in (A[:1], A[1:2]):

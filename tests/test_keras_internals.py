@@ -19,6 +19,7 @@ NEEDED = {
     **{f"model.{name}": why for name, why in keras_names.OF_MODELS.items()},
     **{f"scope.{name}": why for name, why in keras_names.OF_SCOPES.items()},
     "model._compile_loss": "to build the variables of a loss",
+    "model._compile_loss._flat_losses": "to read the reductions of losses",
     "model._compile_metrics": "to build metrics outside of a graph",
     "model._initial_epoch": "to start where a backup ended",
     "model._loss_tracker": "to log the loss of the clean pass",
@@ -30,10 +31,12 @@ NEEDED = {
     "variable._value": "to know who reads around a scope",
 }
 MODULES = {
+    "keras.src.backend.common.masking.get_keras_mask": "to know what losses leave out",
     "keras.src.backend.compute_output_spec": "to build from shapes",
     "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
     "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
     "keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES": "to save models made in place",
+    "keras.src.trainers.data_adapters.array_data_adapter.can_convert_arrays": "to know what is cut",
     "keras.src.utils.python_utils.default": "to save what a constructor was given",
     "keras.src.utils.python_utils.is_default": "to know who wrote a `get_config`",
 }

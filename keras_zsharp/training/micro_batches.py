@@ -31,16 +31,15 @@ def size_of(x: Nested) -> Any:
     return ops.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]
 
 
-def split(batch: Batch, micro_batches: int) -> list[tuple[Any, Batch]]:
+def split(batch: Batch, micro_batches: int, are_cut: Nested = None) -> list[tuple[Any, Batch]]:
     """Splits a batch into micro-batches of consecutive examples. Their sizes differ by one at most.
-
-    A tensor with the length of the batch along its first axis is cut. Any other goes to every
-    micro-batch. The length of the batch is that of the targets or, without targets, of the inputs.
 
     Args:
         batch: Tuple of inputs, targets and sample weights: nested structures of tensors, or None.
         micro_batches: int, the number of micro-batches. If a batch has fewer examples, some
             micro-batches hold an example of another and have the weight 0.
+        are_cut: The structure of `batch`, with a bool for each tensor: whether it is cut, or goes
+            to every micro-batch. None cuts all.
 
     Returns:
         List of pairs: the weight of a micro-batch, which is its number of examples, and the
@@ -48,17 +47,23 @@ def split(batch: Batch, micro_batches: int) -> list[tuple[Any, Batch]]:
 
     Raises:
         TypeError: There is a sparse tensor, and `micro_batches` is above 1.
-        ValueError: The targets, or the inputs without targets, have several lengths.
     """
     if micro_batches == 1:
         return [(size_of(batch), batch)]
-    measured = _with_its_length(batch)
-    length, size = measured.shape[0], size_of(measured)
+    if are_cut is None:
+        are_cut = keras.tree.map_structure(lambda x: x is not None, batch)
+    _check_dense(batch)
+    pairs = zip(keras.tree.flatten(batch), keras.tree.flatten(are_cut), strict=True)
+    cut_tensors = [x for x, is_cut in pairs if is_cut]
+    measured = next((x for x in cut_tensors if x.shape[0] is not None), cut_tensors[0])
+    size = size_of(measured)
     bounds = [size * i // micro_batches for i in range(micro_batches + 1)]
 
     def cut(begin, end):
         return keras.tree.map_structure(
-            lambda x: _checked(x, size)[begin:end] if _is_cut(x, length) else x, batch
+            lambda x, is_cut: _of_length(x, size, measured)[begin:end] if is_cut else x,
+            batch,
+            are_cut,
         )
 
     return [
@@ -72,42 +77,27 @@ def _larger(one, other):
     return max(one, other) if static else ops.maximum(one, other)
 
 
-def _with_its_length(batch):
-    """A tensor that has the batch's length."""
-    leaves = [(path, x) for path, x in keras.tree.flatten_with_path(batch) if x is not None]
-    sparse = [_name(path) for path, x in leaves if is_sparse(x)]
+def _check_dense(batch):
+    leaves = keras.tree.flatten_with_path(batch)
+    sparse = [name(path) for path, x in leaves if x is not None and is_sparse(x)]
     if sparse:
         raise TypeError(
             "`micro_batches` must be 1 for sparse tensors, which cannot be cut. "
             f"Received: one in {', '.join(sparse)}"
         )
-    leaves = [(path, x) for path, x in leaves if len(x.shape)]
-    asked = [(path, x) for path, x in leaves if path[0] == 1] or leaves
-    lengths = {_name(path): x.shape[0] for path, x in asked}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            "`micro_batches` must be 1 where it is not clear what the examples of a batch are: "
-            f"targets, or inputs without targets, must have one length. Received: {lengths}"
-        )
-    _, first = asked[0]
-    return first
 
 
-def _name(path):
-    """The user's name of a tensor: `x['words']`."""
+def name(path: Sequence[Any]) -> str:
+    """The user's name of a tensor of a batch: `x['words']`."""
     first, *rest = path
     return ("x", "y", "sample_weight")[first] + "".join(f"[{key!r}]" for key in rest)
 
 
-def _is_cut(x, length):
-    """Whether `x` has the batch's length, or a length that the graph does not know."""
-    return x is not None and len(x.shape) > 0 and x.shape[0] in (None, length)
-
-
-def _checked(x, size):
-    if x.shape[0] is not None:
+def _of_length(x, size, measured):
+    """`x`. If the graph does not know its length, TensorFlow checks it when it runs."""
+    if x is measured or x.shape[0] is not None:
         return x
-    message = "With `micro_batches` > 1, inputs must have the length of the batch or a known one."
+    message = "`batched_inputs` must name inputs that have an example in each row of the batch."
     return with_length(x, size, message)
 
 

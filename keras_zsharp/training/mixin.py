@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 
 from keras_zsharp import keras_internals, keras_names, perturbations
-from keras_zsharp.training import chosen, options, own_steps, turns
+from keras_zsharp.training import chosen, options, own_steps, parts, turns
 from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
-from keras_zsharp.typing import Gradients, PerturbOnly, Rule, Variables
+from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
 
 if TYPE_CHECKING:
     from keras_zsharp.perturbations import Perturbation
@@ -55,8 +55,9 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         *args: None may be given: it would be a functional model.
         perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
         **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
-            `skip_nonfinite` and `perturbation_sync` say how the step is taken, see
-            `keras_zsharp.training.StepOptions`. The others are passed on to `keras.Model`.
+            `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
+            step is taken, see `keras_zsharp.training.StepOptions`. The others are passed on to
+            `keras.Model`.
 
     Raises:
         TypeError, ValueError: `perturbation` is no rule, or belongs to another model; what
@@ -103,9 +104,13 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
     perturb_from: options.Option[int] = options.Option()
     perturb_only: options.Option[PerturbOnly] = options.Option()
     micro_batches: options.Option[int] = options.Option()
+    batched_inputs: options.Option[BatchedInputs] = options.Option()
+    mean_of_parts: options.Option[bool] = options.Option()
     skip_nonfinite: options.Option[bool | None] = options.Option()
     perturbation_sync: options.Option[Literal["replica", "global"] | None] = options.Option()
     step_is_always_perturbed: bool = False
+    inputs_are_arrays: bool = False
+    """Whether `fit` cuts its inputs into batches itself. A step keeps what holds for its graph."""
 
     def __init__(self, *args: Any, perturbation: Rule = "zsharp", **kwargs: Any) -> None:
         if args or "inputs" in kwargs or "outputs" in kwargs:
@@ -152,14 +157,18 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
             self.make_train_function(force=True)
 
     def make_train_function(self, force: bool = False) -> None:
-        """Makes the training program. It differs if every step perturbs.
+        """Makes the training program. It differs if every step perturbs or `fit` cuts arrays.
 
         Args:
             force: Whether to make it even if there is one.
         """
         always = turns.always_perturbs(self)
-        force = force or always != self.step_is_always_perturbed
-        self.step_is_always_perturbed = always
+        cut = parts.cut_by(self) is not None
+        arrays = cut and self.__dict__.get("_cuts_arrays", False)
+        before = self.step_is_always_perturbed, self.inputs_are_arrays
+        force = force or before != (always, arrays)
+        self.step_is_always_perturbed, self.inputs_are_arrays = always, arrays
+        parts.check_layers(self)
         super().make_train_function(force)
 
     def rule_has_changed(self) -> None:
@@ -234,8 +243,13 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
-        with own_steps.by_our_step(self, "fit"):
-            return super().fit(*args, **kwargs)
+        x = args[0] if args else kwargs.get("x")
+        self.__dict__["_cuts_arrays"] = keras_internals.are_arrays(x)
+        try:
+            with own_steps.by_our_step(self, "fit"):
+                return super().fit(*args, **kwargs)
+        finally:
+            self.__dict__["_cuts_arrays"] = False
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):

@@ -3,9 +3,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from keras_zsharp.checks import count, one_of, positive_int
+from keras_zsharp.checks import count, flag, one_of, positive_int
 from keras_zsharp.training import chosen
-from keras_zsharp.typing import Config, PerturbOnly
+from keras_zsharp.typing import BatchedInputs, Config, PerturbOnly
 
 Value = TypeVar("Value")
 
@@ -44,14 +44,26 @@ class StepOptions:
     - `micro_batches=k` splits the batch into k micro-batches of consecutive examples. Each has its
       own perturbation. The optimizer gets the mean of their second gradients, weighted by their
       sizes. This is the SAM paper's m-sharpness, where m is the number of examples in a
-      micro-batch. An input whose length is not that of the targets, such as a memory bank, goes to
-      every micro-batch.
+      micro-batch.
 
       Smaller micro-batches have noisier gradients and a larger sharpness. BatchNormalization
       normalizes every micro-batch by itself, and updates its statistics k times. The rule's state
-      is the mean over the micro-batches. The loss must be a mean over the batch, as is Keras'
-      default. The step takes as many passes over each example as before. Its graph holds k copies
-      of them and takes as much longer to compile.
+      is the mean over the micro-batches. The step takes as many passes over each example as before.
+      Its graph holds k copies of them and takes as much longer to compile.
+    - `batched_inputs` and `mean_of_parts` are for steps that cut a batch: with `micro_batches`, and
+      with `perturbation_sync="replica"` on JAX. At radius 0 such a step is the plain one over the
+      whole batch, or it is refused: a layer must not be `stateful`, and one that assigns variables
+      must give them an `aggregation`.
+
+      Targets and sample weights are cut. So is a model's only input, and all inputs if `fit` cuts
+      arrays into batches. Of other data with several inputs, `batched_inputs` names those with an
+      example in each row: `"all"`, or keys and positions such as `["words", 0]`. The others, such
+      as a memory bank, go to every part.
+
+      The losses of Keras are means over the examples of a batch, with the default reduction. Other
+      losses may be sums, or compare examples: those of your own, an overridden `compute_loss`,
+      `add_loss` in a layer, predictions with a mask. `mean_of_parts=True` says that the step is to
+      take the mean of the parts' losses, whatever they are.
     - `skip_nonfinite`: the loss or gradients of a batch may be infinite or NaN. In float16, a loss
       scale that is too large has this effect. `True` skips such a step as a whole, whether it
       happens in the first or second pass: weights, optimizer (with its `iterations`), rule and
@@ -77,12 +89,17 @@ class StepOptions:
         perturb_from: int >= 0, the steps before the first perturbation.
         perturb_only: A name, a regular expression, a function of a variable, or None for all
             weights.
+        batched_inputs: `"all"`, a list of keys and positions, or None.
+        mean_of_parts: Whether to take the mean of the parts' losses also where that may not be the
+            loss of the batch.
 
     Raises:
         TypeError, ValueError: `perturb_every` or `micro_batches` is no int >= 1; `perturb_from` is
             no int >= 0; `skip_nonfinite` is no bool or None; `perturbation_sync` is neither
-            `"replica"`, `"global"` nor None; `perturb_only` is none of the above. Before training:
-            `perturb_only` chooses no weight.
+            `"replica"`, `"global"` nor None; `perturb_only` is none of the above;
+            `batched_inputs` is neither `"all"`, a list of strings and ints nor None;
+            `mean_of_parts` is no bool. Before training: `perturb_only` chooses no weight; a batch
+            that is cut has inputs, a loss or layers as above.
     """
 
     perturb_every: int = 1
@@ -91,6 +108,8 @@ class StepOptions:
     perturbation_sync: Literal["replica", "global"] | None = None
     perturb_from: int = 0
     perturb_only: PerturbOnly = None
+    batched_inputs: BatchedInputs = None
+    mean_of_parts: bool = False
 
     def __post_init__(self) -> None:
         for name in ("perturb_every", "micro_batches"):
@@ -104,6 +123,8 @@ class StepOptions:
         if self.perturbation_sync is not None:
             one_of("perturbation_sync", self.perturbation_sync, "replica", "global")
         object.__setattr__(self, "perturb_only", chosen.get(self.perturb_only))
+        object.__setattr__(self, "batched_inputs", _names(self.batched_inputs))
+        flag("mean_of_parts", self.mean_of_parts)
 
     def to_config(self) -> Config:
         """Makes a config that Keras can save.
@@ -113,6 +134,19 @@ class StepOptions:
         """
         config = {name: getattr(self, name) for name in NAMES}
         return {**config, "perturb_only": chosen.to_config(self.perturb_only)}
+
+
+def _names(batched_inputs):
+    """`batched_inputs` with a tuple for a list."""
+    if batched_inputs is None or (isinstance(batched_inputs, str) and batched_inputs == "all"):
+        return batched_inputs
+    names = batched_inputs if isinstance(batched_inputs, list | tuple) else ()
+    if not names or not all(type(name) in (str, int) for name in names):
+        raise TypeError(
+            '`batched_inputs` must be None, "all" or a list of keys and positions of inputs. '
+            f"Received: batched_inputs={batched_inputs!r}"
+        )
+    return tuple(names)
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(StepOptions))

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from keras_zsharp import SharpnessAwareModel
-from tests.backends import networks
+from tests.backends import networks, test_parts
+from tests.still import still
 
 DEVICES = ["cpu:0", "cpu:1"]
 
@@ -60,7 +61,38 @@ def compared():
     replica = weights_after("friendly_sam", perturbation_sync="replica")
     found["replica"] = distance(replica, parts)
     found["replica is not global"] = distance(replica, weights_after("friendly_sam"))
+    found["parts"] = parts_of_two_devices()
     return found
+
+
+def parts_of_two_devices():
+    """What `perturbation_sync="replica"` says of what it cannot average, and what it counts."""
+    said, options = {}, {"perturbation_sync": "replica"}
+    x, y = np.ones((8, 5), "float32"), np.ones((8, 3), "float32")
+    total = keras.losses.MeanSquaredError(reduction="sum")
+    counts = {name: test_parts.Counts(name) for name in ("none", "sum")}
+    steps = keras.Input(batch_shape=(8, 5, 1))
+    stateful = keras.layers.GRU(3, stateful=True)
+    for name, net, loss, inputs in (
+        ("sum", test_parts.net(), total, x),
+        ("state", test_parts.net(counts["none"]), "mse", x),
+        ("counted", test_parts.net(counts["sum"]), "mse", x),
+        ("stateful", keras.Model(steps, stateful(steps)), "mse", x[..., None]),
+        ("bank", test_parts.memory(), "mse", {"x": x, "bank": x[:, :4]}),
+    ):
+        model = SharpnessAwareModel(net, "sam", **options)
+        try:
+            test_parts.step(model, loss, inputs, y)
+        except ValueError as error:
+            said[name] = str(error)
+    said["count"] = float(counts["sum"].count.numpy())
+    batch = {"x": x, "bank": np.arange(32, dtype="float32").reshape(8, 4) / 32}, y
+    ends = [
+        test_parts.step(SharpnessAwareModel(test_parts.memory(), still(), **more), "mse", *batch)
+        for more in ({**options, "batched_inputs": ["x"]}, {})
+    ]
+    said["whole bank"] = max(distance(*ends))
+    return said
 
 
 if __name__ == "__main__":

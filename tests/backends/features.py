@@ -15,6 +15,7 @@ import xml.etree.ElementTree
 FEATURES = {
     "each rule and option, 20 steps, as on TensorFlow within 1e-5": "test_agreement",
     "`micro_batches`": "test_agreement::.*-micro_batches|micro_batches_are",
+    "what cannot be cut into parts or averaged is refused": "test_parts",
     "`perturb_every`": "test_agreement::.*-perturb_every",
     "`perturb_from`": "test_agreement::.*-perturb_from",
     "`perturb_only`": "test_agreement::.*-perturb_only",

@@ -105,7 +105,11 @@ RULES = {
     "le_sam": (le_sam, lambda: LESAM(rho=0.2, sigma=0.5), {}),
     "look_sam": (look_sam, lambda: LookSAM(rho=0.2, alpha=0.7, every=3), {}),
     "late": (look_sam_late, lambda: LookSAM(rho=0.2, every=3), {"perturb_from": 2}),
-    "parts": (look_sam, lambda: LookSAM(rho=0.2, every=3), {"micro_batches": 2}),
+    "parts": (
+        look_sam,
+        lambda: LookSAM(rho=0.2, every=3),
+        {"micro_batches": 2, "mean_of_parts": True},
+    ),
 }
 
 
@@ -159,7 +163,7 @@ OPTIMIZERS = {
     ("name", "options", "mode"),
     [
         *((name, {}, "default") for name in OPTIMIZERS),
-        ("sgd", {"micro_batches": 2}, "default"),
+        ("sgd", {"micro_batches": 2, "mean_of_parts": True}, "default"),
         ("sgd", {}, "eager"),
     ],
 )

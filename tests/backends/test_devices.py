@@ -45,6 +45,26 @@ def test_replicas_that_share_the_weights_have_one_perturbation(found):
     assert "under a `ModelParallel`, whose devices share the weights" in found["refused"]
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("sum", "`mean_of_parts` must be True"),
+        ("state", "must say how the parts of a batch are put together"),
+        ("stateful", "must not be `stateful`"),
+        ("bank", "`batched_inputs` must be"),
+    ],
+)
+def test_what_replicas_cannot_average_is_refused(found, what, said):
+    assert said in found["parts"][what]
+    assert 'perturbation_sync="replica"' in found["parts"][what]
+
+
+def test_what_replicas_can_put_together(found):
+    assert "counted" not in found["parts"]
+    assert found["parts"]["count"] == 8
+    assert found["parts"]["whole bank"] < 1e-6
+
+
 def test_each_replica_has_seeds_of_its_own():
     import jax.numpy as jnp
 

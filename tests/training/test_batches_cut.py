@@ -1,4 +1,4 @@
-"""Tensors of the length of a batch are cut. All others go to every micro-batch."""
+"""What `batched_inputs` names is cut. All other inputs go to every micro-batch."""
 
 import keras
 import numpy as np
@@ -56,7 +56,8 @@ def test_a_bank_belongs_to_every_micro_batch(bank, mode):
         net(next(iter(data))[0])
         model = net
         if micro_batches:
-            model = SharpnessAwareModel(net, still(), micro_batches=micro_batches)
+            options = {"micro_batches": micro_batches, "batched_inputs": ["x"]}
+            model = SharpnessAwareModel(net, still(), **options)
         model.compile(keras.optimizers.SGD(0.1), "mse", **MODES[mode])
         model.fit(data, verbose=0)
         ends.append(net.get_weights())
@@ -68,10 +69,10 @@ def test_a_bank_belongs_to_every_micro_batch(bank, mode):
 def test_a_length_that_the_graph_does_not_know_is_checked():
     net, data = Memory("bank"), batches("bank", known=False)
     net(next(iter(data))[0])
-    model = SharpnessAwareModel(net, "sam", micro_batches=2)
+    model = SharpnessAwareModel(net, "sam", micro_batches=2, batched_inputs=["x", "bank"])
     model.compile("sgd", "mse")
     before = net.get_weights()
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the length of the batch"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="an example in each row of the batch"):
         model.fit(data, verbose=0)
     for ours, old in zip(net.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, old)
@@ -84,9 +85,9 @@ def test_without_targets_inputs_must_have_one_length():
             return inputs["x"]
 
     net, data = Own("bank"), batches("bank").map(lambda x, y: x)
-    model = SharpnessAwareModel(net, "sam", micro_batches=2)
+    model = SharpnessAwareModel(net, "sam", micro_batches=2, batched_inputs="all")
     model.compile("sgd", run_eagerly=True)
-    with pytest.raises(ValueError, match=r"must be 1 where it is not clear .*\['bank'\]\": 9"):
+    with pytest.raises(ValueError, match=r"must name the inputs .*\['bank'\]\": 9"):
         model.fit(data, verbose=0)
 
 

@@ -16,6 +16,8 @@ from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mo
 from tests.training.running import build
 from tests.training.test_nothing_leaks import Recorded
 
+CUT = {"batched_inputs": "all", "mean_of_parts": True}
+"""All inputs are of examples, and all losses are means."""
 BOUNDS = [0, 5, 11]
 """Of eleven examples in two micro-batches."""
 
@@ -98,7 +100,9 @@ STATELESS = ["regularized", "add_loss", "dict_inputs", "two_outputs", "unused_he
 @pytest.mark.parametrize("rho", crossed([0.5, 0.0], default=[0.5]))
 def test_step_is_the_mean_of_the_steps_of_the_micro_batches(name, mode, rho):
     """Each with a draw of dropout of its own; without a radius, as in plain Keras."""
-    model = sgd(SharpnessAwareModel(build(name), SAM(rho), micro_batches=2), name, **MODES[mode])
+    model = sgd(
+        SharpnessAwareModel(build(name), SAM(rho), micro_batches=2, **CUT), name, **MODES[mode]
+    )
     start = [w.numpy() for w in model.trainable_weights]
     logs = model.train_on_batch(*eleven(CASES[name]), return_dict=True)
     *expected, loss, sharpness = micro_batches_alone(name, rho)
@@ -111,7 +115,7 @@ def test_step_is_the_mean_of_the_steps_of_the_micro_batches(name, mode, rho):
 @pytest.mark.parametrize("name", crossed(STATELESS, default=["regularized"]))
 def test_without_radius_the_parts_step_as_the_whole_batch(name):
     batch, plain = eleven(CASES[name]), build(name)
-    models = [SharpnessAwareModel(build(name), still(), micro_batches=2), plain]
+    models = [SharpnessAwareModel(build(name), still(), micro_batches=2, **CUT), plain]
     logs = [
         sgd(model, name, run_eagerly=True).train_on_batch(*batch, return_dict=True)["loss"]
         for model in models
@@ -125,7 +129,7 @@ def test_without_radius_the_parts_step_as_the_whole_batch(name):
 def test_state_goes_from_one_to_the_next(mode):
     """As over smaller batches of plain Keras: BatchNormalization, dropout, outputs' losses."""
     case = CASES["sequential"]
-    model = SharpnessAwareModel(build("sequential"), SAM(rho=0.5), micro_batches=3)
+    model = SharpnessAwareModel(build("sequential"), SAM(rho=0.5), micro_batches=3, **CUT)
     sgd(model, "sequential", 0.0, **mode)
     small = sgd(build("sequential"), "sequential", 0.0, **mode)
     ours = model.fit(case.x, case.y, batch_size=6, shuffle=False, verbose=0).history
@@ -164,7 +168,7 @@ def test_both_passes_of_a_part_see_the_same_dropout_and_other_parts_another(mode
 def test_layers_that_assign_in_their_call(name, mode):
     """At learning rate 0 and rho 0 the passes of a micro-batch agree: it is a small batch."""
     case = CASES[name]
-    model = SharpnessAwareModel(build(name), still(), micro_batches=2)
+    model = SharpnessAwareModel(build(name), still(), micro_batches=2, **CUT)
     sgd(model, name, 0.0, **MODES[mode])
     small = sgd(build(name), name, 0.0, **MODES[mode])
     ours = model.fit(case.x, case.y, batch_size=6, epochs=2, shuffle=False, verbose=0).history
@@ -182,7 +186,7 @@ def test_average_is_that_of_the_whole_batch():
     averages = []
     for micro_batches in (1, 5):
         rule = FriendlySAM(schedule)
-        model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=micro_batches)
+        model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=micro_batches, **CUT)
         sgd(model, "dict_inputs", 0.0, run_eagerly=True)
         model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
         averages.append([a.numpy() for a in model.perturbation.averages])
@@ -194,7 +198,7 @@ def test_average_is_that_of_the_whole_batch():
 @pytest.mark.parametrize("mode", crossed(MODES, default=["eager"]))
 def test_metrics_see_all_predictions_and_the_last_batch_may_be_small(mode):
     case = CASES["two_outputs"]
-    model = SharpnessAwareModel(build("two_outputs"), SAM(rho=0.5), micro_batches=4)
+    model = SharpnessAwareModel(build("two_outputs"), SAM(rho=0.5), micro_batches=4, **CUT)
     model.compile(
         keras.optimizers.SGD(0.0),
         case.loss,

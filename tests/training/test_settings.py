@@ -25,6 +25,8 @@ SETTINGS = {
     "perturbation_sync": lambda: "global",
     "perturb_from": lambda: 1,
     "perturb_only": lambda: "kernels",
+    "batched_inputs": lambda: "all",
+    "mean_of_parts": lambda: True,
 }
 """Each other than the default."""
 

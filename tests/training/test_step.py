@@ -39,7 +39,7 @@ class Quadratic(layers.Layer):
 
 
 def quadratic(rule, learning_rate=0.1, *, perturb_every=1, perturb_from=0, micro_batches=1, **mode):
-    options = {"perturb_every": perturb_every, "perturb_from": perturb_from}
+    options = {"perturb_every": perturb_every, "perturb_from": perturb_from, "mean_of_parts": True}
     inputs = keras.Input((1,))
     net = keras.Model(inputs, Quadratic([1.0, 4.0], [3.0, 1.0])(inputs))
     model = SharpnessAwareModel(net, rule, micro_batches=micro_batches, **options)

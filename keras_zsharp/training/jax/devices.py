@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import keras
 from jax.sharding import PartitionSpec
 
+from keras_zsharp.training import parts
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.typing import Batch, Tensor
 
@@ -38,6 +39,7 @@ def check_devices(model: Any) -> None:
 
 
 def on_each(
+    model: Any,
     passes: Callable[..., tuple[Any, Outcome]],
     batch: Batch,
     given: Any,
@@ -46,10 +48,11 @@ def on_each(
     """Takes the passes over each device's share of the batch, and averages the results.
 
     Outcomes are averaged as over micro-batches. Variables that the clean pass assigns, such as
-    BatchNormalization's statistics, are averaged as under `tf.distribute`. Each device has its own
-    seeds.
+    BatchNormalization's statistics, are averaged as under `tf.distribute`, unless their
+    `aggregation` says otherwise. Each device has its own seeds.
 
     Args:
+        model: The sharpness-aware model.
         passes: Function from `batch`, `given` and `perturbing` to a `State` and an `Outcome`.
         batch: Tuple of inputs, targets and sample weights, split over the devices.
         given: The `State` before the step.
@@ -64,8 +67,19 @@ def on_each(
     def mean(value):
         if jnp.issubdtype(value.dtype, jnp.floating):
             return jax.lax.pmean(value, axis)
+        return of_the_first(value)
+
+    def of_the_first(value):
         first = jax.lax.axis_index(axis) == 0
         return jax.lax.psum(jnp.where(first, value, jnp.zeros_like(value)), axis)
+
+    def summed(new, old):
+        return old + jax.lax.psum(new - old, axis)
+
+    def merged(aggregation, new, old):
+        if aggregation == "sum":
+            return summed(new, old)
+        return of_the_first(new) if aggregation == "only_first_replica" else mean(new)
 
     def on_one(batch, given, *unknown):
         index = jax.lax.axis_index(axis)
@@ -75,19 +89,25 @@ def on_each(
         if finite is not None:
             finite = jax.lax.pmin(finite.astype("int32"), axis) == 1
         pairs = zip(clean.metrics, given.metrics, strict=True)
-        added = [jax.lax.psum(n - o, axis) for n, o in pairs]
-        clean = jax.tree.map(mean, clean)
-        clean = clean._replace(metrics=[o + a for o, a in zip(given.metrics, added, strict=True)])
+        metrics = [summed(new, old) for new, old in pairs]
+        states = zip(model.non_trainable_variables, clean.others, given.others, strict=True)
+        others = [merged(variable.aggregation, new, old) for variable, new, old in states]
+        clean = jax.tree.map(mean, clean)._replace(metrics=metrics, others=others)
         return clean, averaged._replace(y_pred=y_pred, finite=finite)
 
     split = PartitionSpec(axis)
+    batch_specs = keras.tree.map_structure(
+        lambda x, is_cut: None if x is None else split if is_cut else everywhere,
+        batch,
+        parts.are_cut(model, batch),
+    )
     unknown = [] if isinstance(perturbing, bool) else [perturbing]
     specs: Any = dict.fromkeys(Outcome._fields, everywhere)
     outcome = Outcome(**{**specs, "y_pred": split})
     return jax.shard_map(
         on_one,
         mesh=distribution.device_mesh.backend_mesh,
-        in_specs=(split, everywhere, *[everywhere] * len(unknown)),
+        in_specs=(batch_specs, everywhere, *[everywhere] * len(unknown)),
         out_specs=(everywhere, outcome),
         check_vma=False,
     )(batch, given, *unknown)

@@ -9,7 +9,7 @@ import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import logs, micro_batches, noise, turns
+from keras_zsharp.training import logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.jax import devices
 from keras_zsharp.training.jax.checks import check_mode
 from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
@@ -69,7 +69,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         told = getattr(state, "perturbs", None)
         perturbing = self._perturbs(given) if told is None else told
         if self.perturbation_sync == "replica" and self.count_devices() > 1:
-            clean, outcome = devices.on_each(self._all_passes, batch, given, perturbing)
+            clean, outcome = devices.on_each(self, self._all_passes, batch, given, perturbing)
         else:
             clean, outcome = self._all_passes(batch, given, perturbing)
         if self.skips_nonfinite:
@@ -146,7 +146,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             take_passes = self._one_pass if one_pass else self._both_passes
             return take_passes(micro_batch, given, before, perturbing)
 
-        split = micro_batches.split(batch, self.micro_batches)
+        split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
         return in_turn(passes, split, given, self._rule_variables())
 
     def _both_passes(self, batch, given, before, perturbing):
@@ -231,6 +231,9 @@ class TwoPassStep(keras_internals.MixinOfAModel):
                 training=True,
                 optimizer_variables=state.optimizer,
             )
+            parts.check_loss(self, y_pred, sample_weight)
+            pairs = zip(self.non_trainable_variables, state.others, others, strict=True)
+            parts.check_state(self, [v for v, old, new in pairs if new is not old])
             return scaled, (state._replace(others=others, metrics=metrics), loss, y_pred)
 
         (clean, loss, y_pred), gradients = auxiliary_and_gradients(scaled_loss, state.weights)

@@ -93,6 +93,10 @@ class PassScope(WeightScope):
         for variable, value in self._released.values():
             variable.assign(value)
 
+    def assigned(self) -> list[Any]:
+        """The variables that the pass has assigned, and those before it."""
+        return [*self._updates.values(), *(variable for variable, _ in self._released.values())]
+
     def check_no_weight_assigned(self) -> None:
         """Refuses assigned weights, for a step whose only pass is at w + e."""
         check_no_weight([v for v in self._updates.values() if self.is_weight(v)])

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals, tensorflow_internals
-from keras_zsharp.training import interrupts, logs, micro_batches, noise, turns
+from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.tensorflow import devices
 from keras_zsharp.training.tensorflow import gradients as gradients_of
@@ -85,10 +85,11 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         def passes(micro_batch, after):
             return take_passes(micro_batch, variables, perturbing, after)
 
-        split, weighted = micro_batches.split(batch, self.micro_batches), gradients_of.weighted
+        split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
         clean, outcome = micro_batches.in_turn(
-            passes, split, None, rule_variables, weighted=weighted
+            passes, split, None, rule_variables, weighted=gradients_of.weighted
         )
+        parts.check_state(self, clean.assigned())
         if self.skips_nonfinite:
             finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=on_all_replicas(finite))
@@ -216,6 +217,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
                 tape.watch(weights)
                 y_pred = keras_internals.forward(self, x)
                 loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+                parts.check_loss(self, y_pred, sample_weight)
                 scaled_loss = self.optimizer.scale_loss(loss)
             check_read_in_scope(variables, tape)
             return loss, tape.gradient(scaled_loss, weights), y_pred

@@ -47,6 +47,10 @@ class PassScope(Scope):
         super().write(variable, value)
         self._updates[id(variable)] = variable
 
+    def assigned(self) -> list[Any]:
+        """The variables that the pass has assigned, and those before it."""
+        return list(self._updates.values())
+
     def check_no_weight_assigned(self) -> None:
         """Refuses assigned weights, for a step whose only pass is at w + e."""
         check_no_weight([v for v in self._updates.values() if id(v) in self._weight_ids])

@@ -9,7 +9,7 @@ import torch
 from keras_zsharp import keras_internals
 from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, logs, micro_batches, noise, turns
+from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.torch import backward, randomness
 from keras_zsharp.training.torch.scope import PassScope
@@ -59,9 +59,10 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         def passes(micro_batch, after):
             return take_passes(micro_batch, variables, perturbing, after)
 
-        split = micro_batches.split(batch, self.micro_batches)
+        split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
         with backward.put_back(variables, always=False):
             clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
+        parts.check_state(self, clean.assigned())
         with torch.no_grad():
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
@@ -172,6 +173,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             y_pred = keras_internals.forward(self, x)
             backward.zero_grad(self, scope.weights, variables)
             loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+            parts.check_loss(self, y_pred, sample_weight)
             scaled_loss = self.optimizer.scale_loss(loss)
             # What is computed again while going backward belongs to the pass, too.
             gradients = backward.gradients(scaled_loss, scope.weights, variables)

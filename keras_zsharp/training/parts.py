@@ -1,0 +1,171 @@
+"""What may be cut into parts, and averaged over them. All else is refused, or the user says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_zsharp import keras_internals
+from keras_zsharp.training.micro_batches import name as name_of
+from keras_zsharp.typing import Batch, Nested
+
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+OF_ALL = ("circle", "dice", "tversky")
+"""Keras' losses that compare or sum up the examples of a batch."""
+
+
+def cut_by(model: Any) -> str | None:
+    """The option by which a step takes a batch in parts, or None. The model must have options."""
+    if model.micro_batches > 1:
+        return f"micro_batches={model.micro_batches}"
+    on_jax = keras.backend.backend() == "jax"
+    # Under `tf.distribute`, plain Keras takes the parts of a batch, too.
+    if on_jax and model.perturbation_sync == "replica" and model.count_devices() > 1:
+        return 'perturbation_sync="replica"'
+    return None
+
+
+def are_cut(model: Any, batch: Batch) -> Nested:
+    """Whether each tensor of a batch has an example in each row. None if no batch is cut.
+
+    All targets and sample weights have. Inputs have if `batched_inputs` names them, if there is
+    one, or if `fit` cuts arrays into batches.
+
+    Args:
+        model: A sharpness-aware model.
+        batch: Tuple of inputs, targets and sample weights: nested structures of tensors, or None.
+
+    Raises:
+        ValueError: It is not clear what the examples are, or their numbers differ.
+    """
+    if not cut_by(model):
+        return None
+    leaves = [(path, x) for path, x in keras.tree.flatten_with_path(batch) if x is not None]
+    leaves = [(path, x) for path, x in leaves if len(x.shape)]
+    inputs = [path for path, _ in leaves if path[0] == 0]
+    named = model.batched_inputs
+    if named is None and len(inputs) > 1 and not model.inputs_are_arrays:
+        raise ValueError(
+            '`batched_inputs` must be "all" or name the inputs that have an example in each row, '
+            f"where {cut_by(model)} cuts a batch that has several inputs. Received: "
+            f"batched_inputs=None and the inputs {[name_of(path) for path in inputs]}"
+        )
+    every = named in (None, "all")
+    missing = [] if every else [n for n in named if not any(n in path[1:] for path in inputs)]
+    if missing:
+        raise ValueError(
+            f"`batched_inputs` must name inputs of the model. Received: {missing} and the inputs "
+            f"{[name_of(path) for path in inputs]}"
+        )
+    cut = {path: x for path, x in leaves if path[0] or every or any(n in path[1:] for n in named)}
+    lengths = {name_of(path): _length(x) for path, x in cut.items()}
+    if len(set(lengths.values()) - {None}) != 1 and set(lengths.values()) != {None}:
+        raise ValueError(
+            "`batched_inputs` must name the inputs that have an example in each row, as targets "
+            f"and sample weights do: they have one length. Received: batched_inputs={named!r} and "
+            f"{lengths}"
+        )
+    flags = [path in cut for path, _ in keras.tree.flatten_with_path(batch)]
+    return keras.tree.pack_sequence_as(batch, flags)
+
+
+def _length(x):
+    return x.shape[0]
+
+
+def check_loss(model: Any, y_pred: Nested, sample_weight: Nested) -> None:
+    """Refuses a loss that may not be the mean of the losses of its parts, once it is computed.
+
+    Args:
+        model: A sharpness-aware model.
+        y_pred: Predictions for a part of a batch.
+        sample_weight: Sample weights of the part, or None.
+
+    Raises:
+        ValueError: The batch is cut, and there is such a loss.
+    """
+    cut = cut_by(model)
+    if cut and not model.mean_of_parts:
+        reasons = [*_methods(model), *_compiled(model, sample_weight), *_added(model)]
+        if any(keras_internals.mask_of(p) is not None for p in keras.tree.flatten(y_pred)):
+            reasons.append("predictions with a mask, whose parts differ in what counts")
+        if reasons:
+            raise ValueError(
+                "`mean_of_parts` must be True where the loss of a batch may not be the mean of the "
+                "losses of its parts: then the step takes that mean. Or compile the losses of "
+                "Keras with the reduction 'sum_over_batch_size', or take whole batches. "
+                f"Received: mean_of_parts=False, {cut} and {'; '.join(reasons)}"
+            )
+
+
+def _methods(model):
+    overridden = keras_internals.overridden_losses(model)
+    return [f"`{name}` overridden" for name in overridden]
+
+
+def _compiled(model, sample_weight):
+    """Why the compiled losses may be no means."""
+    weighted = any(w is not None for w in keras.tree.flatten(sample_weight))
+    for loss in keras_internals.flat_losses(model):
+        name, reduction = loss.name, loss.reduction
+        function = getattr(loss, "fn", loss)
+        if not (keras_internals.is_own(loss) and keras_internals.is_own(function)):
+            yield f"the loss {name!r}, which is not Keras' own"
+        elif reduction not in MEANS:
+            yield f"the loss {name!r} with reduction={reduction!r}"
+        elif reduction == "mean_with_sample_weight" and weighted:
+            yield f"the loss {name!r} with reduction={reduction!r} and sample weights"
+        elif getattr(function, "__name__", name) in OF_ALL:
+            yield f"the loss {name!r}, which is of the batch as a whole"
+        elif getattr(loss, "ignore_class", None) is not None:
+            yield f"the loss {name!r} with ignore_class={loss.ignore_class}"
+
+
+def _added(model):
+    """The layers whose `call` adds losses, which may be sums over the batch."""
+    names = [layer.name for layer in keras_internals.layers_adding_losses(model)]
+    return [f"losses that {names} add by `add_loss`"] if names else []
+
+
+def check_state(model: Any, assigned: Sequence[Any]) -> None:
+    """Refuses state that parts of a batch would leave otherwise than the batch.
+
+    Seeds are known, and what Keras' own layers have: BatchNormalization's statistics are those of
+    the parts.
+
+    Args:
+        model: A sharpness-aware model.
+        assigned: The variables that its layers have assigned in a pass.
+
+    Raises:
+        ValueError: There is other state.
+    """
+    cut = cut_by(model)
+    if not cut:
+        return
+    known = {id(v) for v in keras_internals.state_of_own_layers(model)}
+    # Neither seeds nor metrics are weights.
+    weights = {id(v) for v in model.weights}
+    # Micro-batches follow one another: what counts steps would count each of them.
+    said = ("mean", "sum") if model.micro_batches > 1 else ("mean", "sum", "only_first_replica")
+    unknown = [v for v in assigned if id(v) in weights - known and v.aggregation not in said]
+    if unknown:
+        raise ValueError(
+            f"A layer that assigns variables in its `call` must say how the parts of a batch are "
+            f"put together, `add_weight(..., aggregation=...)` with one of {said}, where {cut} "
+            'cuts a batch: "sum" adds up what the parts add, "mean" is for statistics. '
+            f"Received: {[(v.path, v.aggregation) for v in unknown]}"
+        )
+
+
+def check_layers(model: Any) -> None:
+    """Refuses layers that keep a state for each example of a batch, before a step."""
+    cut = cut_by(model)
+    stateful = [la.name for la in keras_internals.flat_layers(model) if getattr(la, "stateful", 0)]
+    if cut and stateful:
+        raise ValueError(
+            "Layers must not be `stateful`, with a state for each example of a whole batch, where "
+            f"{cut} cuts the batch. Received: {stateful}"
+        )
