@@ -166,9 +166,8 @@ def test_saved_as_they_are_set(make, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
-    assert (
-        loaded.step_options == model.step_options == StepOptions(3, 2, True, "global", 1, "kernels")
-    )
+    expected = StepOptions(3, 2, True, "global", 1, "kernels", "all", True)
+    assert loaded.step_options == model.step_options == expected
     assert loaded.perturbation.get_config() == model.perturbation.get_config()
     assert_same(*([v.numpy() for v in m.variables] for m in (loaded, model)))
     assert_same(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
