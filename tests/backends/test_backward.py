@@ -191,7 +191,7 @@ def test_rows_that_a_hook_freezes_stay_and_are_not_perturbed():
 
     net = network(freeze_rows)
     before = weights(net)[0]
-    trained(SharpnessAwareModel(net, Sees(rho=0.5), micro_batches=2), net)
+    trained(SharpnessAwareModel(net, Sees(rho=0.5), micro_batches=2, mean_of_parts=True), net)
     after = weights(net)[0]
     np.testing.assert_allclose(after[FROZEN], before[FROZEN], rtol=0, atol=2e-3)  # AdamW's decay.
     assert np.abs(after - before)[5:].max() > 1e-2
@@ -215,7 +215,7 @@ def test_hooks_run_in_each_pass_and_find_its_weights():
 
 def test_the_optimizers_gradients_are_left_also_by_rules_that_change_them():
     net = network()
-    model = SharpnessAwareModel(net, "gsam", micro_batches=2)
+    model = SharpnessAwareModel(net, "gsam", micro_batches=2, mean_of_parts=True)
     compiled(model, net, keras.optimizers.SGD(1.0))
     before = weights(net)
     model.train_on_batch(*data())

@@ -440,10 +440,10 @@ FAULTS = [
         "tests/training/test_inputs.py::test_a_wrapper_trains_what_the_net_alone_would[normalization-mixed_float16]",
     ),
     Fault(
-        "an input of another length is cut with the batch",
-        MICRO_BATCHES,
-        "x.shape[0] in (None, length)",
-        "True",
+        "an input that is not named is cut with the batch",
+        "keras_zsharp/training/parts.py",
+        "path[0] or every or",
+        "True or every or",
         "tests/training/test_batches_cut.py::test_a_bank_belongs_to_every_micro_batch[bank-graph]",
     ),
     Fault(

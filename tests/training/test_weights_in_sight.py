@@ -16,7 +16,7 @@ X, Y = normal(5), normal(1)
 SETTINGS = {
     "plain": {},
     "perturb_every": {"perturb_every": 2},
-    "micro_batches": {"micro_batches": 2},
+    "micro_batches": {"micro_batches": 2, "mean_of_parts": True},
 }
 
 
