@@ -11,7 +11,6 @@ from tests.backends import networks, optimizers
 from tests.tiers import crossed
 
 MODES = {"compiled": {}, "eager": {"run_eagerly": True}}
-KINDS = [kind for kind in optimizers.KINDS if kind != "plain"]
 MOMENTA = ("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Lion", "Nadam")
 """The optimizers here that keep a momentum."""
 
@@ -19,6 +18,9 @@ MOMENTA = ("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Lion", "Nadam")
 def trained(kind, cell, mode):
     model = optimizers.KINDS[kind](optimizers.network())
     networks.compiled(model, optimizers.of(cell), **MODES[mode])
+    # In a graph of TensorFlow plain Keras builds it while tracing: ScheduleFreeAdamW then forgets
+    # the weights that it starts from. Our step builds it before.
+    model.optimizer.build(model.trainable_variables)
     # An accumulation goes on in the second epoch. A second `fit` fails in plain Keras on JAX with
     # EMA: weights and averages are the same arrays then, and the step takes each once.
     losses = optimizers.fit(model, batches=3, epochs=2)["loss"]
@@ -26,9 +28,14 @@ def trained(kind, cell, mode):
 
 
 CELLS = [
-    (kind, cell, mode)
-    for kind, cell, mode in itertools.product(KINDS, optimizers.CELLS, MODES)
-    if kind != "along momentum" or cell.partition("-")[0] in MOMENTA
+    *itertools.product(["two passes"], optimizers.CELLS, ["compiled"]),
+    *itertools.product(["one pass"], optimizers.ALONE, ["eager"]),
+    *itertools.product(["skipping"], [*optimizers.ACCUMULATED, *optimizers.PAIRS], ["eager"]),
+    *(
+        ("along momentum", cell, mode)
+        for cell, mode in itertools.product(optimizers.CELLS, MODES)
+        if cell.partition("-")[0] in MOMENTA and (mode == "eager") == ("-" in cell)
+    ),
 ]
 
 
@@ -38,7 +45,7 @@ CELLS = [
         CELLS,
         default=[
             ("two passes", "SGD-accumulation-ema-LossScaleOptimizer", "compiled"),
-            ("skipping", "Adam-accumulation", "compiled"),
+            ("skipping", "Adam-accumulation", "eager"),
             ("one pass", "Muon", "eager"),
             ("along momentum", "SGD-accumulation-ema", "eager"),
         ],
