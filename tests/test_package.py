@@ -153,20 +153,21 @@ def of_keras(path, ours):
 
 
 def test_one_module_touches_keras_inside():
-    """By import, by attribute or by overriding, under whatever private name; and one TensorFlow."""
+    """By import, attribute or overriding, whatever the name; one TensorFlow, and one PyTorch."""
     ours = {name for name in own_names() if is_private(name)} | {"_replace"}  # of a NamedTuple
     users = {path.name: set(of_keras(path, ours)) for path in MODULES}
     assert len(users.pop("keras_internals.py")) > 10
     assert users.pop("tensorflow_internals.py")
+    assert users.pop("torch_internals.py")
     assert {name: found for name, found in users.items() if found} == {}
 
 
 RULES = (
     *("keras_zsharp/perturbations/**/*.py", "keras_zsharp/selection/**/*.py"),
     *("keras_zsharp/checks.py", "keras_zsharp/tracing.py", "keras_zsharp/keras_internals.py"),
-    "keras_zsharp/typing.py",
+    *("keras_zsharp/keras_names.py", "keras_zsharp/typing.py"),
 )
-KNOW_BACKENDS = ("bits.py", "tracing.py", "typing.py")
+KNOW_BACKENDS = ("bits.py", "keras_internals.py", "tracing.py", "typing.py")
 
 
 def test_rules_know_no_backend_no_model_and_no_optimizer():

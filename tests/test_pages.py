@@ -213,7 +213,7 @@ def test_a_table_has_one_home(table):
 
 
 def test_ci_runs_the_test_command_and_every_tier():
-    script = "".join(read(ROOT / ".ci" / name) for name in ("run", "fast"))
+    script = "".join(read(ROOT / ".ci" / name) for name in ("run", "fast", "nightly"))
     [pattern] = re.findall(r"grep -m1 -- '(.*?)\$' README", script)
     [command] = [line for line in read(ROOT / "README.md").splitlines() if line.endswith(pattern)]
     assert '-e ".[test]"' in command

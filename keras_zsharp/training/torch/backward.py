@@ -11,6 +11,7 @@ import torch
 
 from keras_zsharp.keras_internals import stored
 from keras_zsharp.torch_checks import in_this_thread, refuse_around
+from keras_zsharp.torch_internals import has_hooks
 
 
 def zero_grad(
@@ -110,11 +111,7 @@ def _taken(weight):
 
 
 def _refuse_hooks(variables, weights):
-    hooked = [
-        v.path
-        for v, weight in zip(variables, weights, strict=True)
-        if weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None)
-    ]
+    hooked = [v.path for v, weight in zip(variables, weights, strict=True) if has_hooks(weight)]
     if hooked:
         raise ValueError(
             "Hooks of weights must be registered outside of `call` and of the loss, for instance "
