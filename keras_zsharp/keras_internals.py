@@ -323,9 +323,14 @@ def build_metrics(model: Any, y: Nested, y_pred: Nested) -> None:
 
 
 def forward(model: Any, x: Nested, training: bool = True) -> Nested:
-    """Calls a model as Keras' trainer does: with `training` if it takes that."""
+    """Calls a model as Keras' trainer does: with `training` if it takes that.
+
+    In several processes of PyTorch, Keras trains from 3.16 on by a wrapper, `ddp_model`, whose
+    backward passes average the gradients.
+    """
     kwargs = {"training": training} if model._call_has_training_arg else {}
-    return model(x, **kwargs)
+    wrapped = getattr(model, "ddp_model", None) if training else None
+    return (wrapped or model)(x, **kwargs)
 
 
 def compute_loss(

@@ -43,6 +43,13 @@ def model_parallel():
     return keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
 
 
+def error_of_an_uneven_batch(way):
+    try:
+        networks.trained(networks.compiled(way(networks.network())), examples=networks.BATCH + 1)
+    except ValueError as error:
+        return type(error).__name__
+
+
 def compared():
     one = {rule: weights_after(rule, dropout=0.5) for rule in ("zsharp", "friendly_sam")}
     every_other = weights_after("zsharp", perturb_every=2)
@@ -57,6 +64,10 @@ def compared():
     except ValueError as error:
         found["refused"] = str(error)
     keras.distribution.set_distribution(data_parallel())
+    found["uneven"] = [
+        error_of_an_uneven_batch(way)
+        for way in (lambda net: net, lambda net: SharpnessAwareModel(net, "sam"))
+    ]
     found["every other"] = distance(weights_after("zsharp", perturb_every=2), every_other)
     replica = weights_after("friendly_sam", perturbation_sync="replica")
     found["replica"] = distance(replica, parts)

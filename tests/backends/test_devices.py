@@ -65,6 +65,10 @@ def test_what_replicas_can_put_together(found):
     assert found["parts"]["whole bank"] < 1e-6
 
 
+def test_a_batch_that_does_not_divide_stops_as_in_plain_keras(found):
+    assert found["uneven"] == ["IndivisibleError"] * 2
+
+
 def test_each_replica_has_seeds_of_its_own():
     import jax.numpy as jnp
 

@@ -11,7 +11,7 @@ from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
-from keras_zsharp.training.torch import backward, randomness
+from keras_zsharp.training.torch import backward, processes, randomness
 from keras_zsharp.training.torch.scope import PassScope
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
@@ -31,6 +31,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         """
         variables = keras_internals.trained(self)
         check_modules(self)
+        processes.check_distribution()
         micro_batches.check(self.micro_batches, variables)
         self.perturbation.build(variables)
         if variables and not self.optimizer.built:
@@ -66,7 +67,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         with torch.no_grad():
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
-                outcome = outcome._replace(finite=finite)
+                outcome = outcome._replace(finite=processes.all_find(self, finite))
 
             # Nothing has been written so far.
             with interrupts.held_back():
