@@ -152,6 +152,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
     def _both_passes(self, batch, given, before, perturbing):
         """The state after the clean pass, which starts from `before`, and the `Outcome`."""
         # 1. Loss and gradients at w.
+        generators = noise.shared_generators()
         clean, loss, gradients, y_pred = self._run_pass(before, batch)
         variables, rule_variables = keras_internals.trained(self), self._rule_variables()
         with scope_of(self, given) as unchanged:
@@ -167,9 +168,9 @@ class TwoPassStep(keras_internals.MixinOfAModel):
 
             # 3. Loss and gradients at w + e(w).
             weights = list(map(_shift, given.weights, epsilons))
-            generators = noise.shared_generators()
-            shifted = self._run_pass(before._replace(weights=weights), batch)
-            noise.warn_of_noise(generators)
+            with noise.drawn_here(generators) as drawn:
+                shifted = self._run_pass(before._replace(weights=weights), batch)
+            noise.warn_of_noise(drawn)
             _, shifted_loss, shifted_gradients, _ = shifted
             return shifted_loss, self._instantiated(shifted_gradients), rule_state
 

@@ -122,7 +122,7 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
-        first = Operations()
+        first, generators = Operations(), noise.shared_generators()
         with nothing_written(self, first), first:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights, step = _values(variables, clean), keras_internals.steps_taken(self.optimizer)
@@ -140,10 +140,9 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
 
             # 3. Loss and gradients at w + e(w).
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
-            generators = noise.shared_generators()
-            with Operations() as second:
+            with Operations() as second, noise.drawn_here(generators) as drawn:
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
-            noise.warn_of_noise(generators, second.drawing())
+            noise.warn_of_noise(drawn, second.drawing())
             check_nothing_carried(clean.weights, first, second)
             check_second_pass(variables, gradients, shifted_gradients)
             return shifted_loss, shifted_gradients, _values(self.perturbation.variables, scope)

@@ -117,6 +117,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
+        generators = noise.shared_generators()
         with randomness.same_noise() as rewound:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights, rule = _values(variables, clean), self.perturbation
@@ -136,11 +137,10 @@ class TwoPassStep(keras_internals.MixinOfAModel):
                 shifts = list(map(_shift, weights, epsilons))
 
             # 3. Loss and gradients at w + e(w).
-            generators = noise.shared_generators()
-            with rewound():
+            with rewound(), noise.drawn_here(generators) as drawn:
                 shifted = PassScope(variables, shifts, after)
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
-            noise.warn_of_noise(generators)
+            noise.warn_of_noise(drawn)
 
         # 4. The optimizer gets the second gradients, or what the rule makes of both.
         with torch.no_grad():
