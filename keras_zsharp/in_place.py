@@ -97,7 +97,7 @@ def plain(model: keras.Model) -> keras.Model:
     made = type(model)
     object.__setattr__(model, "__class__", made.own_class)
     keras_internals.forget(made)
-    model.train_function = None
+    model.train_function = model.test_function = model.predict_function = None
     return model
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ __all__ = [
     "FilesOfItsModel",
     "MixinOfAModel",
     "Scope",
+    "StateOfATrainer",
     "are_arrays",
     "assign_in_place",
     "attributes_of",
@@ -39,6 +42,7 @@ __all__ = [
     "built_otherwise",
     "call_as",
     "call_inside",
+    "check_not_empty",
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
@@ -56,6 +60,7 @@ __all__ = [
     "mask_of",
     "momenta",
     "never_compiled",
+    "nothing_donated",
     "of_any_backend",
     "overridden_losses",
     "own_metrics",
@@ -65,12 +70,14 @@ __all__ = [
     "replace_layer",
     "save_as",
     "set_in_training",
+    "set_trainer_state",
     "start_at_epoch",
     "state_of_own_layers",
     "steps_taken",
     "stored",
     "synced",
     "trained",
+    "trainer_state",
     "training_methods",
     "unlocked",
     "unpickle_model",
@@ -95,6 +102,17 @@ class BuiltFromABatch(MixinOfAModel):
     def _before_building(self, iterator, data_batch):
         """The epoch iterator or the batch from which Keras takes the shapes, and None."""
         return iterator, data_batch
+
+
+class StateOfATrainer(MixinOfAModel):
+    """Mixin of a `keras.Model` on JAX that sees how the trainer takes the values of variables."""
+
+    def _get_jax_state(self, **kinds):
+        return self.take_state(super()._get_jax_state, **kinds)
+
+    def take_state(self, take: Any, **kinds: bool) -> Any:
+        """Takes the values of the variables of some kinds by Keras' function `take`."""
+        return take(**kinds)
 
 
 class FilesOfItsModel(MixinOfAModel):
@@ -581,3 +599,47 @@ def synced(model: Any) -> None:
     """Updates the variables of a model. While JAX trains it, they are empty until an epoch ends."""
     if keras.backend.backend() == "jax" and not backend.in_stateless_scope():
         model.jax_state_sync()
+
+
+def trainer_state(model: Any) -> dict[str, Any] | None:
+    """The values by kinds that JAX's trainer has of variables, None if the variables have them."""
+    return None if model._jax_state_synced else getattr(model, "_jax_state", None)
+
+
+def set_trainer_state(model: Any, kinds: dict[str, Any], values: Iterable[Any]) -> None:
+    """Makes values of variables those that JAX's trainer has, by the `kinds` that are there."""
+    names = [name for name in kinds if kinds[name] and name != "purge_model_variables"]
+    # Keras' own attributes: as a model's they would be tracked.
+    model.__dict__["_jax_state"] = dict(zip(names, values, strict=True))
+    model._jax_state_synced = False
+
+
+def check_not_empty(model: Any) -> None:
+    """Refuses to take values that JAX's trainer has already, in another thread."""
+    empty = [v.path for v in model.variables if v._value is None]
+    if empty:
+        model._jax_state_synced = False
+        raise RuntimeError(
+            "A model that trains on JAX cannot be used in another thread: its variables are empty "
+            "until the epoch ends. Use a copy of it, made before. "
+            f"Received: {model.name!r} with {len(empty)} empty variables, such as {empty[0]!r}"
+        )
+
+
+_MAKING = threading.RLock()
+
+
+@contextlib.contextmanager
+def nothing_donated() -> Iterator[None]:
+    """Encloses making a program of JAX's trainer. It then keeps what it is given.
+
+    Keras donates a step's state: JAX deletes it when the step begins.
+    """
+    trainer = importlib.import_module("keras.src.backend.jax.trainer")
+    with _MAKING:
+        jit = trainer.jit
+        trainer.jit = lambda function, donate_argnums=None, **kwargs: jit(function, **kwargs)
+        try:
+            yield
+        finally:
+            trainer.jit = jit

@@ -41,6 +41,7 @@ MODULES = {
     "keras.src.utils.python_utils.is_default": "to know who wrote a `get_config`",
 }
 BY_BACKEND = {
+    "jax": {"model._jax_state": "to put the state before a step back"},
     "tensorflow": {
         "model._default_save_signature": "for TFLite's converter",
         "model._get_save_spec": "for TFLite's converter",
@@ -96,6 +97,17 @@ def test_keras_has_the_function(name):
     assert hasattr(importlib.import_module(module), function), MODULES[name]
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX's trainer donates the state")
+def test_what_jax_compiles_keeps_the_state():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with keras_internals.nothing_donated():
+        model.make_predict_function()
+    weights = [v.value for v in model.weights]
+    model.predict_function((weights, []), iter([(np.ones((2, 2)),)]))
+    assert not any(array.is_deleted() for array in weights)
+
+
 @pytest.mark.parametrize("kind", keras_internals._MOMENTA)
 def test_where_optimizers_keep_a_momentum(kind):
     """Against the gradient for SGD, which has the sign of the step."""
@@ -140,5 +152,5 @@ def test_none_is_left_out():
     listed = {part for name in names for part in name.split(".")} | {*MODULES}
     listed |= {name.rpartition(".")[0] for name in MODULES}
     listed |= {"keras.src.backend", "keras.src.utils.python_utils", IN_FILES_OF_PYTORCH}
-    listed |= {"keras.src.layers.normalization."}
+    listed |= {"keras.src.layers.normalization.", "keras.src.backend.jax.trainer"}
     assert set(of_keras(INTERNALS, ours=set(own_names()))) <= listed

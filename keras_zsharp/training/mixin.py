@@ -28,7 +28,8 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
 
     The weights stay at w, and a step writes nothing before both passes have ended. So an exception
     or an interrupt leaves the model as it was. An interrupt that comes while a step writes waits
-    until it has written.
+    until it has written. On JAX this holds once `fit` or `train_on_batch` has raised the error: the
+    model then has the state before the step, or before all `steps_per_execution` of them.
 
     The logs show the clean pass: loss, metrics, BatchNormalization statistics. They also have
     `sharpness`, the mean of `L(w + e) - L(w)`. Both passes see the same dropout and augmentation
@@ -130,7 +131,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
             step_options: How the step is taken.
         """
         keras_names.check(self)
-        self.train_function = None
+        self.train_function = self.test_function = self.predict_function = None
         with keras_internals.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule

@@ -28,6 +28,7 @@ FEATURES = {
     "`keras.remat`, `keras.RematScope`": "test_remat",
     "hooks, `.grad` and frozen parameters": "test_backward",
     "nothing is left of the second pass": "of_the_clean_pass|leaves_everything",
+    "an error or an interrupt leaves the model before the step": "test_kept",
     "`skip_nonfinite`, loss scaling": "test_nonfinite|not_finite|float16_overflows",
     "every optimizer; accumulation, EMA, loss scale, clipping, pairs": "test_optimizers",
     "a rule's steps are the optimizer's": "test_steps",

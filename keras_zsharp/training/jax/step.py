@@ -14,6 +14,7 @@ from keras_zsharp.training.jax import devices
 from keras_zsharp.training.jax.checks import check_mode
 from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.training.jax.in_turn import in_turn
+from keras_zsharp.training.jax.kept import KeptState
 from keras_zsharp.training.jax.state import (
     State,
     Told,
@@ -26,7 +27,7 @@ from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
 
 
-class TwoPassStep(keras_internals.MixinOfAModel):
+class TwoPassStep(KeptState):
     """The training step of `SharpnessAwareTraining` on the JAX backend: a function of the state.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
