@@ -29,6 +29,7 @@ def updated(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tenso
     measured = perturbing
     if outcome.finite is not None:
         measured &= outcome.finite
+        model.skipping.metric.update_state(outcome.finite)
         sharpness = ops.where(outcome.finite, sharpness, ops.zeros_like(sharpness))
     weight = size * ops.cast(measured, "int32")
     model.sharpness_tracker.update_state(sharpness, sample_weight=weight)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 
 from keras_zsharp import keras_internals, keras_names, perturbations
-from keras_zsharp.training import chosen, options, own_steps, parts, turns
+from keras_zsharp.training import chosen, options, own_steps, parts, skipped, turns
 from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
 from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
@@ -136,6 +136,8 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
             self.step_options = step_options
             self.perturbation = rule
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+            with keras_internals.variables_of(self):
+                self.skipping = skipped.Skipping()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(getattr(type(self), name, None), options.Option):
@@ -237,10 +239,22 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """The metrics of the model and the sharpness, also if a class overrides `metrics`."""
-        found, tracker = super().metrics, self.__dict__.get("sharpness_tracker")
-        known = tracker is None or any(metric is tracker for metric in found)
-        return found if known else [*found, tracker]
+        """The metrics of the model and of training, also if a class overrides `metrics`."""
+        found = super().metrics
+        known = set(map(id, found))
+        return [*found, *(each for each in self.training_metrics if id(each) not in known)]
+
+    @property
+    def training_metrics(self) -> list[keras.Metric]:
+        """The metrics of training alone: `sharpness` and, if it skips steps, `skipped`."""
+        if "skipping" not in self.__dict__:  # The constructor is not through.
+            return []
+        return [self.sharpness_tracker, *([self.skipping.metric] if self.skips_nonfinite else [])]
+
+    def reset_metrics(self) -> None:
+        """`keras.Model.reset_metrics`, with which an epoch begins. It warns if no step is taken."""
+        self.skipping.warn(self)
+        super().reset_metrics()
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
@@ -248,14 +262,18 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         self.__dict__["_cuts_arrays"] = keras_internals.are_arrays(x)
         try:
             with own_steps.by_our_step(self, "fit"):
-                return super().fit(*args, **kwargs)
+                history = super().fit(*args, **kwargs)
         finally:
             self.__dict__["_cuts_arrays"] = False
+        self.skipping.warn(self)
+        return history
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         with own_steps.by_our_step(self, "train_on_batch"):
-            return super().train_on_batch(*args, **kwargs)
+            logs = super().train_on_batch(*args, **kwargs)
+        self.skipping.warn(self)
+        return logs
 
     def train_step(self, *args: Any) -> Any:
         """Takes one training step.
@@ -273,5 +291,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
     def skips_nonfinite(self) -> bool:
         """Whether the model skips steps whose loss or gradients are not finite."""
         if self.skip_nonfinite is None:
-            return isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+            # Before `compile` there is none.
+            optimizer = getattr(self, "optimizer", None)
+            return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         return self.skip_nonfinite

@@ -67,10 +67,12 @@ class StepOptions:
     - `skip_nonfinite`: the loss or gradients of a batch may be infinite or NaN. In float16, a loss
       scale that is too large has this effect. `True` skips such a step as a whole, whether it
       happens in the first or second pass: weights, optimizer (with its `iterations`), rule and
-      BatchNormalization statistics stay as they are. A `LossScaleOptimizer` halves its scale. The
-      logged `loss` includes the skipped steps and may be NaN. `sharpness` is the mean over the
-      other steps. `False` does what plain Keras does: a `LossScaleOptimizer` keeps the weights, and
-      any other optimizer applies the gradients.
+      BatchNormalization statistics stay as they are. A `LossScaleOptimizer` halves its scale, down
+      to 2^-16: Keras alone halves it down to 0, with which no step is taken any more. The logs have
+      `skipped`, the number of skipped steps of the epoch. 40 in a row are warned of, at the end of
+      the epoch. The logged `loss` includes the skipped steps and may be NaN. `sharpness` is the
+      mean over the other steps. `False` does what plain Keras does: a `LossScaleOptimizer` keeps
+      the weights, and any other optimizer applies the gradients.
     - `perturbation_sync` is for several devices. With `"replica"`, each device computes its own
       perturbation from its share of the batch, as in the SAM paper: m is the number of examples in
       a share. With `"global"`, all use the one perturbation that a single device would compute.

@@ -163,8 +163,8 @@ FAULTS = [
     Fault(
         "validation logs a sharpness",
         STEP,
-        "        logs.pop(self.sharpness_tracker.name, None)\n",
-        "",
+        "logs.pop(metric.name, None)",
+        "pass",
         "tests/training/test_step.py::test_history_holds_the_clean_loss_and_the_sharpness",
     ),
     # Scales of the loss, and steps that are skipped.

@@ -17,6 +17,7 @@ from keras.src.backend.tensorflow import trainer
 
 import keras_zsharp
 from keras_zsharp.training import StepOptions
+from keras_zsharp.training.skipped import Skipping
 from keras_zsharp.training.tensorflow import TwoPassStep
 from tests.still import still
 
@@ -28,10 +29,9 @@ counted = 0
 
 
 def beside(model):
-    """The model's rule and tracker."""
+    """The model's rule, and its metrics of training."""
     if model not in BESIDE:
-        tracker = keras.metrics.Mean(name="sharpness")
-        BESIDE[model] = still(), tracker
+        BESIDE[model] = still(), keras.metrics.Mean(name="sharpness"), Skipping()
     return BESIDE[model]
 
 
@@ -75,6 +75,8 @@ def pytest_configure(config):
         "_prepare": prepared,
         "perturbation": property(lambda model: beside(model)[0]),
         "sharpness_tracker": property(lambda model: beside(model)[1]),
+        "training_metrics": property(lambda model: [beside(model)[1]]),
+        "skipping": property(lambda model: beside(model)[2]),
         "gradients_for_the_rule": lambda model, gradients, variables: gradients,
         "step_is_always_perturbed": True,
         "skips_nonfinite": keras_zsharp.SharpnessAwareTraining.skips_nonfinite,

@@ -61,12 +61,14 @@ def check_complete(model: Any) -> None:
         ValueError: One is not. A step would drop its new value without a word.
     """
     known = {id(v) for of_kind in kinds(model) for v in of_kind}
-    needed = [*model.perturbation.variables, *model.sharpness_tracker.variables]
+    needed = [v for metric in model.training_metrics for v in metric.variables]
+    needed = [*model.perturbation.variables, *needed]
     missing = [v.path for v in needed if id(v) not in known]
     if missing:
         raise ValueError(
-            "The variables of the rule and of `sharpness` must be among `model.variables` and "
-            f"`model.metrics_variables`, which a class must not override without them. "
+            "The variables of the rule, of `sharpness` and of `skipped` must be among "
+            "`model.variables` and `model.metrics_variables`, which a class must not override "
+            "without them. "
             f"Received: {model.name!r}, a {type(model).__name__}, without {missing}"
         )
 

@@ -9,7 +9,7 @@ import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import logs, micro_batches, noise, parts, turns
+from keras_zsharp.training import logs, micro_batches, noise, parts, skipped, turns
 from keras_zsharp.training.jax import devices
 from keras_zsharp.training.jax.checks import check_mode
 from keras_zsharp.training.jax.derivatives import auxiliary_and_gradients
@@ -93,7 +93,8 @@ class TwoPassStep(KeptState):
         """
         logs, state = super().test_step(state, data)
         # Only training measures it.
-        logs.pop(self.sharpness_tracker.name, None)
+        for metric in self.training_metrics:
+            logs.pop(metric.name, None)
         return logs, state
 
     def count_devices(self) -> int:
@@ -253,11 +254,21 @@ class TwoPassStep(KeptState):
             given.optimizer, gradients, given.weights
         )
         if finite is not None:
-            if not scales:
+            if scales:
+                optimizer = self._scale_kept(given.optimizer, optimizer)
+            else:
                 weights = _where(finite, weights, given.weights)
                 optimizer = _where(finite, optimizer, given.optimizer)
             clean = clean._replace(others=_where(finite, clean.others, given.others))
         return clean._replace(weights=weights, optimizer=optimizer)
+
+    def _scale_kept(self, before, after):
+        """The optimizer's new state, with a loss scale that stays large enough to recover."""
+        scale = self.optimizer.dynamic_scale
+        return [
+            skipped.kept_scale(old, new) if variable is scale else new
+            for variable, old, new in zip(self.optimizer.variables, before, after, strict=True)
+        ]
 
     def _logged(self, state, batch, outcome, perturbing):
         with scope_of(self, state) as scope:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_zsharp.training.skipped import kept_scale
 from keras_zsharp.typing import Gradients, Tensor
 
 
@@ -39,6 +41,20 @@ def poisoned(gradients: Sequence[Any], finite: Tensor) -> list[Any]:
         return gradient + tf.cast(nothing, gradient.dtype)
 
     return [poison(g) if i == smallest else g for i, g in enumerate(gradients)]
+
+
+@contextlib.contextmanager
+def scale_kept(optimizer: Any) -> Iterator[None]:
+    """Encloses a step of a `LossScaleOptimizer`, whose scale stays large enough to recover."""
+    before = tf.identity(optimizer.dynamic_scale.value)
+    yield
+
+    def keep(strategy, before):
+        [first, *_] = strategy.experimental_local_results(before)
+        optimizer.dynamic_scale.assign(kept_scale(first, optimizer.dynamic_scale))
+
+    # The replicas share the scale.
+    tf.distribute.get_replica_context().merge_call(keep, args=(before,))
 
 
 def apply_if(

@@ -16,7 +16,13 @@ from keras_zsharp.training.tensorflow.checks import (
     check_read_in_scope,
     check_second_pass,
 )
-from keras_zsharp.training.tensorflow.finite import all_finite, apply_if, on_all_replicas, poisoned
+from keras_zsharp.training.tensorflow.finite import (
+    all_finite,
+    apply_if,
+    on_all_replicas,
+    poisoned,
+    scale_kept,
+)
 from keras_zsharp.training.tensorflow.scope import PassScope, assign_if
 from keras_zsharp.training.tensorflow.written import nothing_written
 from keras_zsharp.typing import Batch, Gradients, Logs, Variables
@@ -60,7 +66,8 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         """
         logs = super().test_step(data)
         # Only training measures it.
-        logs.pop(self.sharpness_tracker.name, None)
+        for metric in self.training_metrics:
+            logs.pop(metric.name, None)
         return devices.as_vectors(self.distribute_strategy, logs)
 
     def _before_building(self, iterator, data_batch):
@@ -114,7 +121,8 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         elif isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = poisoned(gradients, finite)
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            with scale_kept(self.optimizer):
+                self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         else:
             apply_if(finite, self.optimizer, gradients, variables)
 

@@ -9,7 +9,7 @@ import torch
 from keras_zsharp import keras_internals
 from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
+from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, skipped, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.torch import backward, processes, randomness
 from keras_zsharp.training.torch.scope import PassScope
@@ -87,7 +87,8 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         """
         logs = super().test_step(data)
         # Only training measures it.
-        logs.pop(self.sharpness_tracker.name, None)
+        for metric in self.training_metrics:
+            logs.pop(metric.name, None)
         return logs
 
     def count_devices(self) -> int:
@@ -191,7 +192,10 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         elif isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             # The optimizer notices a NaN, and lowers its scale.
             nothing = [None if g is None else g * float("nan") for g in outcome.gradients]
+            scale = keras.ops.copy(self.optimizer.dynamic_scale)
             self.optimizer.apply(nothing, variables)
+            kept = skipped.kept_scale(scale, self.optimizer.dynamic_scale)
+            self.optimizer.dynamic_scale.assign(kept)
 
 
 def _either(condition, yes, no):
