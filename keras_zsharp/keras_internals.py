@@ -18,6 +18,7 @@ from keras.src import backend
 from keras.src.backend.common.masking import get_keras_mask as mask_of
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.saving import object_registration
+from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters import array_data_adapter
 from keras.src.utils import python_utils
 
@@ -49,6 +50,7 @@ __all__ = [
     "flat_losses",
     "forget",
     "forward",
+    "has_adapter",
     "is_built",
     "is_distributed",
     "is_overwritten",
@@ -61,6 +63,7 @@ __all__ = [
     "momenta",
     "never_compiled",
     "nothing_donated",
+    "numpy_batches",
     "of_any_backend",
     "overridden_losses",
     "own_metrics",
@@ -371,11 +374,14 @@ def loss_tracker(model: Any) -> keras.Metric:
     return model._loss_tracker
 
 
-NORMALIZATIONS = tuple(
-    kind
-    for kind in vars(keras.layers).values()
-    if getattr(kind, "__module__", "").startswith("keras.src.layers.normalization.")
-    and not issubclass(kind, keras.layers.Wrapper)
+NORMALIZATIONS = keras_names.some(
+    (
+        kind
+        for kind in vars(keras.layers).values()
+        if getattr(kind, "__module__", "").startswith("keras.src.layers.normalization.")
+        and not issubclass(kind, keras.layers.Wrapper)
+    ),
+    "normalization layers",
 )
 """Keras' own normalization layers. A wrapper normalizes the weights of another layer."""
 
@@ -442,7 +448,8 @@ def training_methods() -> set[str]:
 
     They include the properties that those methods read, which list weights and losses.
     """
-    trainers = [base for base in keras.Model.__mro__ if "trainer" in base.__module__]
+    bases = (base for base in keras.Model.__mro__ if "trainer" in base.__module__)
+    trainers = keras_names.some(bases, "trainer among the bases of keras.Model")
     found = {name for base in trainers for name in vars(base) if not name.startswith("__")}
     read = re.compile("losses|.*(variables|weights)")
     for base in keras.Model.__mro__:
@@ -459,6 +466,20 @@ def flat_layers(model: Any) -> list[keras.Layer]:
 def are_arrays(x: Nested) -> bool:
     """Whether `fit` cuts `x` itself into batches: along the first axis of each of its arrays."""
     return array_data_adapter.can_convert_arrays(x)
+
+
+def has_adapter(data: Any) -> bool:
+    """Whether `fit` takes data that is neither a generator nor arrays with targets beside them."""
+    try:
+        data_adapters.get_data_adapter(data)
+    except ValueError:
+        return False
+    return True
+
+
+def numpy_batches(data: Any) -> Iterator[Nested]:
+    """The batches of what `fit` takes as `x`, with NumPy arrays in them."""
+    return iter(data_adapters.get_data_adapter(data).get_numpy_iterator())
 
 
 def is_own(thing: Any) -> bool:

@@ -5,6 +5,7 @@ A name that is set or overridden would be missed in silence, so all are looked u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -42,6 +43,21 @@ OF_SCOPES = {
     "get_current_value": "to give weights other values in a pass",
     "state_mapping": "to give weights other values in a pass",
 }
+
+
+def some(things: Iterable[Any], what: str) -> tuple[Any, ...]:
+    """What was looked for in Keras by a private name of a module.
+
+    Raises:
+        RuntimeError: There is nothing, as in a release of Keras that renamed the module.
+    """
+    found = tuple(things)
+    if not found:
+        raise RuntimeError(
+            f"This version of keras_zsharp does not work with Keras {keras.__version__}, in which "
+            f"it finds no {what}. Install another version of one of them"
+        )
+    return found
 
 
 def check(thing: Any) -> None:

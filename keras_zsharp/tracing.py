@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -38,8 +39,15 @@ def as_written(function: Function) -> Function:
 
 
 def is_sparse(x: Tensor) -> bool:
-    """Whether a tensor is sparse, on any backend."""
-    return "sparse" in type(x).__module__ or getattr(x, "is_sparse", False)
+    """Whether a tensor is sparse, on Keras' backend."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return "sparse" in str(getattr(x, "layout", ""))
+    # Where there is a sparse tensor, what it is of is loaded.
+    if backend == "jax":
+        sparse = sys.modules.get("jax.experimental.sparse")
+        return sparse is not None and isinstance(x, sparse.JAXSparse)
+    return isinstance(x, sys.modules["tensorflow"].SparseTensor)
 
 
 def with_length(x: Tensor, length: Tensor, message: str) -> Tensor:

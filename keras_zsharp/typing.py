@@ -53,8 +53,11 @@ Nested: TypeAlias = Any
 Batch: TypeAlias = tuple[Nested, Nested, Nested]
 """Inputs, targets and sample weights. The last two may be None."""
 
-Data: TypeAlias = "tf.data.Dataset | tuple[Nested, ...]"
-"""A `tf.data.Dataset` of batches, or a tuple of (nested) arrays: `(x, y[, sample_weight])`."""
+Data: TypeAlias = "tf.data.Dataset | tuple[Nested, ...] | Any"
+"""A `tf.data.Dataset` of batches, or a tuple of (nested) arrays: `(x, y[, sample_weight])`.
+
+`Any` stands for what else `fit` takes as `x`, such as a `DataLoader` of PyTorch.
+"""
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 """A function of the number of steps so far."""

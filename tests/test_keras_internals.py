@@ -37,6 +37,7 @@ MODULES = {
     "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
     "keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES": "to save models made in place",
     "keras.src.trainers.data_adapters.array_data_adapter.can_convert_arrays": "to know what is cut",
+    "keras.src.trainers.data_adapters.get_data_adapter": "to read what `fit` reads",
     "keras.src.utils.python_utils.default": "to save what a constructor was given",
     "keras.src.utils.python_utils.is_default": "to know who wrote a `get_config`",
 }
@@ -154,3 +155,12 @@ def test_none_is_left_out():
     listed |= {"keras.src.backend", "keras.src.utils.python_utils", IN_FILES_OF_PYTORCH}
     listed |= {"keras.src.layers.normalization.", "keras.src.backend.jax.trainer"}
     assert set(of_keras(INTERNALS, ours=set(own_names()))) <= listed
+
+
+def test_keras_own_normalization_layers():
+    """They are known by the module that they lie in."""
+    layers = keras.layers
+    known = {layers.BatchNormalization, layers.LayerNormalization, layers.UnitNormalization}
+    assert known < set(keras_internals.NORMALIZATIONS)
+    with pytest.raises(RuntimeError, match="in which it finds no normalization layers"):
+        keras_names.some([], "normalization layers")

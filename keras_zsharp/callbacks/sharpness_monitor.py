@@ -8,7 +8,7 @@ import keras
 
 from keras_zsharp.checks import positive_int
 from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
-from keras_zsharp.sharpness.batches import check_data
+from keras_zsharp.sharpness.batches import kept
 from keras_zsharp.sharpness.checks import CHECKS, checked
 from keras_zsharp.typing import Data, Logs
 
@@ -57,7 +57,8 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     Args:
         data: The data to measure on, as a rule training data: a `tf.data.Dataset` of batches or a
-            tuple of arrays, see `keras_zsharp.sharpness.MeanLoss`.
+            tuple of arrays, or whatever else `fit` takes, see `keras_zsharp.sharpness.MeanLoss`. A
+            generator is read when the callback is made, once for all runs.
         measures: Names of measures, or a dict of names and the arguments of their functions:
             `{"ball": {"rho": 0.1, "steps": 3}, "trace": {}}`.
         every: int >= 1, the epochs from one measurement to the next.
@@ -92,11 +93,11 @@ class SharpnessMonitor(keras.callbacks.Callback):
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        check_data(data)
-        self.data = data
         self.every = positive_int("every", every)
         self.batch_size, self.batches = checked(batch_size=batch_size, batches=batches)
         self.measures = _checked(measures)
+        # A generator is read once, for all runs.
+        self.data = kept(data, self.batch_size, self.batches)
         self._mean = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

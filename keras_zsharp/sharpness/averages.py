@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_zsharp.sharpness.batches import ArrayBatches, DatasetBatches
+from keras_zsharp.sharpness.batches import Batches
 from keras_zsharp.sharpness.derivatives.base import BatchLoss
 
 
@@ -22,7 +22,7 @@ class Averages:
 
     def __init__(
         self,
-        batches: ArrayBatches | DatasetBatches,
+        batches: Batches,
         of_batch: BatchLoss,
         first_scale: Callable[[], float],
     ) -> None:

@@ -55,8 +55,8 @@ def ball_loss(
 
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
-            `MeanLoss`, which several measures may share.
+        data: A tuple of arrays, a `tf.data.Dataset` of batches, or whatever else `fit` takes, as in
+            `MeanLoss`. Or a `MeanLoss`, which several measures may share.
         rho: Radius of the ball, >= 0.
         steps: Steps of the ascent: int >= 0. 1 measures SAM's perturbation.
         random: Number of random directions, uniform on the sphere of radius rho: int >= 0.

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
+import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
+from keras_zsharp import keras_internals
+from keras_zsharp.sharpness.adapted import AdaptedBatches, Spec
 from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.typing import Batch, Data, Nested, Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """Shape and dtype of the batches of an array."""
-
-    shape: tuple[int | None, ...]
-    dtype: np.dtype
 
 
 class ArrayBatches:
@@ -79,20 +73,44 @@ class DatasetBatches:
         return DatasetBatches(self.dataset.take(number))
 
 
-def finite(data: Data, batch_size: int, batches: int | None) -> ArrayBatches | DatasetBatches:
+Batches: TypeAlias = ArrayBatches | DatasetBatches | AdaptedBatches
+
+
+def finite(data: Data, batch_size: int, batches: int | None) -> Batches:
     """Batches of `data`, which must have an end.
 
     Args:
-        data: A `tf.data.Dataset` of batches, or a tuple of (nested) arrays.
+        data: What `fit` takes as `x`, or a tuple `(x, y[, sample_weight])` of (nested) arrays.
         batch_size: Examples in a batch of arrays: int >= 1.
         batches: Number of batches, the first ones: int >= 1. None takes all.
     """
+    batch_size, batches = checked(batch_size=batch_size, batches=batches)
+    if isinstance(data, AdaptedBatches):
+        return data
+    data = as_tuple(data)
+    if _is_adapted(data):
+        return AdaptedBatches(data, batches)
     of_data = batched(data, batch_size)
     if batches is not None:
-        of_data = of_data.take(*checked(batches=batches))
+        of_data = of_data.take(batches)
     if of_data.infinite:
         raise ValueError("`data` must be finite: give `batches`. Received: an infinite dataset")
     return of_data
+
+
+def as_tuple(data: Any) -> Any:
+    """Arrays that are inputs alone as a tuple, as `fit` takes them. Other data is left as it is."""
+    return (data,) if not isinstance(data, tuple) and keras_internals.are_arrays(data) else data
+
+
+def kept(data: Any, batch_size: int, batches: int | None) -> Any:
+    """The data of several measures: `data` after a check, or the batches of a generator."""
+    if isinstance(data, types.GeneratorType):
+        return finite(data, batch_size, batches)
+    data = as_tuple(data)
+    if not _is_adapted(data):
+        check_data(data)
+    return data
 
 
 def batched(data: Data, batch_size: int, name: str = "data") -> ArrayBatches | DatasetBatches:
@@ -111,9 +129,10 @@ def batched(data: Data, batch_size: int, name: str = "data") -> ArrayBatches | D
 def check_data(data: Data, name: str = "data") -> None:
     """Checks that a loss can be measured on `data`, without reading it. `name` is for messages."""
     if not isinstance(data, tuple) and not _is_dataset(data):
+        others = ", or else what `fit` takes" if name == "data" else ""
         raise TypeError(
             f"`{name}` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), or a "
-            f"tuple of arrays. Received: {name} of type {type(data)}"
+            f"tuple of arrays{others}. Received: {name} of type {type(data)}"
         )
     if not isinstance(data, tuple):
         return
@@ -123,6 +142,12 @@ def check_data(data: Data, name: str = "data") -> None:
             f"`{name}` must hold arrays with one entry per example. "
             f"Received: arrays of the shapes {shapes}"
         )
+
+
+def _is_adapted(data):
+    if isinstance(data, tuple) or _is_dataset(data):
+        return False
+    return isinstance(data, types.GeneratorType) or keras_internals.has_adapter(data)
 
 
 def _is_dataset(data):

@@ -104,8 +104,8 @@ def loss_landscape(
 
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
-            `MeanLoss`, which several measures may share.
+        data: A tuple of arrays, a `tf.data.Dataset` of batches, or whatever else `fit` takes, as in
+            `MeanLoss`. Or a `MeanLoss`, which several measures may share.
         extent: The largest a and b, > 0. At 1, the filters move by their own lengths.
         points: Number of values of a and of b, evenly spaced: int >= 2. Odd numbers include w.
         directions: Two directions of your own, taken as they are, such as eigenvectors from

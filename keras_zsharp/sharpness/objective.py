@@ -34,8 +34,11 @@ class MeanLoss:
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not.
         data: A `tf.data.Dataset` of batches `(x, y)` or `(x, y, sample_weight)`, or such a tuple of
-            (nested) arrays. It is read once for each evaluation, and must hold the same examples
-            every time: `dataset.cache()` keeps one draw of augmented data.
+            (nested) arrays. Or whatever else `fit` takes as `x`: a `keras.utils.PyDataset`, a
+            PyTorch `DataLoader`, a generator of batches, arrays of inputs alone. It is read once
+            for each evaluation, and must hold the same examples every time: `dataset.cache()`
+            keeps one draw of augmented data. A generator must have an end, or `batches`; it is read
+            once, and its batches stay in memory.
         batch_size: Examples in a batch of arrays: int >= 1.
         batches: Number of batches to read, the first ones: int >= 1. None reads all.
 
@@ -45,7 +48,7 @@ class MeanLoss:
         size: The number of weights. Vectors have the shape (size,).
 
     Raises:
-        TypeError: `model` is no Keras model, or `data` is neither a dataset nor a tuple.
+        TypeError: `model` is no Keras model, or `data` is nothing that `fit` takes.
         ValueError: `model` is not compiled or has no trainable weights; `data` is empty, not
             batched, or infinite without `batches`; `batch_size` or `batches` is no int >= 1.
     """
@@ -65,6 +68,12 @@ class MeanLoss:
         self.model = model
         examples = of_data.finite(data, batch_size, batches)
         batch = of_data.unpacked(examples.structure, examples.specs)
+        if batch[1] is None and model.loss is not None:
+            raise TypeError(
+                "`data` must be a tf.data.Dataset of batches (x, y) or (x, y, sample_weight), a "
+                "tuple of arrays, or else what `fit` takes, with targets for the compiled loss. "
+                f"Received: inputs alone, data of type {type(data)}"
+            )
         if not keras_internals.is_built(model):
             keras_internals.build(model, batch[0])
         keras_internals.build_loss(model, *batch)

@@ -70,8 +70,8 @@ def hessian_spectrum(
 
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
-            `MeanLoss`, which several measures may share.
+        data: A tuple of arrays, a `tf.data.Dataset` of batches, or whatever else `fit` takes, as in
+            `MeanLoss`. Or a `MeanLoss`, which several measures may share.
         k: Number of eigenvalues: int >= 1. Fewer are returned where there are fewer weights.
         which: `"LA"` is the algebraically largest ones, in descending order; `"SA"` the smallest
             ones, in ascending order; `"LM"` those of the largest size, of either sign, in

@@ -42,8 +42,8 @@ def hessian_trace(
 
     Args:
         model: A compiled `keras.Model`, sharpness-aware or not. It does not change.
-        data: A `tf.data.Dataset` of batches or a tuple of arrays, as in `MeanLoss`. Or a
-            `MeanLoss`, which several measures may share.
+        data: A tuple of arrays, a `tf.data.Dataset` of batches, or whatever else `fit` takes, as in
+            `MeanLoss`. Or a `MeanLoss`, which several measures may share.
         samples: Number of vectors: int >= 1.
         seed: Seed of the vectors: int >= 0.
         batch_size: Examples in a batch of arrays: int >= 1.
