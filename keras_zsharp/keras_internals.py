@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import inspect
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ import keras
 from keras.src import backend
 from keras.src.backend.common.masking import get_keras_mask as mask_of
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
-from keras.src.saving import object_registration
+from keras.src.saving import object_registration, saving_lib
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters import array_data_adapter
 from keras.src.utils import python_utils
@@ -69,9 +70,11 @@ __all__ = [
     "own_metrics",
     "own_variables",
     "read_around_scope",
+    "read_for_a_file",
     "remove_attribute",
     "replace_layer",
     "save_as",
+    "seeds",
     "set_in_training",
     "set_trainer_state",
     "start_at_epoch",
@@ -121,11 +124,15 @@ class StateOfATrainer(MixinOfAModel):
 class FilesOfItsModel(MixinOfAModel):
     """Mixin of a `keras.Model` with a `model` inside, whose files are those of the model inside.
 
-    Saved models have the signature of the model inside. In a file of weights everything is where
-    plain Keras puts it. Rule and optimizer are where they would be if the model inside had them.
+    The variables have the paths that they have without the wrapper. Saved models have the signature
+    of the model inside. In a file of weights everything is where plain Keras puts it. Rule and
+    optimizer are where they would be if the model inside had them.
     """
 
     model: keras.Model
+
+    def _open_name_scope(self):
+        return contextlib.nullcontext()
 
     @property
     def _default_save_signature(self):
@@ -180,6 +187,14 @@ class FilesOfItsModel(MixinOfAModel):
             attributes.update(before)
 
 
+def read_for_a_file() -> bool:
+    """Whether Keras reads an attribute of a model because it saves or loads what is in it."""
+    frame: Any = inspect.currentframe()
+    while frame.f_globals["__name__"].startswith("keras_zsharp."):
+        frame = frame.f_back
+    return frame.f_globals["__name__"] == saving_lib.__name__
+
+
 def knows_the_arguments(get_config: Any) -> bool:
     """Whether it is Keras' own `get_config`, which returns the constructor's arguments."""
     return python_utils.is_default(get_config)
@@ -200,10 +215,25 @@ def call_as(wrapper: keras.Model, model: keras.Model) -> None:
     """Makes Keras call a wrapper like the model: with its arguments by their names, not cast."""
     # To build a wrapper, Keras calls it with all arguments of the signature by name.
     wrapper._call_signature = model._call_signature
+    wrapper.call_signature_parameters = model.call_signature_parameters
     wrapper.supports_masking = model.supports_masking
     wrapper._call_has_training_arg = model._call_has_training_arg
     wrapper._convert_input_args = False
     wrapper._allow_non_tensor_positional_args = True
+    if not python_utils.is_default(model.build):
+        vars(wrapper)["build"] = _building_inside(wrapper, model)
+
+
+def _building_inside(wrapper, model):
+    @functools.wraps(model.build)
+    def build(*args, **kwargs):
+        # Keras knows no shapes where the wrapper is called on what is no tensor yet.
+        if any(shape is not None for shape in (*args, *kwargs.values())):
+            model.build(*args, **kwargs)
+        wrapper._build_shapes_dict = model._build_shapes_dict
+        wrapper.built = True
+
+    return build
 
 
 def call_inside(
@@ -542,6 +572,11 @@ def state_of_own_layers(model: Any) -> list[Any]:
 def own_variables(layer: Any) -> list[Any]:
     """The trainable variables of a layer, without those of the layers in it."""
     return list(layer._trainable_variables)
+
+
+def seeds(model: Any) -> list[Any]:
+    """The states of the seed generators of a model and of its layers."""
+    return [seed.state for layer in flat_layers(model) for seed in layer._seed_generators]
 
 
 def own_metrics(model: Any) -> list[keras.Metric]:

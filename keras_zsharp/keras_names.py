@@ -12,6 +12,7 @@ import keras
 
 OF_MODELS = {
     "_allow_non_tensor_positional_args": "to hand inputs on as they are",
+    "_build_shapes_dict": "to build a wrapper as the model inside",
     "_call_has_training_arg": "to call a layer with `training` only where it takes that",
     "_call_signature": "to build a wrapper from the arguments of the model inside",
     "_compute_loss": "to call a `compute_loss` that takes no `training`",
@@ -20,6 +21,8 @@ OF_MODELS = {
     "_loss_ids": "to know which layers add losses",
     "_metrics": "to know the metrics of a model itself",
     "_non_trainable_variables": "to tell a layer's own state from that of layers in it",
+    "_open_name_scope": "to leave variables the paths that they have without a wrapper",
+    "_seed_generators": "to save random seeds",
     "_trainable_variables": "to tell a layer's own weights from those of layers in it",
     "_tracker": "to track a rule in a model that is built",
     "_unpickle_model": "to copy and pickle",

@@ -1,22 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_zsharp import keras_internals
+from keras_zsharp.inside import ShowsItsModel
 from keras_zsharp.training import SharpnessAwareTraining
-from keras_zsharp.typing import Config, Nested, Rule, Tensor
+from keras_zsharp.typing import Config, Rule
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
-class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsModel, keras.Model):
+class SharpnessAwareModel(
+    SharpnessAwareTraining, ShowsItsModel, keras_internals.FilesOfItsModel, keras.Model
+):
     """Trains any Keras model sharpness-aware.
 
     `compile`, `fit`, `evaluate`, `predict`, callbacks, saving and the optimizer work as with the
     model itself. Only the training step differs, see `SharpnessAwareTraining`: it takes two forward
     and backward passes.
+
+    Its `layers`, `weights`, `summary` and shapes are those of the model, too, and so is every
+    attribute that it does not have itself.
 
     Args:
         model: A `keras.Model`: functional, Sequential or subclassed, built or not. The wrapper
@@ -68,108 +73,6 @@ class SharpnessAwareModel(SharpnessAwareTraining, keras_internals.FilesOfItsMode
         keras_internals.call_as(self, model)
         self.model = model
         self.built = model.built
-
-    def call(self, *inputs: Nested, training: bool | None = None, **kwargs: Any) -> Nested:
-        """Calls the model inside, whose arguments it takes.
-
-        Args:
-            *inputs: Positional arguments of the model inside.
-            training: Whether the call is part of training.
-            **kwargs: Keyword arguments of the model inside.
-
-        Returns:
-            The outputs of the model inside.
-        """
-        return keras_internals.call_inside(self, self.model, *inputs, training=training, **kwargs)
-
-    def stateless_call(
-        self,
-        trainable_variables: Sequence[Tensor],
-        non_trainable_variables: Sequence[Tensor],
-        *args: Any,
-        return_losses: bool = False,
-        **kwargs: Any,
-    ) -> tuple[Any, ...]:
-        """`keras.Model.stateless_call` of the model inside. The rule's state stays as it is.
-
-        Args:
-            trainable_variables: The values of `trainable_variables`.
-            non_trainable_variables: The values of `non_trainable_variables`.
-            *args: Passed on.
-            return_losses: Whether to return the losses of the call, too.
-            **kwargs: Passed on.
-
-        Returns:
-            The outputs, the new values of `non_trainable_variables`, and perhaps the losses.
-        """
-        given = trainable_variables, non_trainable_variables
-        if type(self).call is not SharpnessAwareModel.call:
-            return super().stateless_call(*given, *args, return_losses=return_losses, **kwargs)
-        kinds = self.trainable_variables, self.non_trainable_variables
-        values = {
-            id(variable): value
-            for of_kind, given_values in zip(kinds, given, strict=True)
-            for variable, value in zip(of_kind, given_values, strict=True)
-        }
-        inside = self.model.trainable_variables, self.model.non_trainable_variables
-        outputs, new, *losses = self.model.stateless_call(
-            *([values[id(v)] for v in of_kind] for of_kind in inside),
-            *args,
-            return_losses=return_losses,
-            **kwargs,
-        )
-        values |= zip(map(id, inside[1]), new, strict=True)
-        return (outputs, [values[id(v)] for v in self.non_trainable_variables], *losses)
-
-    def __getattr__(self, name: str) -> Any:
-        """An attribute of the model inside that the wrapper does not have, such as `inputs`."""
-        own = keras_internals.attributes_of(self)
-        if name in own:  # On PyTorch, Python does not find layers.
-            return own[name]
-        inside = not name.startswith("_") and name not in keras_internals.set_in_training()
-        if "model" in own and inside:
-            return getattr(own["model"], name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute, on the model inside if only that has it: a callback may anneal it."""
-        own = (
-            name.startswith("_")
-            or name in keras_internals.attributes_of(self)
-            or hasattr(type(self), name)
-        )
-        if own or name in keras_internals.set_in_training() or not hasattr(self, name):
-            super().__setattr__(name, value)
-        else:
-            setattr(self.model, name, value)
-
-    @property
-    def metrics(self) -> list[keras.Metric]:
-        """The metrics of the wrapper, and those that the model inside updates in its `call`."""
-        found = super().metrics
-        known = {id(metric) for metric in found}
-        return [*found, *(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)]
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> keras.Layer:
-        """`keras.Model.get_layer` of the model inside.
-
-        Args:
-            name: Name of the layer.
-            index: Index of the layer.
-
-        Returns:
-            The layer.
-        """
-        return self.model.get_layer(name, index)
-
-    def export(self, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.export` of the model inside: a served model needs no rule.
-
-        Args:
-            *args: Passed on.
-            **kwargs: Passed on.
-        """
-        return self.model.export(*args, **kwargs)
 
     def get_config(self) -> Config:
         model = keras.saving.serialize_keras_object(self.model)

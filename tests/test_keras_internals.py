@@ -36,6 +36,7 @@ MODULES = {
     "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
     "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
     "keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES": "to save models made in place",
+    "keras.src.saving.saving_lib._walk_saveable": "to know who reads `layers` for a file",
     "keras.src.trainers.data_adapters.array_data_adapter.can_convert_arrays": "to know what is cut",
     "keras.src.trainers.data_adapters.get_data_adapter": "to read what `fit` reads",
     "keras.src.utils.python_utils.default": "to save what a constructor was given",

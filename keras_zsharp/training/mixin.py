@@ -233,9 +233,22 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
 
         A `Sequential` lists its layers itself, and a rule that comes later is none of them.
         """
-        found, rule = super().variables, keras_internals.attributes_of(self).get("perturbation")
+        found = super().variables
         known = set(map(id, found))
-        return [*found, *(v for v in (rule.variables if rule else ()) if id(v) not in known)]
+        return [*found, *(v for v in self._of_the_rule() if id(v) not in known)]
+
+    @property
+    def weights(self) -> list[Any]:
+        """The weights of the network. The rule's variables are state, as random seeds are.
+
+        So `get_weights`, `set_weights` and what puts back the best weights are about the network.
+        """
+        of_the_rule = set(map(id, self._of_the_rule()))
+        return [v for v in super().weights if id(v) not in of_the_rule]
+
+    def _of_the_rule(self):
+        rule = keras_internals.attributes_of(self).get("perturbation")
+        return rule.variables if rule else ()
 
     @property
     def metrics(self) -> list[keras.Metric]:

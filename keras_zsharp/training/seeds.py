@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_zsharp import keras_internals
 from keras_zsharp.perturbations.state import SEED
 from keras_zsharp.training import backends
 
@@ -43,8 +44,9 @@ def load(model: Any, store: Any) -> None:
 
 
 def _seeds(model):
-    others = {id(v) for v in (*model.weights, *model.perturbation.variables)}
-    return [v for v in model.variables if id(v) not in others]
+    seeds = {id(seed) for seed in keras_internals.seeds(model)}
+    seeds -= set(map(id, model.perturbation.variables))
+    return [v for v in model.variables if id(v) in seeds]
 
 
 def _is_seed(name):

@@ -35,6 +35,7 @@ FEATURES = {
     "inputs of all dtypes, mixed precision": "test_inputs",
     "wrong arguments are refused in words": "test_fuzz|settings_are_checked",
     "names of classes, layers and folders decide nothing": "test_coincidences",
+    "attributes and methods are those of the network": "test_attributes",
     "`sharpness_aware`, `plain`": "test_in_place",
     "rule and rho set by callbacks": "from_a_callback",
     "saved and resumed with the same bits, `Backup`": "same_bits",
