@@ -12,7 +12,7 @@ import inspect
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras.src import backend
@@ -30,6 +30,7 @@ __all__ = [
     "NORMALIZATIONS",
     "BuiltFromABatch",
     "FilesOfItsModel",
+    "Fit",
     "MixinOfAModel",
     "Scope",
     "StateOfATrainer",
@@ -45,6 +46,7 @@ __all__ = [
     "call_as",
     "call_inside",
     "check_not_empty",
+    "compiled_with",
     "compute_loss",
     "evaluation_loss",
     "flat_layers",
@@ -56,9 +58,11 @@ __all__ = [
     "is_distributed",
     "is_overwritten",
     "is_own",
+    "is_read_from_its_start",
     "knows_the_arguments",
     "layers_adding_losses",
     "leave_arguments_to_keras",
+    "loss_arguments",
     "loss_tracker",
     "mask_of",
     "momenta",
@@ -70,9 +74,12 @@ __all__ = [
     "own_metrics",
     "own_variables",
     "read_around_scope",
+    "read_epochs",
     "read_for_a_file",
+    "reads_in_threads",
     "remove_attribute",
     "replace_layer",
+    "running_fit",
     "save_as",
     "seeds",
     "set_in_training",
@@ -364,6 +371,63 @@ def build_optimizer(model: Any) -> None:
 def start_at_epoch(model: Any, epoch: int | None) -> None:
     """Makes the `fit` that has just begun start at an epoch. None is its own first epoch."""
     model._initial_epoch = epoch
+
+
+class Fit(NamedTuple):
+    """What a `fit` knows, and does not tell its callbacks."""
+
+    callbacks: keras.callbacks.CallbackList
+    arguments: dict[str, Any]
+    iterator: Any
+
+
+def running_fit() -> Fit | None:
+    """The `fit` that has called a callback, or None. Keras tells no callback of the others."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        names = frame.f_locals
+        callbacks = names.get("callbacks")
+        if isinstance(callbacks, keras.callbacks.CallbackList) and "epoch_iterator" in names:
+            known = ("batch_size", "shuffle", "class_weight", "steps_per_epoch", "initial_epoch")
+            arguments = {name: names.get(name) for name in known}
+            return Fit(callbacks, arguments, names["epoch_iterator"])
+        frame = frame.f_back
+    return None
+
+
+def is_read_from_its_start(fit: Fit) -> bool:
+    """Whether the data have no place or order of their own that an epoch would change."""
+    adapter = fit.iterator.data_adapter
+    arrays = type(adapter).__name__ == "ArrayDataAdapter"
+    drawn_in_a_graph = keras.backend.backend() == "tensorflow" and fit.arguments["shuffle"]
+    return arrays and not drawn_in_a_graph and not fit.arguments["steps_per_epoch"]
+
+
+def reads_in_threads(fit: Fit) -> bool:
+    """Whether Python that makes the data runs in a thread of TensorFlow, ahead of the steps."""
+    name = type(fit.iterator.data_adapter).__name__
+    by_tensorflow = keras.backend.backend() == "tensorflow" and name != "ArrayDataAdapter"
+    return by_tensorflow or name == "TFDatasetAdapter"
+
+
+def read_epochs(iterator: Any, epochs: int) -> None:
+    """Reads the data of some epochs as `fit` does, and does nothing with them."""
+    for _ in range(epochs):
+        with iterator.catch_stop_iteration():
+            for _, _, data in iterator:
+                if not isinstance(data, list | tuple):
+                    for _ in range(iterator.steps_per_execution):
+                        next(data)
+
+
+def loss_arguments(loss: keras.Loss) -> dict[str, Any]:
+    """What a loss hands to its function. Its config need not have it: that of `Huber` has none."""
+    return dict(getattr(loss, "_fn_kwargs", {}))
+
+
+def compiled_with(model: Any) -> dict[str, Any]:
+    """The arguments of `compile`."""
+    return dict(model._compile_config.config)
 
 
 def build_metrics(model: Any, y: Nested, y_pred: Nested) -> None:

@@ -56,7 +56,7 @@ PUBLIC = {
         "component": "full",
         "batch_size": 2,
     },
-    callbacks.Backup: {"backup_dir": "backup", "delete_checkpoint": True},
+    callbacks.Backup: {"backup_dir": "backup", "delete_checkpoint": True, "read_again": True},
     callbacks.SharpnessMonitor: {
         "data": lambda: (X, Y),
         "measures": ("ball",),

@@ -18,6 +18,8 @@ INTERNALS = pathlib.Path(__file__).parents[1] / "keras_zsharp" / "keras_internal
 NEEDED = {
     **{f"model.{name}": why for name, why in keras_names.OF_MODELS.items()},
     **{f"scope.{name}": why for name, why in keras_names.OF_SCOPES.items()},
+    "loss._fn_kwargs": "to know the arguments of a loss",
+    "model._compile_config.config": "to know what a program trains",
     "model._compile_loss": "to build the variables of a loss",
     "model._compile_loss._flat_losses": "to read the reductions of losses",
     "model._compile_metrics": "to build metrics outside of a graph",
@@ -62,7 +64,7 @@ def owners():
     model.compile("sgd", "mse")
     model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
     found = {"model": model, "scope": keras.StatelessScope(), "variable": model.weights[0]}
-    found["optimizer"] = model.optimizer
+    found["optimizer"], found["loss"] = model.optimizer, keras.losses.Huber()
     if keras.backend.backend() == "tensorflow":
         trainer = importlib.import_module("keras.src.backend.tensorflow.trainer")
         found["iterator"] = trainer.TFEpochIterator(
@@ -165,3 +167,24 @@ def test_keras_own_normalization_layers():
     assert known < set(keras_internals.NORMALIZATIONS)
     with pytest.raises(RuntimeError, match="in which it finds no normalization layers"):
         keras_names.some([], "normalization layers")
+
+
+class Asks(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.fit = keras_internals.running_fit()
+
+
+def test_what_a_fit_knows_of_itself():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    asks, other = Asks(), keras.callbacks.Callback()
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), 2, 3, 0, [asks, other], class_weight={0: 2.0})
+    assert {asks, other} <= {*asks.fit.callbacks.callbacks}
+    assert asks.fit.arguments["batch_size"] == 2
+    assert asks.fit.arguments["class_weight"] == {0: 2.0}
+    assert asks.fit.arguments["initial_epoch"] == 0
+    assert asks.fit.arguments["shuffle"] is True
+    assert asks.fit.iterator.num_batches == 2
+    keras_internals.read_epochs(asks.fit.iterator, 2)
+    assert type(asks.fit.iterator.data_adapter).__name__ == "ArrayDataAdapter"
+    assert keras_internals.running_fit() is None

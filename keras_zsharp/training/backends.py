@@ -27,6 +27,17 @@ else:
     TwoPassStep = _step()
 
 
+def is_first_process(model: Any) -> bool:
+    """Whether this process is the one of several that writes files, or is alone."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return model.distribute_strategy.extended.should_checkpoint
+    if backend == "jax":
+        return importlib.import_module("jax").process_index() == 0
+    together = importlib.import_module("torch").distributed
+    return not (together.is_available() and together.is_initialized()) or together.get_rank() == 0
+
+
 def generators() -> list[np.ndarray]:
     """The states of PyTorch's own generators. PyTorch's layers without a seed draw from them."""
     if keras.backend.backend() != "torch":

@@ -43,6 +43,14 @@ def load(model: Any, store: Any) -> None:
         seed.assign(store[f"{SEED}{i}"])
 
 
+def of(model: Any) -> list[Any]:
+    """The variables of all seed generators of a model, sharpness-aware or plain."""
+    rule = getattr(model, "perturbation", None)
+    known = (*model.weights, *model.metrics_variables, *(rule.weights if rule else ()))
+    ids = {id(v) for v in known}
+    return [v for v in model.variables if id(v) not in ids]
+
+
 def _seeds(model):
     seeds = {id(seed) for seed in keras_internals.seeds(model)}
     seeds -= set(map(id, model.perturbation.variables))

@@ -1,0 +1,165 @@
+"""What a program trains, as a dict: two programs are compared before one goes on with a backup."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_zsharp import keras_internals
+from keras_zsharp.perturbations import Perturbation
+from keras_zsharp.perturbations.hyperparameter import Hyperparameter
+from keras_zsharp.resuming import program_code
+from keras_zsharp.resuming.program_code import is_of_library
+from keras_zsharp.training import options
+
+Program = dict[str, Any]
+KERAS = "Keras"
+"""The part that says the version of Keras."""
+UNSTABLE = {
+    *("name", "module", "registered_name", "seed", "layers"),
+    *("build_config", "build_input_shape", "input_shape"),
+}
+"""Keys of configs that differ from run to run or between backends, or that are said elsewhere."""
+UNCHANGED = {
+    *("jit_compile", "run_eagerly", "steps_per_execution", "auto_scale_loss"),
+    *("metrics", "weighted_metrics"),
+}
+"""Arguments of `compile` that say how a program computes, or what it shows: not what it trains."""
+
+
+def of(model: Any, arguments: dict[str, Any]) -> Program:
+    """Describes a program: names of parts of it, with numbers, strings or hashes.
+
+    Args:
+        model: The compiled model. Its optimizer is built.
+        arguments: Those of `fit`.
+    """
+    rule = getattr(model, "perturbation", None)
+    parts: dict[str, Any] = {KERAS: keras.__version__}
+    parts |= {"model": type(model).__name__, **program_code.of(type(model))}
+    layers = [
+        layer
+        for layer in reversed(keras_internals.flat_layers(model))
+        if not isinstance(layer, Perturbation) and layer is not model
+    ]
+    if hasattr(model, "_functional") or isinstance(model, keras.Sequential):
+        layers.insert(0, model)
+    places = {layer.name: f"layer {number}" for number, layer in enumerate(layers)}
+    for number, layer in enumerate(layers):
+        parts[f"layer {number}"] = _described(layer, places)
+    own = {id(v) for v in rule.variables} if rule else set()
+    parts["weights"] = [list(v.shape) for v in model.weights if id(v) not in own]
+    compiled = keras_internals.compiled_with(model).items()
+    parts |= {name: _described(value, places) for name, value in compiled if name not in UNCHANGED}
+    parts["optimizer"] = _described(model.optimizer, places)
+    if rule:
+        parts["rule"] = _described(rule, places)
+        parts |= {n: _described(getattr(model, n), places) for n in options.NAMES}
+    parts |= {f"fit's {name}": _described(value, places) for name, value in arguments.items()}
+    return dict(_flat(parts))
+
+
+def differences(before: Program, now: Program) -> dict[str, str]:
+    """What differs between two programs: a line each, by its name.
+
+    Args:
+        before: The program of the backup.
+        now: The program that runs.
+    """
+    names = {**before, **now}.keys() - {KERAS}
+    if before.get(KERAS) != now.get(KERAS):  # Its configs have other names then.
+        names &= before.keys() & now.keys()
+    changed = [n for n in {**before, **now} if repr(before.get(n)) != repr(now.get(n))]
+    changed = [n for n in changed if n in names]
+    names = [n for n in changed if "code, " not in n or program_code.PYTHON in n]
+    return {
+        n: f"{n}: {before.get(n, 'none')!r} in the backup, {now.get(n, 'none')!r} in the program"
+        for n in names
+    }
+
+
+def are_numbers(model: Any, names: Iterable[str]) -> bool:
+    """Whether all are numbers that a file of weights has: learning rate, and those of the rule.
+
+    Args:
+        model: The model.
+        names: Of parts of its program.
+    """
+    rule = getattr(model, "perturbation", None)
+    numbers = {f"rule {name}" for name in hyperparameters(rule)} | {"optimizer learning_rate"}
+    return numbers.issuperset(names)
+
+
+def hyperparameters(rule: Any) -> set[str]:
+    """The names of a rule's numbers, which may be set while it trains."""
+    kind = type(rule)
+    return {name for name in dir(kind) if isinstance(getattr(kind, name, None), Hyperparameter)}
+
+
+def _described(value: Any, places: dict[str, str]) -> Any:
+    """A value as numbers, strings, lists and dicts."""
+    if isinstance(value, str):
+        return places.get(value, value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict) and value.get("class_name") == "__lambda__":
+        return "a lambda"  # Its code has the line where it stands.
+    if isinstance(value, dict):
+        return {str(k): _described(v, places) for k, v in value.items() if k not in UNSTABLE}
+    if isinstance(value, list | tuple | set | frozenset):
+        values = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return [_described(each, places) for each in values]
+    if isinstance(value, functools.partial):
+        return _described([value.func, value.args, value.keywords], places)
+    if isinstance(value, type):
+        return value.__name__
+    if inspect.isroutine(value):
+        return {"": getattr(value, "__name__", "a function"), **program_code.of(value)}
+    if isinstance(value, np.ndarray | np.generic | keras.Variable) or keras.ops.is_tensor(value):
+        array = np.asarray(keras.ops.convert_to_numpy(value))
+        return (
+            array.item() if array.size == 1 else program_code.hashed(array.shape, array.tobytes())
+        )
+    return {"": type(value).__name__, **_config(value, places), **program_code.of(type(value))}
+
+
+def _config(value, places):
+    """The config of an object, or its plain attributes, and what of the program it calls."""
+    attributes = getattr(value, "__dict__", {})
+    called = {name: each for name, each in attributes.items() if _is_called(each)}
+    plain = {
+        k: v for k, v in attributes.items() if program_code.is_plain(v) and not k.startswith("_")
+    }
+    try:
+        config = dict(value.get_config())
+        if isinstance(inner := config.get("layers"), list):
+            config["nodes"] = [each.get("inbound_nodes") for each in inner]
+    except Exception:  # A class of the program need not have a config, or one that works.
+        config = plain
+    if isinstance(value, keras.Loss):  # Configs of losses lack arguments, those of Keras too.
+        config |= {**plain, **keras_internals.loss_arguments(value)}
+    return _described({**config, **called}, places)
+
+
+def _is_called(value):
+    """Whether it is a function of the program, or an object such as a regularizer."""
+    if isinstance(value, type | keras.Layer) or not callable(value):
+        return False
+    return not is_of_library(value if isinstance(value, types.FunctionType) else type(value))
+
+
+def _flat(value, name=""):
+    """Pairs of a name and a number, string or None."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from _flat(each, f"{name} {key}".strip())
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        yield from _flat({str(i): each for i, each in enumerate(value)}, name)
+    else:
+        yield name, value
