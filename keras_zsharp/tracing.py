@@ -1,4 +1,4 @@
-"""How the backends trace Python functions, which `keras.ops` does not tell."""
+"""How the backends trace functions and what their devices lack, which `keras.ops` does not tell."""
 
 from __future__ import annotations
 
@@ -56,3 +56,19 @@ def with_length(x: Tensor, length: Tensor, message: str) -> Tensor:
 
     with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], length, message)]):
         return tf.identity(x)
+
+
+def of_the_device(dtype: str) -> str:
+    """The dtype, or its half as wide sister where Keras' device computes with nothing wider.
+
+    On PyTorch the device is asked: Apple's GPUs have no float64, nor have some of Intel's.
+    """
+    narrow = dtype.replace("64", "32")
+    if keras.backend.backend() == "jax":
+        return narrow
+    if keras.backend.backend() == "torch" and dtype == "float64":
+        try:
+            keras.ops.add(keras.ops.ones((), dtype), 1)
+        except (AssertionError, RuntimeError, TypeError):
+            return narrow
+    return dtype

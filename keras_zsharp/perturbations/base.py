@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_zsharp import keras_internals
@@ -11,7 +10,7 @@ from keras_zsharp.perturbations import state, steps
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.perturbations.operators import each, widened
 from keras_zsharp.perturbations.owned import OwnedByAModel
-from keras_zsharp.tracing import as_written
+from keras_zsharp.tracing import as_written, of_the_device
 from keras_zsharp.typing import (
     Config,
     FloatOrSchedule,
@@ -77,13 +76,12 @@ class Perturbation(OwnedByAModel):
         Args:
             name: Name of the variable.
             value: The number.
-            dtype: Dtype of the variable. On JAX it has 32 bits: there is nothing wider.
+            dtype: Dtype of the variable. It has 32 bits where the device has nothing wider.
 
         Returns:
             The variable.
         """
-        if keras.backend.backend() == "jax":
-            dtype = dtype.replace("64", "32")
+        dtype = of_the_device(dtype)
         return self.add_weight(
             name=name,
             shape=(),

@@ -38,17 +38,17 @@ def is_first_process(model: Any) -> bool:
     return not (together.is_available() and together.is_initialized()) or together.get_rank() == 0
 
 
-def generators() -> list[np.ndarray]:
+def generators() -> dict[str, np.ndarray]:
     """The states of PyTorch's own generators. PyTorch's layers without a seed draw from them."""
     if keras.backend.backend() != "torch":
-        return []
-    return [state.numpy() for state in _randomness().state()]
+        return {}
+    return {name: state.numpy() for name, state in _randomness().state().items()}
 
 
-def set_generators(states: list[np.ndarray]) -> None:
+def set_generators(states: dict[str, np.ndarray]) -> None:
     """Restores such states on PyTorch. Other backends have no use for them."""
-    if states and keras.backend.backend() == "torch":
-        _randomness().restore_arrays(states)
+    if keras.backend.backend() == "torch":
+        _randomness().restore(states)
 
 
 def _randomness():

@@ -52,14 +52,14 @@ def are_cut(model: Any, batch: Batch) -> Nested:
             f"where {cut_by(model)} cuts a batch that has several inputs. Received: "
             f"batched_inputs=None and the inputs {[name_of(path) for path in inputs]}"
         )
-    every = named in (None, "all")
-    missing = [] if every else [n for n in named if not any(n in path[1:] for path in inputs)]
+    every, names = named in (None, "all"), named or ()
+    missing = [] if every else [n for n in names if not any(n in path[1:] for path in inputs)]
     if missing:
         raise ValueError(
             f"`batched_inputs` must name inputs of the model. Received: {missing} and the inputs "
             f"{[name_of(path) for path in inputs]}"
         )
-    cut = {path: x for path, x in leaves if path[0] or every or any(n in path[1:] for n in named)}
+    cut = {path: x for path, x in leaves if path[0] or every or any(n in path[1:] for n in names)}
     lengths = {name_of(path): _length(x) for path, x in cut.items()}
     if len(set(lengths.values()) - {None}) != 1 and set(lengths.values()) != {None}:
         raise ValueError(

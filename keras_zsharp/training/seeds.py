@@ -19,17 +19,18 @@ def save(model: Any, store: Any) -> None:
 
     The rule's own seed generators belong to the rule's state.
     """
-    for i, seed in enumerate(_seeds(model)):
+    for i, seed in enumerate(of(model)):
         store[f"{SEED}{i}"] = keras.ops.convert_to_numpy(seed)
-    for i, generator in enumerate(backends.generators()):
-        store[f"{GENERATOR}{i}"] = generator
+    for name, generator in backends.generators().items():
+        store[f"{GENERATOR}{name}"] = generator
 
 
 def load(model: Any, store: Any) -> None:
     """Assigns the seeds that `save` has saved. If an older file has none, the seeds stay."""
     names = _names(store)
-    backends.set_generators([store[n] for n in sorted(names) if n.startswith(GENERATOR)])
-    seeds, saved = _seeds(model), sum(_is_seed(name) for name in names)
+    saved_as = [name for name in names if name.startswith(GENERATOR)]
+    backends.set_generators({name.removeprefix(GENERATOR): store[name] for name in saved_as})
+    seeds, saved = of(model), sum(_is_seed(name) for name in names)
     if not saved:
         return
     if saved != len(seeds):
@@ -44,16 +45,10 @@ def load(model: Any, store: Any) -> None:
 
 
 def of(model: Any) -> list[Any]:
-    """The variables of all seed generators of a model, sharpness-aware or plain."""
+    """The states of the seed generators of a model, but for its rule's. It may be a plain one."""
     rule = getattr(model, "perturbation", None)
-    known = (*model.weights, *model.metrics_variables, *(rule.weights if rule else ()))
-    ids = {id(v) for v in known}
-    return [v for v in model.variables if id(v) not in ids]
-
-
-def _seeds(model):
     seeds = {id(seed) for seed in keras_internals.seeds(model)}
-    seeds -= set(map(id, model.perturbation.variables))
+    seeds -= {id(v) for v in (rule.variables if rule else ())}
     return [v for v in model.variables if id(v) in seeds]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,30 +27,65 @@ def same_noise() -> Iterator[Callable[[], contextlib.AbstractContextManager[None
 
 
 @contextlib.contextmanager
-def put_back() -> Iterator[None]:
-    """Restores the generators after the block."""
+def put_back(always: bool = True) -> Iterator[dict[str, torch.Tensor]]:
+    """Restores the generators after the block, or else only if the block raises an error."""
     before = state()
     try:
-        yield
+        yield before
+    except BaseException:
+        always = True
+        raise
     finally:
-        restore(before)
+        if always:
+            restore(before)
 
 
-def state() -> list[torch.Tensor]:
-    """The states of the generators of the CPU and of every GPU."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return [torch.get_rng_state(), *gpus]
+def state() -> dict[str, torch.Tensor]:
+    """The states of the generators of the CPU, "0", and of every device that is here.
+
+    Those of CUDA are "1", "2" and so on, as they were in files before there were other devices.
+    Others are named after the device: "mps_0".
+    """
+    return {name: get() for name, (get, _) in _generators().items()}
 
 
-def restore(states: Sequence[torch.Tensor]) -> None:
-    """Sets the states that `state` has returned."""
-    cpu, *gpus = states
-    torch.set_rng_state(cpu)
-    if gpus:
-        torch.cuda.set_rng_state_all(gpus)
+def restore(states: Mapping[str, Any]) -> None:
+    """Sets the states that `state` has returned. Those of devices that are not here are ignored.
+
+    Args:
+        states: Tensors by name, or arrays as a file has them.
+    """
+    for name, (_, put) in _generators().items():
+        if name in states:
+            put(torch.as_tensor(np.array(states[name], "uint8")))
 
 
-def restore_arrays(states: Sequence[np.ndarray]) -> None:
-    """`restore` from arrays, as a file has them. Those of GPUs that are not here are ignored."""
-    here = 1 + (torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    restore([torch.as_tensor(np.array(each, "uint8")) for each in states[:here]])
+def _generators():
+    """Functions that get and set the state of each generator, by name."""
+    generators: dict[str, Any] = {"0": (torch.get_rng_state, torch.set_rng_state)}
+    for kind in _kinds():
+        module = getattr(torch, kind)
+        count = _count(kind, module)
+        for i in range(count):
+            # There is no device to choose on Apple silicon.
+            device = (i,) if count > 1 else ()
+            get = functools.partial(module.get_rng_state, *device)
+            generators[str(1 + i) if kind == "cuda" else f"{kind}_{i}"] = (
+                get,
+                lambda state, put=module.set_rng_state, device=device: put(state, *device),
+            )
+    return generators
+
+
+@functools.cache
+def _kinds():
+    """The kinds of devices that have generators: "cuda", "mps", "xpu", and what extends PyTorch."""
+    needed = "get_rng_state", "set_rng_state", "device_count"
+    modules = {n: each for n, each in vars(torch).items() if isinstance(each, types.ModuleType)}
+    return [n for n, each in modules.items() if all(name in vars(each) for name in needed)]
+
+
+def _count(kind, module):
+    askable = module, getattr(torch.backends, kind, None)
+    available = any(each.is_available() for each in askable if hasattr(each, "is_available"))
+    return max(module.device_count(), int(available))
