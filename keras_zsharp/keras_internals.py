@@ -66,6 +66,7 @@ __all__ = [
     "loss_tracker",
     "mask_of",
     "momenta",
+    "names_of_keras",
     "never_compiled",
     "nothing_donated",
     "numpy_batches",
@@ -532,9 +533,20 @@ def stored(variable: Any) -> Any:
 @functools.cache
 def set_in_training() -> set[str]:
     """The names of the attributes that `compile` and `fit` set."""
-    model = keras.Model()
+    model = keras.Model(name="keras")
     model.compile("sgd", "mse")
     return {"history", *vars(model)}
+
+
+@functools.cache
+def names_of_keras() -> frozenset[str]:
+    """The names of the attributes in which Keras keeps its books of layers and models.
+
+    The first call makes variables: it must not come from a step that is traced.
+    """
+    kinds = keras.layers.Layer, keras.Model, keras.Sequential
+    made = [vars(kind(name="keras")) for kind in kinds]
+    return frozenset(set_in_training().union(*made))
 
 
 def training_methods() -> set[str]:

@@ -150,6 +150,23 @@ def test_what_a_layer_is_built_from_can_be_told_otherwise():
     assert "build" in vars(keras.layers.Dense(1))
 
 
+def test_in_what_attributes_keras_keeps_its_books():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.number, self.dense = 0, keras.layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    net = Net()
+    net.compile("sgd", "mse")
+    net.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+    others = vars(net).keys() - keras_internals.names_of_keras()
+    assert others - {"_eval_epoch_iterator", "_jax_state"} <= {"number", "dense"}
+    assert "number" in others
+
+
 def test_none_is_left_out():
     by_backend = itertools.chain(*BY_BACKEND.values(), *keras_names.OF_MODELS_BY_BACKEND.values())
     names = [*NEEDED, *by_backend]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_zsharp import outside
 from keras_zsharp.sharpness.batches import Batches
 from keras_zsharp.sharpness.derivatives.base import BatchLoss
 
@@ -44,7 +45,8 @@ class Averages:
         vector, totals, examples = np.asarray(vector, "float32"), [], 0
         for batch in self._batches:
             size = batch[0].shape[0]
-            values = [keras.ops.convert_to_numpy(v) for v in function(vector, scale, batch)]
+            with outside.put_back(self._of_batch.model):
+                values = [keras.ops.convert_to_numpy(v) for v in function(vector, scale, batch)]
             values = [size * value.astype("float64") for value in values]
             totals = [t + v for t, v in zip(totals, values, strict=True)] if totals else values
             examples += size

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_zsharp import keras_internals
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.sharpness import batches as of_data
 from keras_zsharp.sharpness import derivatives
 from keras_zsharp.sharpness.averages import Averages
@@ -76,7 +76,8 @@ class MeanLoss:
             )
         if not keras_internals.is_built(model):
             keras_internals.build(model, batch[0])
-        keras_internals.build_loss(model, *batch)
+        with outside.put_back(model):
+            keras_internals.build_loss(model, *batch)
         self.variables = keras_internals.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")

@@ -33,16 +33,19 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
 
     The logs show the clean pass: loss, metrics, BatchNormalization statistics. They also have
     `sharpness`, the mean of `L(w + e) - L(w)`. Both passes see the same dropout and augmentation
-    noise if layers draw it from `keras.random`. Noise from `tf.random` or NumPy differs.
+    noise if layers draw it from `keras.random`. Noise from `tf.random` or NumPy differs, unless it
+    comes from a generator that is an attribute of a layer.
 
     List the mixin before `keras.Model`, and pass `perturbation` on to `super().__init__`. A class
     may override `compute_loss` and `compute_metrics`. It may override `train_step` if it calls
     `super().train_step(data)`. A functional model (`Net(inputs, outputs)`) cannot have the mixin:
     use `sharpness_aware` or `SharpnessAwareModel`.
 
-    Side effects outside of Keras variables, such as a `tf.Variable` that a layer updates by hand,
-    happen in both passes. Seeds that a graph draws from within a loop (dropout in a custom RNN
-    cell) are updated in place, also if the step fails.
+    What layers and losses keep outside of Keras variables (numbers, lists, arrays, PyTorch's
+    buffers and generators, in attributes) is as the clean pass left it. What only closures, global
+    variables, classes or iterators hold moves in both passes. In a graph of TensorFlow,
+    assigning a `tf.Variable` is an error. Seeds that a graph draws from within a loop (dropout in a
+    custom RNN cell) are updated in place, also if the step fails.
 
     Rematerialized layers (`keras.remat`, `keras.RematScope`) and `tf.custom_gradient` train as in
     plain Keras. A layer or loss that is a `tf.function` of its own keeps the weights with which it
@@ -132,6 +135,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         """
         keras_names.check(self)
         self.train_function = self.test_function = self.predict_function = None
+        keras_internals.names_of_keras()
         with keras_internals.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule

@@ -217,9 +217,9 @@ def assert_refused(net, mode, settings, loss="mse", received=""):
     assert_same(net.get_weights(), before)
 
 
-@refused_in_every_mode
-def test_layer_that_is_a_function_is_refused(mode, settings):
-    assert_refused(network(kept), mode, settings, received=r"(kernel|PartitionedCall)")
+@pytest.mark.parametrize("settings", crossed(SETTINGS, ["plain"]))
+def test_layer_that_is_a_function_is_refused(settings):
+    assert_refused(network(kept), "eager", settings, received=r"(kernel|PartitionedCall)")
 
 
 @refused_in_every_mode
@@ -245,9 +245,13 @@ def test_loss_that_was_traced_before_is_refused(mode, settings):
     assert_refused(net, mode, settings, loss)
 
 
-@pytest.mark.parametrize(("mode", "settings"), [("graph", "plain")])
-def test_weights_kept_in_an_attribute_are_refused(mode, settings):
-    assert_refused(network(of_a_kept_tensor), mode, settings, received="matmul")
+@pytest.mark.parametrize("settings", crossed(SETTINGS, ["plain"]))
+@pytest.mark.parametrize("read", [of_a_kept_tensor, kept])
+def test_what_a_pass_keeps_in_an_attribute_the_other_does_not_find(read, settings):
+    plain = trained(network(read), "graph")
+    net = network(read)
+    trained(SharpnessAwareModel(net, still(), **SETTINGS[settings]), "graph")
+    assert_same(net.get_weights(), plain)
 
 
 @pytest.mark.parametrize("mode", crossed(MODES, ["graph"]))

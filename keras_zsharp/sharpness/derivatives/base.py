@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 STEP = 1e-2
@@ -55,7 +55,8 @@ class BatchLoss:
     ) -> tuple[Tensor, ...]:
         """As `product`, by central differences of the gradient."""
         h = STEP / ops.maximum(ops.norm(vector), 1e-30)
-        _, ahead = self.gradient(h * vector, scale, batch)
+        with outside.put_back(self.model):
+            _, ahead = self.gradient(h * vector, scale, batch)
         _, behind = self.gradient(-h * vector, scale, batch)
         return ((ahead - behind) / (2 * h),)
 

@@ -9,6 +9,7 @@ import jax
 import jax.core
 import jax.numpy as jnp
 
+from keras_zsharp import outside
 from keras_zsharp.training import micro_batches
 from keras_zsharp.training.jax import devices
 from keras_zsharp.training.outcome import Outcome
@@ -16,6 +17,7 @@ from keras_zsharp.typing import Batch
 
 
 def in_turn(
+    model: Any,
     passes: Callable[..., tuple[Any, Outcome]],
     split: list[tuple[Any, Batch]],
     given: Any,
@@ -29,6 +31,7 @@ def in_turn(
     eagerly.
 
     Args:
+        model: The model.
         passes: Function from a micro-batch and the state before it to the state after its clean
             pass and its `Outcome`.
         split: List of pairs, as `micro_batches.split` returns them.
@@ -41,13 +44,14 @@ def in_turn(
     sizes, batches = zip(*split, strict=True)
     compiled = isinstance(given.weights[0], jax.core.Tracer)
     if compiled and len(split) > 1 and len(set(sizes)) == 1:
-        return _looped(passes, batches, given, rule_variables)
+        return _looped(model, passes, batches, given, rule_variables)
     return micro_batches.in_turn(passes, split, given, rule_variables)
 
 
-def _looped(passes, batches, given, rule_variables):
+def _looped(model, passes, batches, given, rule_variables):
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
-    _, shapes = jax.eval_shape(passes, batches[0], given)
+    with outside.put_back(model):
+        _, shapes = jax.eval_shape(passes, batches[0], given)
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes._replace(y_pred=None))
     if nothing.finite is not None:
         nothing = nothing._replace(finite=jnp.array(True))

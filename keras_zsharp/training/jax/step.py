@@ -7,7 +7,7 @@ import jax.core
 import jax.numpy as jnp
 import keras
 
-from keras_zsharp import keras_internals
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import logs, micro_batches, noise, parts, skipped, turns
 from keras_zsharp.training.jax import devices
@@ -69,13 +69,15 @@ class TwoPassStep(KeptState):
         batch = keras.utils.unpack_x_y_sample_weight(data)
         told = getattr(state, "perturbs", None)
         perturbing = self._perturbs(given) if told is None else told
-        if self.perturbation_sync == "replica" and self.count_devices() > 1:
-            clean, outcome = devices.on_each(self, self._all_passes, batch, given, perturbing)
-        else:
-            clean, outcome = self._all_passes(batch, given, perturbing)
+        with outside.put_back(self, always=False) as before:
+            if self.perturbation_sync == "replica" and self.count_devices() > 1:
+                clean, outcome = devices.on_each(self, self._all_passes, batch, given, perturbing)
+            else:
+                clean, outcome = self._all_passes(batch, given, perturbing)
         if self.skips_nonfinite:
             finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=finite)
+            before.put_back_unless(finite)
 
         clean = with_values(self, clean, self._rule_variables(), outcome.rule_state)
         new = self._applied(given, clean, outcome)
@@ -118,7 +120,8 @@ class TwoPassStep(KeptState):
             List of arrays, None where the loss does not depend on a variable.
         """
         state = State(*([v.value for v in of_kind] for of_kind in kinds(self)))
-        _, _, gradients, _ = self._run_pass(state, batch)
+        with outside.put_back(self):
+            _, _, gradients, _ = self._run_pass(state, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
     def _choosing_programs(self, train_function):
@@ -149,12 +152,12 @@ class TwoPassStep(KeptState):
             return take_passes(micro_batch, given, before, perturbing)
 
         split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
-        return in_turn(passes, split, given, self._rule_variables())
+        return in_turn(self, passes, split, given, self._rule_variables())
 
     def _both_passes(self, batch, given, before, perturbing):
         """The state after the clean pass, which starts from `before`, and the `Outcome`."""
         # 1. Loss and gradients at w.
-        generators = noise.shared_generators()
+        outside_before, generators = outside.Outside(self), noise.shared_generators()
         clean, loss, gradients, y_pred = self._run_pass(before, batch)
         variables, rule_variables = keras_internals.trained(self), self._rule_variables()
         with scope_of(self, given) as unchanged:
@@ -170,7 +173,10 @@ class TwoPassStep(KeptState):
 
             # 3. Loss and gradients at w + e(w).
             weights = list(map(_shift, given.weights, epsilons))
-            with noise.drawn_here(generators) as drawn:
+            with (
+                outside.rewound(self, outside_before),
+                noise.drawn_here(generators) as drawn,
+            ):
                 shifted = self._run_pass(before._replace(weights=weights), batch)
             noise.warn_of_noise(drawn)
             _, shifted_loss, shifted_gradients, _ = shifted

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_zsharp import keras_internals, tensorflow_internals
+from keras_zsharp import keras_internals, outside, tensorflow_internals
 from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.tensorflow import devices
@@ -93,13 +93,15 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             return take_passes(micro_batch, variables, perturbing, after)
 
         split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
-        clean, outcome = micro_batches.in_turn(
-            passes, split, None, rule_variables, weighted=gradients_of.weighted
-        )
-        parts.check_state(self, clean.assigned())
+        with outside.put_back(self, always=False) as before:
+            clean, outcome = micro_batches.in_turn(
+                passes, split, None, rule_variables, weighted=gradients_of.weighted
+            )
+            parts.check_state(self, clean.assigned())
         if self.skips_nonfinite:
             finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
             outcome = outcome._replace(finite=on_all_replicas(finite))
+            before.put_back_unless(outcome.finite)
 
         # Nothing has been written so far. In a graph, all writing waits for the gradients: weight
         # decay and statistics would not wait by themselves. It waits for one operation: edges from
@@ -130,7 +132,8 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
         """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
-        first, generators = Operations(), noise.shared_generators()
+        before, generators = outside.Outside(self), noise.shared_generators()
+        first = Operations()
         with nothing_written(self, first), first:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights, step = _values(variables, clean), keras_internals.steps_taken(self.optimizer)
@@ -148,7 +151,11 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
 
             # 3. Loss and gradients at w + e(w).
             shifted = PassScope(variables, map(_shift, weights, epsilons), after)
-            with Operations() as second, noise.drawn_here(generators) as drawn:
+            with (
+                Operations() as second,
+                outside.rewound(self, before),
+                noise.drawn_here(generators) as drawn,
+            ):
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             noise.warn_of_noise(drawn, second.drawing())
             check_nothing_carried(clean.weights, first, second)
@@ -210,7 +217,8 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             List of tensors, None where the loss does not depend on a variable.
         """
         scope = PassScope(variables, _values(variables))
-        _, gradients, _ = self._run_pass(scope, variables, batch)
+        with outside.put_back(self):
+            _, gradients, _ = self._run_pass(scope, variables, batch)
         scope.rewind()
         scale = self.optimizer.scale_loss(1.0)
         return gradients_of.dense_unscaled(gradients, variables, scale, "replica")

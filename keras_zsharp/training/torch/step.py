@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import torch
 
-from keras_zsharp import keras_internals
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, skipped, turns
@@ -53,17 +53,21 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         batch = keras.utils.unpack_x_y_sample_weight(data)
         perturbing = bool(turns.perturbs(self, keras_internals.steps_taken(self.optimizer)))
 
-        noise_before = randomness.state()
         one_pass = self.perturbation.along_momentum
         take_passes = self._one_pass if one_pass else self._both_passes
 
         def passes(micro_batch, after):
-            return take_passes(micro_batch, variables, perturbing, after)
+            start = before if after is None else outside.Outside(self)
+            return take_passes(micro_batch, variables, perturbing, after, start)
 
         split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
-        with backward.put_back(variables, always=False):
+        with (
+            backward.put_back(variables, always=False),
+            outside.put_back(self, always=False) as before,
+            randomness.put_back(always=False) as noise_before,
+        ):
             clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
-        parts.check_state(self, clean.assigned())
+            parts.check_state(self, clean.assigned())
         with torch.no_grad():
             if self.skips_nonfinite:
                 finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
@@ -73,6 +77,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             with interrupts.held_back():
                 self._write(clean, outcome, variables, rule_variables)
                 if outcome.finite is not None and not outcome.finite:
+                    before.put_back()
                     randomness.restore(noise_before)
                 return logs.updated(self, batch, outcome, perturbing)
 
@@ -110,12 +115,20 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             List of tensors, None where the loss does not depend on a variable.
         """
         scope = PassScope(variables, _values(variables))
-        with torch.enable_grad(), randomness.put_back(), backward.put_back(variables):
+        with (
+            torch.enable_grad(),
+            randomness.put_back(),
+            backward.put_back(variables),
+            outside.put_back(self),
+        ):
             _, gradients, _ = self._run_pass(scope, variables, batch)
         return gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
 
-    def _both_passes(self, batch, variables, perturbing, after):
-        """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
+    def _both_passes(self, batch, variables, perturbing, after, before):
+        """The scope of the clean pass, which starts from that of `after`, and the `Outcome`.
+
+        `before` is the state outside of Keras variables from which both passes start.
+        """
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
         generators = noise.shared_generators()
@@ -138,7 +151,11 @@ class TwoPassStep(keras_internals.MixinOfAModel):
                 shifts = list(map(_shift, weights, epsilons))
 
             # 3. Loss and gradients at w + e(w).
-            with rewound(), noise.drawn_here(generators) as drawn:
+            with (
+                rewound(),
+                outside.rewound(self, before),
+                noise.drawn_here(generators) as drawn,
+            ):
                 shifted = PassScope(variables, shifts, after)
                 shifted_loss, shifted_gradients, _ = self._run_pass(shifted, variables, batch)
             noise.warn_of_noise(drawn)
@@ -151,8 +168,9 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             finite = _all_finite(loss, gradients) if self.skips_nonfinite else None
         return clean, Outcome(y_pred, loss, shifted_loss, descent, rule_state, finite)
 
-    def _one_pass(self, batch, variables, perturbing, after):
+    def _one_pass(self, batch, variables, perturbing, after, before):
         """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
+        del before
         weights, rule = _values(variables), self.perturbation
         with torch.no_grad(), PassScope(variables, weights) as scope:
             shifts = weights
