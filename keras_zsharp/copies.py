@@ -39,7 +39,7 @@ def _kinds():
     ]
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         kinds += [(torch.Tensor, _of_tensor), (torch.Generator, _by("get_state", "set_state"))]
     elif backend == "tensorflow":
@@ -86,7 +86,7 @@ def _by(get, put):
 
 
 def _of_tensor(tensor, gradients):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     if tensor.is_meta or tensor.layout != torch.strided:
         return _nothing

@@ -21,7 +21,7 @@ from keras_zsharp.tracing import is_traced
 _LIBRARIES = {*sys.stdlib_module_names, "keras", "keras_cv", "keras_hub", "keras_zsharp"}
 _LIBRARIES |= {"flax", "jax", "jaxlib", "ml_dtypes", "numpy", "tensorflow", "torch"}
 _NAMESPACES = (types.SimpleNamespace, collections.UserDict, collections.UserList)
-_CONTAINERS = (collections.OrderedDict, dict, list, set, collections.deque)
+_CONTAINERS: tuple[Any, ...] = (collections.OrderedDict, dict, list, set, collections.deque)
 _BUFFERS = ("_buffers", "_parameters")
 
 
@@ -113,8 +113,8 @@ class Outside:
         self._restore.append(restore)
         self._values([value for name, value in saved.items() if name not in ignored])
 
-    def _container(self, container):
-        kind = next(kind for kind in _CONTAINERS if isinstance(container, kind))
+    def _container(self, container: Any) -> None:
+        kind: Any = next(kind for kind in _CONTAINERS if isinstance(container, kind))
         items = container.items if issubclass(kind, dict) else container.copy
         values = container.values() if issubclass(kind, dict) else container
         add = kind.update if issubclass(kind, dict | set) else kind.extend
