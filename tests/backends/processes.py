@@ -14,7 +14,7 @@ from keras_zsharp import SAM, SharpnessAwareModel
 from tests.backends.networks import copied, flat
 from tests.still import still
 
-RANK, WORLD = int(sys.argv[1]), int(sys.argv[2])
+RANK, WORLD = map(int, sys.argv[1:3]) if __name__ == "__main__" else (0, 1)
 BATCH, BATCHES = 8, 3
 """Of a process, in an epoch."""
 

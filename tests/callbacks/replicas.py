@@ -10,14 +10,14 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_zsharp import SharpnessAwareModel, perturbations
 from keras_zsharp.callbacks import Backup
-from tests.training.replicas import distributed
 
 
 def main(file, folder, devices, rule, epochs):
+    from tests.training.replicas import distributed  # Imports TensorFlow.
+
     strategy = distributed(int(devices))
     keras.utils.set_random_seed(0)
     with strategy.scope():
@@ -33,7 +33,9 @@ def main(file, folder, devices, rule, epochs):
     y = np.sin(x.sum(axis=1, keepdims=True))
     backup = Backup(folder, delete_checkpoint=False)
     model.fit(x, y, 16, epochs=int(epochs), verbose=0, callbacks=[backup], shuffle=False)
-    values = [tf.convert_to_tensor(v) for v in [*model.variables, *model.optimizer.variables]]
+    values = [
+        keras.ops.convert_to_tensor(v) for v in [*model.variables, *model.optimizer.variables]
+    ]
     np.savez(file, *values)
 
 

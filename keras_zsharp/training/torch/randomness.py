@@ -57,7 +57,8 @@ def restore(states: Mapping[str, Any]) -> None:
     """
     for name, (_, put) in _generators().items():
         if name in states:
-            put(torch.as_tensor(np.array(states[name], "uint8")))
+            value = states[name]
+            put(value if torch.is_tensor(value) else torch.as_tensor(np.array(value, "uint8")))
 
 
 def _generators():
