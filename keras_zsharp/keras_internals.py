@@ -767,7 +767,7 @@ def nothing_donated() -> Iterator[None]:
 
     Keras donates a step's state: JAX deletes it when the step begins.
     """
-    trainer = importlib.import_module("keras.src.backend.jax.trainer")
+    trainer: Any = importlib.import_module("keras.src.backend.jax.trainer")
     with _MAKING:
         jit = trainer.jit
         trainer.jit = lambda function, donate_argnums=None, **kwargs: jit(function, **kwargs)

@@ -63,6 +63,7 @@ def test_training_ends_with_the_same_bits(wrap):
 
 
 def test_order_of_a_bundle_is_kept_by_its_epochs():
+    pytest.importorskip("tensorflow")
     bundle = keras_zsharp.data.digits(train_size=20, batch_size=5)
     ends = []
     for monitors in ([], [SharpnessMonitor(bundle.train, {"ball": {"steps": 1}})]):
