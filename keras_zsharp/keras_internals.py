@@ -219,15 +219,23 @@ def leave_arguments_to_keras(cls: Any) -> None:
     cls.get_config = python_utils.default(get_config)
 
 
-def call_as(wrapper: keras.Model, model: keras.Model) -> None:
-    """Makes Keras call a wrapper like the model: with its arguments by their names, not cast."""
+def call_as(wrapper: keras.Model, model: keras.Model, same_arguments: bool) -> None:
+    """Makes Keras call a wrapper like the model: with its arguments by their names, not cast.
+
+    Args:
+        wrapper: A wrapper.
+        model: The model in it.
+        same_arguments: Whether the wrapper's `call` takes the arguments that the model's takes.
+    """
+    wrapper._convert_input_args = False
+    wrapper._allow_non_tensor_positional_args = True
+    if not same_arguments:
+        return
     # To build a wrapper, Keras calls it with all arguments of the signature by name.
     wrapper._call_signature = model._call_signature
     wrapper.call_signature_parameters = model.call_signature_parameters
     wrapper.supports_masking = model.supports_masking
     wrapper._call_has_training_arg = model._call_has_training_arg
-    wrapper._convert_input_args = False
-    wrapper._allow_non_tensor_positional_args = True
     if not python_utils.is_default(model.build):
         vars(wrapper)["build"] = _building_inside(wrapper, model)
 

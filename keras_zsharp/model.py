@@ -70,7 +70,7 @@ class SharpnessAwareModel(
         # By the policy, `compile` decides whether float16 needs a loss scale.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
-        keras_internals.call_as(self, model)
+        keras_internals.call_as(self, model, same_arguments=self._calls_as_it_is())
         self.model = model
         self.built = model.built
 
