@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 from keras.src import backend
 from keras.src.backend.common.masking import get_keras_mask as mask_of
+from keras.src.legacy.saving import legacy_h5_format
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.saving import object_registration, saving_lib
 from keras.src.trainers import data_adapters
@@ -200,7 +201,7 @@ def read_for_a_file() -> bool:
     frame: Any = inspect.currentframe()
     while frame.f_globals["__name__"].startswith("keras_zsharp."):
         frame = frame.f_back
-    return frame.f_globals["__name__"] == saving_lib.__name__
+    return frame.f_globals["__name__"] in (saving_lib.__name__, legacy_h5_format.__name__)
 
 
 def knows_the_arguments(get_config: Any) -> bool:

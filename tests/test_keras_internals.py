@@ -36,6 +36,7 @@ MODULES = {
     "keras.src.backend.common.masking.get_keras_mask": "to know what losses leave out",
     "keras.src.backend.compute_output_spec": "to build from shapes",
     "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
+    "keras.src.legacy.saving.legacy_h5_format.save_weights_to_hdf5_group": "as `saving_lib` below",
     "keras.src.losses.loss.unscale_loss_for_distribution": "to log a loss under a strategy",
     "keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES": "to save models made in place",
     "keras.src.saving.saving_lib._walk_saveable": "to know who reads `layers` for a file",
