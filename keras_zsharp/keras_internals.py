@@ -25,7 +25,7 @@ from keras.src.trainers.data_adapters import array_data_adapter
 from keras.src.utils import python_utils
 
 from keras_zsharp import keras_names
-from keras_zsharp.typing import Nested, Path, Tensor
+from keras_zsharp.typing import Batch, Logs, Nested, Path, Tensor
 
 __all__ = [
     "NORMALIZATIONS",
@@ -97,6 +97,7 @@ __all__ = [
     "unlocked",
     "unpickle_model",
     "unscale_loss",
+    "updated_metrics",
     "variables_of",
 ]
 
@@ -465,6 +466,14 @@ def compute_loss(
     return model._compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
     )
+
+
+def updated_metrics(
+    model: Any, values: list[Tensor], loss: Tensor, batch: Batch, y_pred: Nested
+) -> tuple[Logs, list[Tensor]]:
+    """The logs of a step on JAX and new values of its metrics' variables, from those before."""
+    x, y, sample_weight = batch
+    return model._update_metrics_variables(values, loss, x, y, y_pred, sample_weight)
 
 
 def evaluation_loss(model: Any, x: Nested, y: Nested, sample_weight: Nested) -> Tensor:

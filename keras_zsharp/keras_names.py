@@ -36,6 +36,7 @@ OF_MODELS_BY_BACKEND = {
     "jax": {
         "_get_jax_state": "to keep the state that a step starts from",
         "_jax_state_synced": "to know who has the state",
+        "_update_metrics_variables": "to update metrics as Keras' own step does",
         "compute_loss_and_updates": "to take a pass as Keras' own step does",
         "jax_state_sync": "to read weights while `fit` has them",
     },

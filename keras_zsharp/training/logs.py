@@ -22,15 +22,27 @@ def updated(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tenso
         perturbing: Whether the step has perturbed: a bool, or a boolean scalar tensor.
     """
     x, y, sample_weight = batch
-    size = size_of(x)
+    loss = measured(model, batch, outcome, perturbing)
+    keras_internals.loss_tracker(model).update_state(loss, sample_weight=size_of(x))
+    return model.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
+
+
+def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tensor) -> Tensor:
+    """Updates the metrics that plain Keras has not, and returns the loss at w.
+
+    Args:
+        model: As in `updated`.
+        batch: As there.
+        outcome: As there.
+        perturbing: As there.
+    """
     loss = keras_internals.unscale_loss(outcome.loss)
     sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss
-    keras_internals.loss_tracker(model).update_state(loss, sample_weight=size)
-    measured = perturbing
+    counts = perturbing
     if outcome.finite is not None:
-        measured &= outcome.finite
+        counts &= outcome.finite
         model.skipping.metric.update_state(outcome.finite)
         sharpness = ops.where(outcome.finite, sharpness, ops.zeros_like(sharpness))
-    weight = size * ops.cast(measured, "int32")
+    weight = size_of(batch[0]) * ops.cast(counts, "int32")
     model.sharpness_tracker.update_state(sharpness, sample_weight=weight)
-    return model.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
+    return loss

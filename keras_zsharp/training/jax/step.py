@@ -278,8 +278,9 @@ class TwoPassStep(KeptState):
 
     def _logged(self, state, batch, outcome, perturbing):
         with scope_of(self, state) as scope:
-            found = logs.updated(self, batch, outcome, perturbing)
+            loss = logs.measured(self, batch, outcome, perturbing)
         metrics = [scope.read(v) for v in self.metrics_variables]
+        found, metrics = keras_internals.updated_metrics(self, metrics, loss, batch, outcome.y_pred)
         return found, tuple(state._replace(metrics=metrics))
 
     def _rule_variables(self):
