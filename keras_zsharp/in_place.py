@@ -10,7 +10,7 @@ import keras
 from keras_zsharp import keras_internals, perturbations
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.perturbations import Perturbation
-from keras_zsharp.training import SharpnessAwareTraining, StepOptions
+from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
 from keras_zsharp.typing import Config, Rule
 
 
@@ -137,7 +137,9 @@ class InPlace(SharpnessAwareTraining):
 
 def _become(model: keras.Model, rule: Perturbation, step_options: StepOptions) -> keras.Model:
     """The model with a class made for it."""
-    object.__setattr__(model, "__class__", _made_for(type(model), model))
+    made = _made_for(type(model), model)
+    reached.check(made, SharpnessAwareTraining)
+    object.__setattr__(model, "__class__", made)
     model.become_sharpness_aware(rule, step_options)
     return model
 

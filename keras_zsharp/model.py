@@ -6,7 +6,7 @@ import keras
 
 from keras_zsharp import keras_internals
 from keras_zsharp.inside import ShowsItsModel
-from keras_zsharp.training import SharpnessAwareTraining
+from keras_zsharp.training import SharpnessAwareTraining, reached
 from keras_zsharp.typing import Config, Rule
 
 
@@ -104,8 +104,10 @@ def _check_methods(model):
 
     A wrapper would not call them.
     """
-    names = sorted(keras_internals.training_methods())
-    own = [n for n in names if getattr(type(model), n, None) is not getattr(keras.Model, n)]
+    classes, names = type(model).__mro__, keras_internals.training_methods()
+    own = reached.overridden(classes, names)
+    own |= vars(model).keys() & names - keras_internals.set_in_training()
+    own = sorted(own) or reached.missed(reached.inside, SharpnessAwareModel, classes)
     if "train_step" in own:
         raise ValueError(
             "`model` must not override `train_step`, which would not be called. Override "

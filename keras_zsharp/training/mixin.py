@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 
 from keras_zsharp import keras_internals, keras_names, perturbations
-from keras_zsharp.training import chosen, options, own_steps, parts, skipped, turns
+from keras_zsharp.training import chosen, options, own_steps, parts, reached, skipped, turns
 from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
 from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
@@ -122,6 +122,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
                 "`keras.Model(inputs, outputs)` and wrap it in `SharpnessAwareModel`."
             )
+        reached.check(type(self), SharpnessAwareTraining)
         step_options = options.taken_from(kwargs)
         super().__init__(**kwargs)
         self.become_sharpness_aware(perturbation, step_options)

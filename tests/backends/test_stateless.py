@@ -28,7 +28,13 @@ class TripledOutputs(keras.Sequential):
         return 3 * outputs, *others
 
 
-METHODS = [Tripled, TripledLoss, TripledOutputs]
+class TripledMetrics(keras.Sequential):
+    def _update_metrics_variables(self, metrics, loss, *args):
+        logs, metrics = super()._update_metrics_variables(metrics, 3 * loss, *args)
+        return {**logs, "thrice": logs["loss"] + 0.0}, metrics
+
+
+METHODS = [Tripled, TripledLoss, TripledOutputs, TripledMetrics]
 
 
 def mixin_of(kind):
@@ -69,6 +75,25 @@ def test_an_overridden_method_is_called_as_in_plain_keras(kind, way):
     expected = weights_after(plain)
     for ours, theirs in zip(weights_after(own), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("way", ["in place", "mixin"])
+def test_the_logs_are_those_of_plain_keras(way):
+    kind = TripledMetrics
+    plain, own = kind(layers()), WAYS[way](kind)(keras_zsharp.SAM(0.0))
+    own.build((None, 8, 8, 1))
+    own.set_weights(plain.get_weights())
+    logs = []
+    for model in (plain, own):
+        networks.compiled(model, metrics=["accuracy"])
+        data = networks.data(64)
+        found = networks.trained(model, examples=64, validation_data=data)
+        found |= model.train_on_batch(*data, return_dict=True)
+        found |= {"tested": model.evaluate(*data, verbose=0)}
+        logs.append(found)
+    assert logs[1].pop("sharpness") == 0.0
+    assert logs[1] == logs[0]
+    assert "thrice" in logs[0]
 
 
 @pytest.mark.parametrize("kind", [Tripled, TripledLoss])

@@ -98,6 +98,7 @@ class KeptState(keras_internals.StateOfATrainer):
         """
         state = keras_internals.trainer_state(self)
         if state is None:
+            super().jax_state_sync()  # A class may have made more of it.
             return
         try:
             jax.block_until_ready(state)
