@@ -40,8 +40,9 @@ def sharpness_aware(
         `model`.
 
     Raises:
-        TypeError: `model` is no Keras model, or overrides `train_step`, which would not be called;
-            `perturbation` is no rule; there is no such option.
+        TypeError: `model` is no Keras model, or overrides a method that plain Keras would call and
+            the two-pass step does not, such as `train_step`; `perturbation` is no rule; there is no
+            such option.
         ValueError: `model` is sharpness-aware already; `perturbation` belongs to another model; an
             option is outside of its bounds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,16 @@ def is_first_process(model: Any) -> bool:
         return importlib.import_module("jax").process_index() == 0
     together = importlib.import_module("torch").distributed
     return not (together.is_available() and together.is_initialized()) or together.get_rank() == 0
+
+
+def alone() -> contextlib.AbstractContextManager[Any]:
+    """Encloses training in this thread that has nothing to do with other processes.
+
+    On TensorFlow and JAX, a thread without a strategy or distribution trains alone.
+    """
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    return importlib.import_module("keras_zsharp.training.torch.processes").alone()
 
 
 def generators() -> dict[str, np.ndarray]:

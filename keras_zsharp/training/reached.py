@@ -128,19 +128,23 @@ def _watched(way, ours):
     called: set[str] = set()
     model = way(functools.partial(_noting, called), ours)
     constructed, reached = set(called), set()
-    x = np.zeros((2, 1), "float32")
-    data = {"x": x, "y": x}
-    for name, arguments in {
-        "compile": {"optimizer": "sgd", "loss": "mse", "metrics": ["mae"], "run_eagerly": True},
-        "fit": {**data, "validation_data": (x, x), "shuffle": False, "verbose": 0},
-        "train_on_batch": data,
-        "evaluate": {**data, "verbose": 0},
-        "predict": {"x": x, "verbose": 0},
-    }.items():
-        called.clear()
-        getattr(model, name)(**arguments)
-        reached |= {(name, each) for each in called | constructed}
+    with backends.alone():
+        for name, arguments in _CALLS.items():
+            called.clear()
+            getattr(model, name)(**arguments)
+            reached |= {(name, each) for each in called | constructed}
     return reached
+
+
+_X = np.zeros((2, 1), "float32")
+_DATA = {"x": _X, "y": _X}
+_CALLS = {
+    "compile": {"optimizer": "sgd", "loss": "mse", "metrics": ["mae"], "run_eagerly": True},
+    "fit": {**_DATA, "validation_data": (_X, _X), "shuffle": False, "verbose": 0},
+    "train_on_batch": _DATA,
+    "evaluate": {**_DATA, "verbose": 0},
+    "predict": {"x": _X, "verbose": 0},
+}
 
 
 def _noting(called, cls):

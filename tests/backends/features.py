@@ -24,6 +24,7 @@ FEATURES = {
     "conformance vectors, the authors' trajectories": "test_conformance",
     "`rho=0` is plain Keras, compiled and eager": "test_without_radius",
     "what a class overrides of JAX's stateless methods": "test_stateless",
+    "each method that plain Keras calls is called or refused": "test_methods_reached",
     "both passes see the same noise": "same_noise|noise_that_the_passes",
     "`keras.remat`, `keras.RematScope`": "test_remat",
     "hooks, `.grad` and frozen parameters": "test_backward",

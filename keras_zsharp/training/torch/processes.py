@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -41,3 +44,18 @@ def all_find(model: Any, finite: torch.Tensor) -> torch.Tensor:
         least, op=torch.distributed.ReduceOp.MIN, group=wrapped.process_group
     )
     return least.bool()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Lets Keras find no other processes in this thread: it would wait for them to train, too."""
+    together, here = torch.distributed, threading.get_ident()
+    if not together.is_available():
+        yield
+        return
+    original: Any = together.is_initialized
+    together.is_initialized = lambda: threading.get_ident() != here and original()
+    try:
+        yield
+    finally:
+        together.is_initialized = original
