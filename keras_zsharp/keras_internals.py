@@ -11,11 +11,12 @@ import importlib
 import inspect
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras.src import backend
+from keras.src.backend.common import global_state
 from keras.src.backend.common.masking import get_keras_mask as mask_of
 from keras.src.legacy.saving import legacy_h5_format
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
@@ -69,9 +70,9 @@ __all__ = [
     "momenta",
     "names_of_keras",
     "never_compiled",
-    "nothing_donated",
     "numpy_batches",
     "of_any_backend",
+    "open_scope",
     "overridden_losses",
     "own_metrics",
     "own_variables",
@@ -99,6 +100,7 @@ __all__ = [
     "unscale_loss",
     "updated_metrics",
     "variables_of",
+    "without_donating",
 ]
 
 
@@ -716,6 +718,15 @@ class Scope(keras.StatelessScope):
         return self.state_mapping.pop(id(variable))
 
 
+def open_scope() -> Callable[[], None]:
+    """Notes which `keras.StatelessScope` is open in this thread, and returns what puts it back.
+
+    What was opened in it since then, and was not closed, is closed.
+    """
+    scope = global_state.get_global_attribute("stateless_scope")
+    return lambda: global_state.set_global_attribute("stateless_scope", scope)
+
+
 def of_any_backend(config: Any) -> Any:
     """A config whose optimizers are those of `keras.optimizers`.
 
@@ -779,17 +790,17 @@ def check_not_empty(model: Any) -> None:
 _MAKING = threading.RLock()
 
 
-@contextlib.contextmanager
-def nothing_donated() -> Iterator[None]:
-    """Encloses making a program of JAX's trainer. It then keeps what it is given.
+def without_donating(make: Callable[[], None]) -> None:
+    """Makes a program of JAX's trainer, which keeps what it is given.
 
     Keras donates a step's state: JAX deletes it when the step begins.
     """
     trainer: Any = importlib.import_module("keras.src.backend.jax.trainer")
     with _MAKING:
         jit = trainer.jit
-        trainer.jit = lambda function, donate_argnums=None, **kwargs: jit(function, **kwargs)
+        # No context of its own: an interrupt could cut that as it is left.
         try:
-            yield
+            trainer.jit = lambda function, donate_argnums=None, **kwargs: jit(function, **kwargs)
+            make()
         finally:
             trainer.jit = jit

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import functools
 import itertools
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from keras_zsharp import copies
+from keras_zsharp.interrupts import PutBack
 from keras_zsharp.keras_internals import attributes_of, flat_layers, names_of_keras
 from keras_zsharp.tracing import is_traced
 
@@ -134,29 +134,17 @@ class Outside:
         self._restore.append(copies.restoring(value, self._gradients))
 
 
-@contextlib.contextmanager
-def rewound(model: Any, before: Outside) -> Iterator[None]:
+def rewound(model: Any, before: Outside) -> PutBack:
     """Encloses a pass that starts from what was there before. Afterwards all is as it is now."""
     now = Outside(model, gradients=False)
     before.put_back()
-    try:
-        yield
-    finally:
-        now.put_back()
+    return PutBack(now.put_back)
 
 
-@contextlib.contextmanager
-def put_back(model: Any, always: bool = True) -> Iterator[Outside]:
+def put_back(model: Any, always: bool = True) -> PutBack:
     """Restores what the block changes, or else only if the block raises an error."""
     before = Outside(model)
-    try:
-        yield before
-    except BaseException:
-        always = True
-        raise
-    finally:
-        if always:
-            before.put_back()
+    return PutBack(before.put_back, always, before)
 
 
 @functools.cache

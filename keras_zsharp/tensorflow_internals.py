@@ -27,6 +27,8 @@ def outside_of_graph() -> Iterator[None]:
     if tf.distribute.has_strategy():
         with tf.init_scope():
             yield
+    elif tf.executing_eagerly():
+        yield
     else:
         with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
             yield

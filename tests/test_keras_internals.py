@@ -34,6 +34,8 @@ NEEDED = {
 }
 MODULES = {
     "keras.src.backend.common.masking.get_keras_mask": "to know what losses leave out",
+    "keras.src.backend.common.global_state.get_global_attribute": "to close what stays open",
+    "keras.src.backend.common.global_state.set_global_attribute": "to close what stays open",
     "keras.src.backend.compute_output_spec": "to build from shapes",
     "keras.src.backend.in_stateless_scope": "to know whether JAX's state can be read",
     "keras.src.legacy.saving.legacy_h5_format.save_weights_to_hdf5_group": "as `saving_lib` below",
@@ -106,8 +108,7 @@ def test_keras_has_the_function(name):
 def test_what_jax_compiles_keeps_the_state():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    with keras_internals.nothing_donated():
-        model.make_predict_function()
+    keras_internals.without_donating(model.make_predict_function)
     weights = [v.value for v in model.weights]
     model.predict_function((weights, []), iter([(np.ones((2, 2)),)]))
     assert not any(array.is_deleted() for array in weights)

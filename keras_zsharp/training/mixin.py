@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import keras_internals, keras_names, perturbations
-from keras_zsharp.training import chosen, options, own_steps, parts, reached, skipped, turns
+from keras_zsharp import interrupts, keras_internals, keras_names, perturbations
+from keras_zsharp.training import (
+    chosen,
+    noise,
+    options,
+    own_steps,
+    parts,
+    reached,
+    skipped,
+    turns,
+)
 from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
 from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
@@ -294,6 +303,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         self.skipping.warn(self)
         return logs
 
+    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes)
     def train_step(self, *args: Any) -> Any:
         """Takes one training step.
 

@@ -7,10 +7,12 @@ import random
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from keras_zsharp import interrupts
 
 NUMPY: Any = np.random  # NumPy's annotations lack some of it.
 
@@ -43,6 +45,23 @@ def drawn_here(before: dict[str, Any]) -> Iterator[list[str]]:
     found += [n for n, note in zip(moved, notes, strict=True) if note and after[n] != between[n]]
 
 
+def who_notes() -> Callable[[], None]:
+    """Notes who follows this thread, and returns a function that ends what follows it since then.
+
+    That is what `drawn_here` sets, for the whole process.
+    """
+    profile = sys.getprofile()
+
+    def put_back():
+        if sys.getprofile() is not profile:
+            sys.setprofile(profile)
+        generator = NUMPY.get_bit_generator()
+        if isinstance(generator, MT19937) and generator.of_this_thread:
+            _replace(generator.own.lock, generator.own)
+
+    return put_back
+
+
 def warn_of_noise(drawn: Sequence[str], operations: Sequence[str] = ()) -> None:
     """Warns if a pass has drawn noise that the other pass draws anew.
 
@@ -68,21 +87,29 @@ class MT19937(np.random.MT19937):
     asks for the class's name where a state is set.
     """
 
-    def __init__(self, lock: Any) -> None:
+    def __init__(self, own: np.random.MT19937) -> None:
         super().__init__(0)
-        self._lock, self._thread = lock, threading.get_ident()
+        self.own, self._lock, self._thread = own, own.lock, threading.get_ident()
         self.noted = False
+
+    @property
+    def of_this_thread(self) -> bool:
+        return threading.get_ident() == self._thread
 
     @property
     def lock(self) -> Any:
         return self
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self.noted |= threading.get_ident() == self._thread
+    # What takes the lock and leaves it is not in Python: an interrupt cannot come in between, and
+    # leave the lock to nobody.
+    @property
+    def __enter__(self) -> Any:
+        self.noted |= self.of_this_thread
+        return self._lock.__enter__
 
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+    @property
+    def __exit__(self) -> Any:
+        return self._lock.__exit__
 
 
 @contextlib.contextmanager
@@ -91,7 +118,7 @@ def _noting_numpy():
     if type(own) is not np.random.MT19937:  # A user's own one, or this one for another thread.
         yield noted
         return
-    noting = MT19937(own.lock)
+    noting = MT19937(own)
     _replace(own.lock, noting)
     noting.noted = False  # NumPy takes the lock for getting and setting a state, too.
     try:
@@ -103,7 +130,7 @@ def _noting_numpy():
 
 def _replace(lock, generator):
     """Puts a generator in the place of NumPy's, in its state: the numbers stay the same."""
-    with lock:
+    with interrupts.held_back(), lock:
         state = np.random.get_state(legacy=False)
         NUMPY.set_bit_generator(generator)
         np.random.set_state(state)

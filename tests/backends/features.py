@@ -29,7 +29,7 @@ FEATURES = {
     "`keras.remat`, `keras.RematScope`": "test_remat",
     "hooks, `.grad` and frozen parameters": "test_backward",
     "nothing is left of the second pass": "of_the_clean_pass|leaves_everything",
-    "an error or an interrupt leaves the model before the step": "test_kept",
+    "an error or an interrupt leaves the model before the step": "test_kept|test_cuts",
     "state outside of Keras variables moves once a step": "test_outside_state",
     "`skip_nonfinite`, loss scaling": "test_nonfinite|not_finite|float16_overflows|test_skipped",
     "every optimizer; accumulation, EMA, loss scale, clipping, pairs": "test_optimizers",

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import FriendlySAM, SharpnessAwareModel
-from keras_zsharp.training.interrupts import held_back
+from keras_zsharp.interrupts import held_back
 from tests.tiers import crossed
 from tests.training.cases import normal
 

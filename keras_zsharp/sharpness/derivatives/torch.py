@@ -7,7 +7,7 @@ import keras
 import torch
 from keras import ops
 
-from keras_zsharp import keras_internals
+from keras_zsharp import interrupts, keras_internals, torch_internals
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.torch_checks import check_modules, check_read_in_scope, in_this_thread
@@ -27,6 +27,7 @@ class BatchLoss(base.BatchLoss):
         # The gradient shows whether the loss depends on the shifted weights.
         return self.gradient(shift, scale, batch)[:1]
 
+    @interrupts.puts_back(torch_internals.autograd_modes)
     def gradient(
         self, shift: Tensor, scale: FloatTensor, batch: list[Tensor]
     ) -> tuple[Tensor, ...]:
@@ -35,6 +36,7 @@ class BatchLoss(base.BatchLoss):
             loss, gradients = self._gradients(weights, scale, batch)
         return loss.detach(), joined(_instantiated(gradients, weights)).detach() / scale
 
+    @interrupts.puts_back(torch_internals.autograd_modes)
     def product(
         self, vector: Tensor, scale: FloatTensor, batch: list[Tensor]
     ) -> tuple[Tensor, ...]:

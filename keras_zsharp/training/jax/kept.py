@@ -10,8 +10,7 @@ from typing import Any
 import jax
 import keras
 
-from keras_zsharp import keras_internals
-from keras_zsharp.training import interrupts
+from keras_zsharp import interrupts, keras_internals
 
 
 def _with_values_after_errors(name: str) -> Any:
@@ -114,8 +113,7 @@ class KeptState(keras_internals.StateOfATrainer):
 
     def _make(self, name, make, force):
         before = getattr(self, name)
-        with keras_internals.nothing_donated():
-            make(force)
+        keras_internals.without_donating(lambda: make(force))
         made = getattr(self, name)
         if made is not before:
             setattr(self, name, self._keeping(made))

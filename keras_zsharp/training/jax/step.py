@@ -74,14 +74,14 @@ class TwoPassStep(KeptState):
                 clean, outcome = devices.on_each(self, self._all_passes, batch, given, perturbing)
             else:
                 clean, outcome = self._all_passes(batch, given, perturbing)
-        if self.skips_nonfinite:
-            finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
-            outcome = outcome._replace(finite=finite)
-            before.put_back_unless(finite)
+            if self.skips_nonfinite:
+                finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
+                outcome = outcome._replace(finite=finite)
+                before.put_back_unless(finite)
 
-        clean = with_values(self, clean, self._rule_variables(), outcome.rule_state)
-        new = self._applied(given, clean, outcome)
-        return self._logged(new, batch, outcome, perturbing)
+            clean = with_values(self, clean, self._rule_variables(), outcome.rule_state)
+            new = self._applied(given, clean, outcome)
+            return self._logged(new, batch, outcome, perturbing)
 
     def test_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
         """`keras.Model.test_step`, whose logs have no `sharpness`.

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_zsharp import keras_internals, outside, tensorflow_internals
-from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, turns
+from keras_zsharp import interrupts, keras_internals, outside, tensorflow_internals
+from keras_zsharp.training import logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.tensorflow import devices
 from keras_zsharp.training.tensorflow import gradients as gradients_of
@@ -93,29 +93,35 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
             return take_passes(micro_batch, variables, perturbing, after)
 
         split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
-        with outside.put_back(self, always=False) as before:
-            clean, outcome = micro_batches.in_turn(
-                passes, split, None, rule_variables, weighted=gradients_of.weighted
-            )
-            parts.check_state(self, clean.assigned())
-        if self.skips_nonfinite:
-            finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
-            outcome = outcome._replace(finite=on_all_replicas(finite))
-            before.put_back_unless(outcome.finite)
+        with contextlib.ExitStack() as whole:
+            with outside.put_back(self, always=False) as before:
+                clean, outcome = micro_batches.in_turn(
+                    passes, split, None, rule_variables, weighted=gradients_of.weighted
+                )
+                parts.check_state(self, clean.assigned())
+                if self.skips_nonfinite:
+                    finite = outcome.finite & all_finite(outcome.shifted_loss, outcome.gradients)
+                    outcome = outcome._replace(finite=on_all_replicas(finite))
+                # From here on interrupts wait: all that the passes have changed stays, or nothing.
+                whole.enter_context(interrupts.held_back())
+            if outcome.finite is not None:
+                before.put_back_unless(outcome.finite)
+            self._write(clean, outcome, variables, rule_variables)
+        with tensorflow_internals.outside_of_graph():
+            keras_internals.build_metrics(self, batch[1], outcome.y_pred)
+        return logs.updated(self, batch, outcome, perturbing)
 
+    def _write(self, clean, outcome, variables, rule_variables):
         # Nothing has been written so far. In a graph, all writing waits for the gradients: weight
         # decay and statistics would not wait by themselves. It waits for one operation: edges from
         # each write to each gradient would be millions.
         with tf.control_dependencies([g for g in outcome.gradients if g is not None]):
             both_passes_are_through = tf.no_op()
-        with tf.control_dependencies([both_passes_are_through]), interrupts.held_back():
+        with tf.control_dependencies([both_passes_are_through]):
             clean.commit(outcome.finite)
             for variable, value in zip(rule_variables, outcome.rule_state, strict=True):
                 assign_if(outcome.finite, variable, value)
             self._apply(outcome, variables)
-        with tensorflow_internals.outside_of_graph():
-            keras_internals.build_metrics(self, batch[1], outcome.y_pred)
-        return logs.updated(self, batch, outcome, perturbing)
 
     def _apply(self, outcome, variables):
         gradients, finite = outcome.gradients, outcome.finite

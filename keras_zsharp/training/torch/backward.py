@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import torch
 
+from keras_zsharp.interrupts import PutBack
 from keras_zsharp.keras_internals import stored
 from keras_zsharp.torch_checks import in_this_thread, refuse_around
 from keras_zsharp.torch_internals import has_hooks
@@ -69,18 +69,10 @@ def gradients(
     return [parameter.grad for parameter in parameters]
 
 
-@contextlib.contextmanager
-def put_back(variables: Sequence[Any], always: bool = True) -> Iterator[None]:
+def put_back(variables: Sequence[Any], always: bool = True) -> PutBack:
     """Restores every `.grad` after the block, or else only if the block raises an error."""
     before = [stored(variable).grad for variable in variables]
-    try:
-        yield
-    except BaseException:
-        always = True
-        raise
-    finally:
-        if always:
-            leave(variables, before)
+    return PutBack(lambda: leave(variables, before), always)
 
 
 def leave(variables: Sequence[Any], gradients: Sequence[torch.Tensor | None]) -> None:

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-
-@contextlib.contextmanager
-def same_noise() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    """Encloses a pass, and yields a context in which another pass draws the same noise."""
-    before = state()
-
-    @contextlib.contextmanager
-    def rewound():
-        with put_back():
-            restore(before)
-            yield
-
-    yield rewound
+from keras_zsharp.interrupts import PutBack
 
 
-@contextlib.contextmanager
-def put_back(always: bool = True) -> Iterator[dict[str, torch.Tensor]]:
+def rewound(before: Mapping[str, torch.Tensor]) -> PutBack:
+    """Encloses a pass that draws what a pass drew after `before`. Afterwards all is as it is now.
+
+    Args:
+        before: What `state` returned.
+    """
+    now = state()
+    restore(before)
+    return PutBack(lambda: restore(now))
+
+
+def put_back(always: bool = True) -> PutBack:
     """Restores the generators after the block, or else only if the block raises an error."""
     before = state()
-    try:
-        yield before
-    except BaseException:
-        always = True
-        raise
-    finally:
-        if always:
-            restore(before)
+    return PutBack(lambda: restore(before), always, before)
 
 
 def state() -> dict[str, torch.Tensor]:

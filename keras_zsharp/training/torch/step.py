@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import torch
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import interrupts, keras_internals, outside, torch_internals
 from keras_zsharp.torch_checks import check_modules
 from keras_zsharp.training import gradients as gradients_of
-from keras_zsharp.training import interrupts, logs, micro_batches, noise, parts, skipped, turns
+from keras_zsharp.training import logs, micro_batches, noise, parts, skipped, turns
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.training.torch import backward, processes, randomness
 from keras_zsharp.training.torch.scope import PassScope
@@ -38,6 +38,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             self.optimizer.build(variables)
         return super().make_train_function(force)
 
+    @interrupts.puts_back(torch_internals.autograd_modes)
     def train_step(self, data: Any) -> Logs:
         """Takes one training step.
 
@@ -61,20 +62,20 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             return take_passes(micro_batch, variables, perturbing, after, start)
 
         split = micro_batches.split(batch, self.micro_batches, parts.are_cut(self, batch))
-        with (
-            backward.put_back(variables, always=False),
-            outside.put_back(self, always=False) as before,
-            randomness.put_back(always=False) as noise_before,
-        ):
-            clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
-            parts.check_state(self, clean.assigned())
-        with torch.no_grad():
-            if self.skips_nonfinite:
-                finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
-                outcome = outcome._replace(finite=processes.all_find(self, finite))
-
-            # Nothing has been written so far.
-            with interrupts.held_back():
+        with contextlib.ExitStack() as whole:
+            with (
+                backward.put_back(variables, always=False),
+                outside.put_back(self, always=False) as before,
+                randomness.put_back(always=False) as noise_before,
+            ):
+                clean, outcome = micro_batches.in_turn(passes, split, None, rule_variables)
+                parts.check_state(self, clean.assigned())
+                if self.skips_nonfinite:
+                    finite = outcome.finite & _all_finite(outcome.shifted_loss, outcome.gradients)
+                    outcome = outcome._replace(finite=processes.all_find(self, finite))
+                # From here on interrupts wait: all that the passes have changed stays, or nothing.
+                whole.enter_context(interrupts.held_back())
+            with torch.no_grad():
                 self._write(clean, outcome, variables, rule_variables)
                 if outcome.finite is not None and not outcome.finite:
                     before.put_back()
@@ -131,9 +132,8 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         """
         # 1. Loss and gradients at w.
         clean = PassScope(variables, _values(variables, after), after)
-        generators = noise.shared_generators()
-        with randomness.same_noise() as rewound:
-            loss, gradients, y_pred = self._run_pass(clean, variables, batch)
+        generators, noise_before = noise.shared_generators(), randomness.state()
+        loss, gradients, y_pred = self._run_pass(clean, variables, batch)
         weights, rule = _values(variables, clean), self.perturbation
         step = keras_internals.steps_taken(self.optimizer)
         shifted_loss, shifted_gradients = loss, gradients
@@ -143,7 +143,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             with torch.no_grad():
                 # 2. The rule turns the gradients into e(w).
                 at_w = gradients_of.unscaled(gradients, self.optimizer.scale_loss(1.0))
-                with rewound():
+                with randomness.rewound(noise_before):
                     chosen = self.gradients_for_the_rule(at_w, variables)
                 with PassScope(variables, weights) as scope:
                     epsilons = rule(chosen, variables, step)
@@ -152,7 +152,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
 
             # 3. Loss and gradients at w + e(w).
             with (
-                rewound(),
+                randomness.rewound(noise_before),
                 outside.rewound(self, before),
                 noise.drawn_here(generators) as drawn,
             ):
