@@ -38,6 +38,7 @@ FEATURES = {
     "wrong arguments are refused in words": "test_fuzz|settings_are_checked",
     "names of classes, layers and folders decide nothing": "test_coincidences",
     "attributes and methods are those of the network": "test_attributes",
+    "every kind of net, in each way to the same weights": "test_ways",
     "`sharpness_aware`, `plain`": "test_in_place",
     "rule and rho set by callbacks": "from_a_callback",
     "saved and resumed with the same bits, `Backup`": "same_bits|test_backup|test_resuming",
