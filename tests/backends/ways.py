@@ -106,7 +106,7 @@ WAYS = {
 def data(kind, examples):
     random = np.random.default_rng(0)
     x = random.normal(size=(examples, 3)).astype("float32")
-    if kind is task:
+    if kind in (task, of_a_task):
         x = {name: random.integers(0, size, (examples, 6)) for name, size in WORDS.items()}
         x["padding_mask"] = np.ones((examples, 6), "int32")
     return x, random.integers(0, 2, examples)
