@@ -42,7 +42,10 @@ def is_sparse(x: Tensor) -> bool:
     """Whether a tensor is sparse, on Keras' backend."""
     backend = keras.backend.backend()
     if backend == "torch":
-        return "sparse" in str(getattr(x, "layout", ""))
+        import torch  # pyright: ignore[reportMissingImports]
+
+        # An array of NumPy has no layout, and compiled code would ask it.
+        return isinstance(x, torch.Tensor) and "sparse" in str(x.layout)
     # Where there is a sparse tensor, what it is of is loaded.
     if backend == "jax":
         sparse = sys.modules.get("jax.experimental.sparse")
