@@ -64,8 +64,8 @@ __all__ = [
     "knows_the_arguments",
     "layers_adding_losses",
     "leave_arguments_to_keras",
+    "logs_of",
     "loss_arguments",
-    "loss_tracker",
     "mask_of",
     "momenta",
     "names_of_keras",
@@ -478,15 +478,18 @@ def updated_metrics(
     return model._update_metrics_variables(values, loss, x, y, y_pred, sample_weight)
 
 
+def logs_of(model: Any, loss: Tensor, batch: Batch, y_pred: Nested) -> Logs:
+    """Updates the metrics with a step as Keras' own step does, and returns its logs."""
+    x, y, sample_weight = batch
+    size = keras.ops.shape(next(each for each in keras.tree.flatten(x) if each is not None))[0]
+    model._loss_tracker.update_state(loss, sample_weight=size)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
 def evaluation_loss(model: Any, x: Nested, y: Nested, sample_weight: Nested) -> Tensor:
     """The loss of a batch as `evaluate` computes it: without dropout, BatchNormalization fixed."""
     y_pred = forward(model, x, training=False)
     return compute_loss(model, x, y, y_pred, sample_weight, training=False)
-
-
-def loss_tracker(model: Any) -> keras.Metric:
-    """The metric of the `loss` in the logs."""
-    return model._loss_tracker
 
 
 NORMALIZATIONS = keras_names.some(

@@ -18,7 +18,7 @@ from keras_zsharp import (
     perturbations,
     sharpness_aware,
 )
-from keras_zsharp.training import backends
+from keras_zsharp import backend as here
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import CASES, Subclassed, assert_same
@@ -431,10 +431,10 @@ def test_mixin_after_keras_model():
 
 
 def test_other_backend(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    monkeypatch.setattr(here, "NAME", "numpy")
     refuse(
         ImportError,
         "keras_zsharp trains on Keras' backends tensorflow, jax, torch. Set KERAS_BACKEND to one "
         "of them before importing keras. Received: backend 'numpy'",
-        backends._step,
+        here._room,
     )

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import perturbations
+from keras_zsharp import backend, perturbations
 from keras_zsharp.resuming import program
 from keras_zsharp.resuming.plain_values import NotPlain, decoded, encoded
 from keras_zsharp.resuming.program_code import is_of_library
-from keras_zsharp.training import backends, seeds
+from keras_zsharp.training import seeds
 
 OF_THE_FIT = {"_model", "model", "params", "validation_data"}
 NOT_RESUMED = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
@@ -46,7 +46,7 @@ class Remembered:
     @property
     def is_first_process(self) -> bool:
         """Whether this process is the one of several that writes, or is alone."""
-        return backends.is_first_process(self._model)
+        return backend.is_first_process(self._model)
 
     def to_save(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """What has changed, as JSON and arrays."""
@@ -74,7 +74,7 @@ class Remembered:
         saved["seeds"] = encoded(seeds_now, arrays)
         numpy_state: Any = np.random.get_state(legacy=False)
         saved["generators"] = encoded(
-            [random.getstate(), numpy_state, backends.generators()], arrays
+            [random.getstate(), numpy_state, backend.generators()], arrays
         )
         if lost and not self._warned:
             warnings.warn(
@@ -130,7 +130,7 @@ class Remembered:
             for seed, value in zip(own, values, strict=True):
                 seed.assign(value)
         python, numpy, others = decoded(saved["generators"], arrays)
-        backends.set_generators(others)
+        backend.set_generators(others)
         if process_wide:
             random.setstate(python)
             np.random.set_state(numpy)

@@ -7,34 +7,19 @@ from typing import Any
 from keras import ops
 
 from keras_zsharp import keras_internals
+from keras_zsharp.backend.passes import Outcome
 from keras_zsharp.training.micro_batches import size_of
-from keras_zsharp.training.outcome import Outcome
-from keras_zsharp.typing import Batch, Logs, Tensor
-
-
-def updated(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tensor) -> Logs:
-    """Updates the metrics with a step, and returns the logs.
-
-    Args:
-        model: A sharpness-aware model.
-        batch: Tuple of inputs, targets and sample weights.
-        outcome: The step's `Outcome`.
-        perturbing: Whether the step has perturbed: a bool, or a boolean scalar tensor.
-    """
-    x, y, sample_weight = batch
-    loss = measured(model, batch, outcome, perturbing)
-    keras_internals.loss_tracker(model).update_state(loss, sample_weight=size_of(x))
-    return model.compute_metrics(x, y, outcome.y_pred, sample_weight=sample_weight)
+from keras_zsharp.typing import Batch, Tensor
 
 
 def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tensor) -> Tensor:
     """Updates the metrics that plain Keras has not, and returns the loss at w.
 
     Args:
-        model: As in `updated`.
-        batch: As there.
-        outcome: As there.
-        perturbing: As there.
+        model: A sharpness-aware model.
+        batch: Tuple of inputs, targets and sample weights.
+        outcome: The step's `Outcome`.
+        perturbing: Whether the step has perturbed: a bool, or a boolean scalar tensor.
     """
     loss = keras_internals.unscale_loss(outcome.loss)
     sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_zsharp import backend
+from keras_zsharp.backend.passes import Outcome
 from keras_zsharp.keras_internals import is_overwritten
 from keras_zsharp.tracing import is_sparse, with_length
-from keras_zsharp.training.outcome import Outcome
-from keras_zsharp.typing import Batch, Nested, Tensor
+from keras_zsharp.typing import Batch, Nested
 
 
 def check(micro_batches: int, variables: Sequence[Any]) -> None:
@@ -102,43 +103,32 @@ def _of_length(x, size, measured):
 
 
 def in_turn(
-    passes: Callable[..., tuple[Any, Outcome]],
+    passes: backend.Passes,
+    take: Callable[..., tuple[Any, Outcome]],
     split: list[tuple[Any, Batch]],
-    before: Any,
-    rule_variables: Sequence[Any],
-    **options: Any,
 ) -> tuple[Any, Outcome]:
     """Takes the passes over one micro-batch after the other.
 
     Args:
-        passes: Function from a micro-batch and the state before it to the state after its clean
-            pass and its `Outcome`.
+        passes: The passes of the step.
+        take: Function from a micro-batch and the state before it to the state after its clean pass
+            and its `Outcome`.
         split: List of pairs, as `split` returns them.
-        before: The state before the first micro-batch.
-        rule_variables: The rule's variables.
-        **options: Passed on to `mean`.
 
     Returns:
         The state after the clean passes, and the mean `Outcome`.
     """
-    clean, outcomes = before, []
-    for _, micro_batch in split:
-        clean, outcome = passes(micro_batch, clean)
+    sizes, batches = zip(*split, strict=True)
+    if passes.loops and len(split) > 1 and len(set(sizes)) == 1:
+        return passes.looped(take, batches, passes.start)
+    clean, outcomes = passes.start, []
+    for micro_batch in batches:
+        clean, outcome = take(micro_batch, clean)
         outcomes.append(outcome)
-    return clean, mean(outcomes, [size for size, _ in split], rule_variables, **options)
+    return clean, mean(passes, outcomes, sizes)
 
 
-def weighted(values: Sequence[Tensor], weights: Sequence[Any]) -> Tensor:
-    """The weighted sum of tensors."""
-    return sum(v * ops.cast(weight, v.dtype) for v, weight in zip(values, weights, strict=True))
-
-
-def mean(
-    outcomes: list[Outcome],
-    sizes: list[Any],
-    rule_variables: Sequence[Any],
-    weighted: Callable[..., Any] = weighted,
-) -> Outcome:
+def mean(passes: backend.Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outcome:
     """The mean of the micro-batches' outcomes, as over the replicas of a distributed model.
 
     Losses and gradients are averaged. So is the rule's state for variables with the aggregation
@@ -146,17 +136,16 @@ def mean(
     first micro-batch gives it.
 
     Args:
+        passes: The passes of the step.
         outcomes: List of `Outcome`s.
-        sizes: List of the micro-batches' numbers of examples.
-        rule_variables: The rule's variables, to which `rule_state` belongs.
-        weighted: Function from tensors and their weights to the weighted sum.
+        sizes: The micro-batches' numbers of examples.
     """
     if len(outcomes) == 1:
         return outcomes[0]
     weights = [size / sum(sizes) for size in sizes]
 
     def mean_of(values):
-        return None if values[0] is None else weighted(values, weights)
+        return None if values[0] is None else passes.weighted(values, weights)
 
     def concatenated(*predictions):
         return ops.concatenate([p[:size] for p, size in zip(predictions, sizes, strict=True)])
@@ -169,7 +158,9 @@ def mean(
         gradients=[mean_of(values) for values in zip(*gradients, strict=True)],
         rule_state=[
             mean_of(values) if variable.aggregation == "mean" else values[0]
-            for variable, values in zip(rule_variables, zip(*rule_states, strict=True), strict=True)
+            for variable, values in zip(
+                passes.model.perturbation.variables, zip(*rule_states, strict=True), strict=True
+            )
         ],
         finite=None if finite[0] is None else ops.all(ops.stack(finite)),
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import interrupts, keras_internals, keras_names, perturbations
+from keras_zsharp import backend, interrupts, keras_internals, keras_names, perturbations
 from keras_zsharp.training import (
     chosen,
     noise,
@@ -16,15 +16,15 @@ from keras_zsharp.training import (
     skipped,
     turns,
 )
-from keras_zsharp.training.backends import TwoPassStep
 from keras_zsharp.training.saving import SavedWithItsRule
+from keras_zsharp.training.step import Step
 from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
 
 if TYPE_CHECKING:
     from keras_zsharp.perturbations import Perturbation
 
 
-class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
+class SharpnessAwareTraining(SavedWithItsRule, Step):
     """Mixin that trains a `keras.Model` subclass sharpness-aware: a step takes two passes.
 
     1. Loss and gradients at w, the clean pass.
@@ -303,7 +303,7 @@ class SharpnessAwareTraining(SavedWithItsRule, TwoPassStep):
         self.skipping.warn(self)
         return logs
 
-    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes)
+    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes, backend.modes)
     def train_step(self, *args: Any) -> Any:
         """Takes one training step.
 

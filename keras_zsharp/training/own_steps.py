@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-OURS = "keras_zsharp.training"
+OURS = "keras_zsharp."
 
 
 def check_bases(cls: type, mixin: type) -> None:

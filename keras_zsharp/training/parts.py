@@ -75,19 +75,26 @@ def _length(x):
     return x.shape[0]
 
 
-def check_loss(model: Any, y_pred: Nested, sample_weight: Nested) -> None:
-    """Refuses a loss that may not be the mean of the losses of its parts, once it is computed.
+def check_pass(model: Any, y_pred: Nested, sample_weight: Nested, assigned: Sequence[Any]) -> None:
+    """Refuses, once a pass over a part of a batch is computed, what cannot be averaged.
 
     Args:
         model: A sharpness-aware model.
-        y_pred: Predictions for a part of a batch.
-        sample_weight: Sample weights of the part, or None.
+        y_pred: Predictions for the part.
+        sample_weight: Its sample weights, or None.
+        assigned: The variables that layers have assigned in the pass.
 
     Raises:
-        ValueError: The batch is cut, and there is such a loss.
+        ValueError: The batch is cut, and there is such a loss, or such state.
     """
-    cut = cut_by(model)
-    if cut and not model.mean_of_parts:
+    if cut := cut_by(model):
+        _check_loss(model, cut, y_pred, sample_weight)
+        _check_state(model, cut, assigned)
+
+
+def _check_loss(model, cut, y_pred, sample_weight):
+    """Refuses a loss that may not be the mean of the losses of its parts."""
+    if not model.mean_of_parts:
         reasons = [*_methods(model), *_compiled(model, sample_weight), *_added(model)]
         if any(keras_internals.mask_of(p) is not None for p in keras.tree.flatten(y_pred)):
             reasons.append("predictions with a mask, whose parts differ in what counts")
@@ -129,22 +136,12 @@ def _added(model):
     return [f"losses that {names} add by `add_loss`"] if names else []
 
 
-def check_state(model: Any, assigned: Sequence[Any]) -> None:
+def _check_state(model, cut, assigned):
     """Refuses state that parts of a batch would leave otherwise than the batch.
 
     Seeds are known, and what Keras' own layers have: BatchNormalization's statistics are those of
     the parts.
-
-    Args:
-        model: A sharpness-aware model.
-        assigned: The variables that its layers have assigned in a pass.
-
-    Raises:
-        ValueError: There is other state.
     """
-    cut = cut_by(model)
-    if not cut:
-        return
     known = {id(v) for v in keras_internals.state_of_own_layers(model)}
     # Neither seeds nor metrics are weights.
     weights = {id(v) for v in model.weights}

@@ -8,23 +8,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_zsharp.typing import FloatTensor, Tensor
-
-SMALLEST_SCALE = 2.0**-16
-"""With it, the product of the two largest numbers of float16, 2^32, fits into float16 again.
-
-What overflows then overflows with any scale. Keras would halve the scale down to 0, with which no
-step is ever taken; from this one, a few good steps find the way back.
-"""
+from keras_zsharp.typing import Tensor
 
 IN_A_ROW = 40
 """Keras' scale starts at 2^15 and is halved 31 times down to the smallest: the loss scale can then
 no longer be the reason."""
-
-
-def kept_scale(before: FloatTensor, after: FloatTensor) -> Tensor:
-    """The loss scale after a step, from that before it and what the optimizer has made of it."""
-    return ops.maximum(after, ops.minimum(before, SMALLEST_SCALE))
 
 
 class SkippedSteps(keras.metrics.Metric):

@@ -72,8 +72,8 @@ def test_a_batch_that_does_not_divide_stops_as_in_plain_keras(found):
 def test_each_replica_has_seeds_of_its_own():
     import jax.numpy as jnp
 
-    from keras_zsharp.training.jax.devices import _with_own_seeds
-    from keras_zsharp.training.jax.state import State
+    from keras_zsharp.backend.jax.devices import _with_own_seeds
+    from keras_zsharp.backend.jax.state import State
 
     others = [jnp.array([7, 3], "uint32"), jnp.ones(2)]
     first, second = (_with_own_seeds(State([], others, [], []), jnp.int32(i)) for i in range(2))

@@ -106,7 +106,7 @@ def test_a_radius_that_a_callback_sets(mode):
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX")
 def test_a_program_that_chooses_by_itself(monkeypatch):
     """As on a GPU, where a branch costs nothing."""
-    from keras_zsharp.training.jax import devices
+    from keras_zsharp.backend.jax import devices
 
     monkeypatch.setattr(devices, "on_cpu", lambda: False)
     assert passes(SAM(), "default", perturb_every=3) == [2, 1, 1, 2, 1, 1]

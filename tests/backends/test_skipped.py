@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from keras_zsharp import SharpnessAwareModel, plain, sharpness_aware
-from keras_zsharp.training.skipped import IN_A_ROW, SMALLEST_SCALE
+from keras_zsharp.backend.passes import SMALLEST_SCALE
+from keras_zsharp.training.skipped import IN_A_ROW
 from tests.tiers import crossed
 
 SHORT = 10

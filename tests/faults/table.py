@@ -22,12 +22,12 @@ class Fault:
     test: str
 
 
-STEP = "keras_zsharp/training/tensorflow/step.py"
+STEP = "keras_zsharp/backend/tensorflow/step.py"
 MIXIN = "keras_zsharp/training/mixin.py"
 SAVING = "keras_zsharp/training/saving.py"
-GRADIENTS = "keras_zsharp/training/tensorflow/gradients.py"
-SCOPE = "keras_zsharp/training/tensorflow/scope.py"
-FINITE = "keras_zsharp/training/tensorflow/finite.py"
+GRADIENTS = "keras_zsharp/backend/tensorflow/gradients.py"
+SCOPE = "keras_zsharp/backend/tensorflow/scope.py"
+FINITE = "keras_zsharp/backend/tensorflow/finite.py"
 MICRO_BATCHES = "keras_zsharp/training/micro_batches.py"
 LOGS = "keras_zsharp/training/logs.py"
 TURNS = "keras_zsharp/training/turns.py"
@@ -118,7 +118,7 @@ FAULTS = [
     ),
     Fault(
         "losses that layers add are not collected",
-        "keras_zsharp/weight_scope.py",
+        "keras_zsharp/backend/tensorflow/weight_scope.py",
         "collect_losses=True",
         "collect_losses=False",
         "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-graph]",
@@ -484,21 +484,21 @@ FAULTS = [
     # Weights in sight.
     Fault(
         "what is rematerialized has no gradient",
-        "keras_zsharp/weight_scope.py",
+        "keras_zsharp/backend/tensorflow/weight_scope.py",
         "stand_in.accessed()",
         "pass",
         "tests/training/test_weights_in_sight.py::test_trains_as_plain_keras[rematerialized-graph]",
     ),
     Fault(
         "a function may keep the weights of the first pass",
-        "keras_zsharp/training/tensorflow/carried.py",
+        "keras_zsharp/backend/tensorflow/carried.py",
         "if names:",
         "if False:",
         "tests/training/test_weights_in_sight.py::test_loss_that_is_a_function_with_weights_is_refused[graph-perturb_every]",
     ),
     Fault(
         "a branch hides what the second pass takes from the first",
-        "keras_zsharp/training/tensorflow/carried.py",
+        "keras_zsharp/backend/tensorflow/carried.py",
         "if second.graph is not first.graph:",
         "if False:",
         "tests/training/test_weights_in_sight.py::test_loss_that_is_a_function_with_weights_is_refused[graph-perturb_every]",
@@ -576,7 +576,7 @@ FAULTS = [
     ),
     Fault(
         "what a layer assigns to a variable of TensorFlow goes unnoticed",
-        "keras_zsharp/training/tensorflow/written.py",
+        "keras_zsharp/backend/tensorflow/written.py",
         "if WRITES.fullmatch(each.type)]",
         "if False]",
         "tests/training/test_written.py::test_what_a_layer_assigns_is_refused[Assigning-graph-plain]",

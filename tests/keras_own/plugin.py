@@ -18,7 +18,7 @@ from keras.src.backend.tensorflow import trainer
 import keras_zsharp
 from keras_zsharp.training import StepOptions
 from keras_zsharp.training.skipped import Skipping
-from keras_zsharp.training.tensorflow import TwoPassStep
+from keras_zsharp.training.step import Step
 from tests.still import still
 
 # Its name until Keras 3.15, and from then on.
@@ -38,16 +38,15 @@ def beside(model):
 def make_train_function(model, force=False):
     with model.distribute_strategy.scope():
         beside(model)
-    return of_the_trainer(TwoPassStep.make_train_function)(model, force)
+    return of_the_trainer(Step.make_train_function)(model, force)
 
 
-def prepared(model, batch):
+def build_for_training(model):
     global counted
-    variables = TwoPassStep._prepare(model, batch)
-    if variables and model not in TRAINED:
+    Step.build_for_training(model)
+    if model.trainable_variables and model not in TRAINED:
         TRAINED.add(model)
         counted += 1
-    return variables
 
 
 def of_the_trainer(method):
@@ -68,11 +67,11 @@ def of_the_trainer(method):
 
 def pytest_configure(config):
     """Not when it is imported: whoever looks for doctests does that, too."""
-    ours = [base for base in reversed(TwoPassStep.__mro__) if "keras_zsharp" in base.__module__]
+    ours = [base for base in reversed(Step.__mro__) if "keras_zsharp" in base.__module__]
     methods = {n: v for base in ours for n, v in vars(base).items() if not n.startswith("__")}
     others = {
         "make_train_function": make_train_function,
-        "_prepare": prepared,
+        "build_for_training": build_for_training,
         "perturbation": property(lambda model: beside(model)[0]),
         "sharpness_tracker": property(lambda model: beside(model)[1]),
         "training_metrics": property(lambda model: [beside(model)[1]]),

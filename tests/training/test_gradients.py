@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_zsharp.training.tensorflow import gradients
+from keras_zsharp.backend.tensorflow import gradients
 
 VARIABLES = [keras.Variable(np.zeros(2)), keras.Variable(np.zeros(1))]
 
@@ -25,6 +25,9 @@ def test_gradients_are_those_of_the_whole_loss(sync, mean, monkeypatch):
     """Of which a replica has but its share, and the optimizer a scale."""
     monkeypatch.setattr(tf.distribute, "get_replica_context", Replica)
     scale, g = 8.0, np.float32([3, 4])
-    found = gradients.dense_unscaled([tf.constant(scale * g / 2), None], VARIABLES, scale, sync)
+    dense = gradients.dense([tf.constant(scale * g / 2), None], VARIABLES, sync)
+    optimizer = keras.optimizers.LossScaleOptimizer("sgd", initial_scale=scale)
+    optimizer.build([])
+    found = gradients.unscaled(dense, optimizer)
     np.testing.assert_allclose(found[0], mean * g)
     assert found[1] is None

@@ -121,7 +121,7 @@ def test_workers_stay_the_same(tmp_path, rule, sync, policy):
 
 @pytest.mark.slow
 def test_plain_keras_cannot_train_on_several_workers(tmp_path):
-    """If this fails, `keras_zsharp.training.tensorflow.devices` is no longer needed."""
+    """If this fails, `keras_zsharp.backend.tensorflow.devices` is no longer needed."""
     assert "PerReplica" in trained_by_workers(tmp_path, "", "", 1)
 
 

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals
+from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION, WeightScope
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.typing import Nested
-from keras_zsharp.weight_scope import NO_FUNCTION, WeightScope
 
 
 class BatchLoss(base.BatchLoss):

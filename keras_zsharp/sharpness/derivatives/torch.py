@@ -7,10 +7,11 @@ import keras
 import torch
 from keras import ops
 
-from keras_zsharp import interrupts, keras_internals, torch_internals
+from keras_zsharp import interrupts, keras_internals
+from keras_zsharp.backend.torch import torch_internals
+from keras_zsharp.backend.torch.checks import check_modules, check_read_in_scope, in_this_thread
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
-from keras_zsharp.torch_checks import check_modules, check_read_in_scope, in_this_thread
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 NO_DERIVATIVE = ("is not implemented", "differentiate twice")

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_zsharp.keras_internals import Scope, stored
-from keras_zsharp.training.assigned import check_no_weight
 
 
 class PassScope(Scope):
@@ -50,10 +49,6 @@ class PassScope(Scope):
     def assigned(self) -> list[Any]:
         """The variables that the pass has assigned, and those before it."""
         return list(self._updates.values())
-
-    def check_no_weight_assigned(self) -> None:
-        """Refuses assigned weights, for a step whose only pass is at w + e."""
-        check_no_weight([v for v in self._updates.values() if id(v) in self._weight_ids])
 
     def commit(self) -> None:
         """Assigns the values that the pass gave to variables. Call it outside of the scope."""

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_zsharp.tensorflow_internals import spans_workers
+from keras_zsharp.backend.tensorflow.tensorflow_internals import spans_workers
 from keras_zsharp.typing import Logs, Nested
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_zsharp.weight_scope import NO_FUNCTION
+from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION
 
 
 class Operations:

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from keras_zsharp.training.skipped import kept_scale
+from keras_zsharp.backend.passes import kept_scale
 from keras_zsharp.typing import Gradients, Tensor
 
 
@@ -28,7 +29,21 @@ def on_all_replicas(finite: Tensor) -> Tensor:
     return replicas.all_reduce(tf.distribute.ReduceOp.SUM, failed) == 0
 
 
-def poisoned(gradients: Sequence[Any], finite: Tensor) -> list[Any]:
+def apply(
+    optimizer: Any, gradients: Gradients, variables: Sequence[Any], finite: Tensor | None
+) -> None:
+    """`optimizer.apply_gradients`, unless `finite` is false: then a loss scale alone changes."""
+    if finite is None:
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    elif isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        with _scale_kept(optimizer):
+            gradients = _poisoned(gradients, finite)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    else:
+        _apply_if(finite, optimizer, gradients, variables)
+
+
+def _poisoned(gradients: Sequence[Any], finite: Tensor) -> list[Any]:
     """The gradients. Unless `finite`, one of them is NaN, which a `LossScaleOptimizer` notices."""
     sizes = {i: g.shape.num_elements() or 0 for i, g in enumerate(gradients) if g is not None}
     smallest = min((i for i in sizes if sizes[i]), key=lambda i: sizes[i], default=None)
@@ -44,7 +59,7 @@ def poisoned(gradients: Sequence[Any], finite: Tensor) -> list[Any]:
 
 
 @contextlib.contextmanager
-def scale_kept(optimizer: Any) -> Iterator[None]:
+def _scale_kept(optimizer: Any) -> Iterator[None]:
     """Encloses a step of a `LossScaleOptimizer`, whose scale stays large enough to recover."""
     before = tf.identity(optimizer.dynamic_scale.value)
     yield
@@ -57,7 +72,7 @@ def scale_kept(optimizer: Any) -> Iterator[None]:
     tf.distribute.get_replica_context().merge_call(keep, args=(before,))
 
 
-def apply_if(
+def _apply_if(
     finite: Tensor,
     optimizer: Any,
     gradients: Gradients,

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import torch
 
+from keras_zsharp.backend.torch.checks import in_this_thread, refuse_around
+from keras_zsharp.backend.torch.torch_internals import has_hooks
 from keras_zsharp.interrupts import PutBack
 from keras_zsharp.keras_internals import stored
-from keras_zsharp.torch_checks import in_this_thread, refuse_around
-from keras_zsharp.torch_internals import has_hooks
 
 
 def zero_grad(

@@ -5,9 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_zsharp.backend.tensorflow.weight_scope import WeightScope
 from keras_zsharp.keras_internals import assign_in_place, stored
-from keras_zsharp.training.assigned import check_no_weight
-from keras_zsharp.weight_scope import WeightScope
 
 
 @tf.custom_gradient
@@ -96,10 +95,6 @@ class PassScope(WeightScope):
     def assigned(self) -> list[Any]:
         """The variables that the pass has assigned, and those before it."""
         return [*self._updates.values(), *(variable for variable, _ in self._released.values())]
-
-    def check_no_weight_assigned(self) -> None:
-        """Refuses assigned weights, for a step whose only pass is at w + e."""
-        check_no_weight([v for v in self._updates.values() if self.is_weight(v)])
 
     def commit(self, condition: Any = None) -> None:
         """Assigns the values that the pass gave to variables. Call it outside of the scope."""

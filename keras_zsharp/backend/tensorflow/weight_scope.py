@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_zsharp.backend.tensorflow.tensorflow_internals import TensorAsVariable
 from keras_zsharp.keras_internals import Scope
-from keras_zsharp.tensorflow_internals import TensorAsVariable
 
 NO_FUNCTION = (
     "A layer's `call` or a loss must not be a `tf.function` of its own, nor keep tensors from one "

@@ -1,4 +1,4 @@
-"""The micro-batches of a batch, one after the other."""
+"""The micro-batches of a batch in a loop of the compiled step."""
 
 from __future__ import annotations
 
@@ -6,63 +6,49 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 
 from keras_zsharp import outside
-from keras_zsharp.training import micro_batches
-from keras_zsharp.training.jax import devices
-from keras_zsharp.training.outcome import Outcome
+from keras_zsharp.backend.jax import devices
+from keras_zsharp.backend.passes import Outcome
 from keras_zsharp.typing import Batch
 
 
-def in_turn(
+def looped(
     model: Any,
-    passes: Callable[..., tuple[Any, Outcome]],
-    split: list[tuple[Any, Batch]],
-    given: Any,
-    rule_variables: Sequence[Any],
+    take: Callable[..., tuple[Any, Outcome]],
+    batches: Sequence[Batch],
+    before: Any,
 ) -> tuple[Any, Outcome]:
-    """Takes the passes over one micro-batch after the other.
+    """Takes the passes over one micro-batch after the other, all of one size.
 
-    A compiled step has a loop over micro-batches of one size. It holds the passes over one of them
-    and one sum of the gradients. On a CPU the loop is unrolled: XLA runs convolutions in the body
-    of a loop many times slower there. There is no loop if the sizes differ or the step runs
-    eagerly.
+    The loop holds the passes over one of them and one sum of the gradients. On a CPU it is
+    unrolled: XLA runs convolutions in the body of a loop many times slower there.
 
     Args:
         model: The model.
-        passes: Function from a micro-batch and the state before it to the state after its clean
-            pass and its `Outcome`.
-        split: List of pairs, as `micro_batches.split` returns them.
-        given: The `State` before the step.
-        rule_variables: The rule's variables.
+        take: Function from a micro-batch and the state before it to the state after its clean pass
+            and its `Outcome`.
+        batches: The micro-batches.
+        before: The `State` before the step.
 
     Returns:
         The `State` after the clean passes, and the mean `Outcome`.
     """
-    sizes, batches = zip(*split, strict=True)
-    compiled = isinstance(given.weights[0], jax.core.Tracer)
-    if compiled and len(split) > 1 and len(set(sizes)) == 1:
-        return _looped(model, passes, batches, given, rule_variables)
-    return micro_batches.in_turn(passes, split, given, rule_variables)
-
-
-def _looped(model, passes, batches, given, rule_variables):
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     with outside.put_back(model):
-        _, shapes = jax.eval_shape(passes, batches[0], given)
+        _, shapes = jax.eval_shape(take, batches[0], before)
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes._replace(y_pred=None))
     if nothing.finite is not None:
         nothing = nothing._replace(finite=jnp.array(True))
-    averaged = [variable.aggregation == "mean" for variable in rule_variables]
+    averaged = [variable.aggregation == "mean" for variable in model.perturbation.variables]
 
     def add(total, value):
         return total + value / len(batches)
 
     def one_more(before, micro_batch):
         clean, total, index = before
-        new, outcome = passes(micro_batch, clean)
+        new, outcome = take(micro_batch, clean)
         new = jax.tree.map(lambda n, o: jnp.asarray(n, o.dtype), new, clean)
         rule_state = [
             add(old, value) if mean else jnp.where(index == 0, value, old)
@@ -77,7 +63,7 @@ def _looped(model, passes, batches, given, rule_variables):
         total = added._replace(rule_state=rule_state, finite=finite)
         return (new, total, index + 1), outcome.y_pred
 
-    start = given, nothing, 0
+    start = before, nothing, 0
     (clean, total, _), y_pred = jax.lax.scan(one_more, start, stacked, unroll=devices.on_cpu())
     y_pred = jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:]), y_pred)
     return clean, total._replace(y_pred=y_pred)

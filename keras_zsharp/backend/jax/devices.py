@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import keras
 from jax.sharding import PartitionSpec
 
-from keras_zsharp.training import parts
-from keras_zsharp.training.outcome import Outcome
-from keras_zsharp.typing import Batch, Tensor
+from keras_zsharp.backend.passes import Outcome
+from keras_zsharp.typing import Batch, Nested, Tensor
 
 
 def count_devices() -> int:
@@ -42,6 +41,7 @@ def on_each(
     model: Any,
     passes: Callable[..., tuple[Any, Outcome]],
     batch: Batch,
+    are_cut: Nested,
     given: Any,
     perturbing: bool | Tensor,
 ) -> tuple[Any, Outcome]:
@@ -54,7 +54,9 @@ def on_each(
     Args:
         model: The sharpness-aware model.
         passes: Function from `batch`, `given` and `perturbing` to a `State` and an `Outcome`.
-        batch: Tuple of inputs, targets and sample weights, split over the devices.
+        batch: Tuple of inputs, targets and sample weights.
+        are_cut: The structure of `batch`, with a bool for each tensor: whether it is split over the
+            devices, or goes to every one.
         given: The `State` before the step.
         perturbing: Whether the step perturbs: a bool, or a boolean scalar.
 
@@ -99,7 +101,7 @@ def on_each(
     batch_specs = keras.tree.map_structure(
         lambda x, is_cut: None if x is None else split if is_cut else everywhere,
         batch,
-        parts.are_cut(model, batch),
+        are_cut,
     )
     unknown = [] if isinstance(perturbing, bool) else [perturbing]
     specs: Any = dict.fromkeys(Outcome._fields, everywhere)

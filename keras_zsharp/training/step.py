@@ -1,0 +1,210 @@
+"""One step, for all backends. It reads downwards."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_zsharp import backend, interrupts, keras_internals, outside
+from keras_zsharp.backend.passes import Outcome
+from keras_zsharp.training import logs, micro_batches, noise, parts, turns
+from keras_zsharp.training.gradients import descended
+from keras_zsharp.typing import Batch, Gradients, Variables
+
+
+class Step(backend.Trainer):
+    """The training step of `SharpnessAwareTraining`.
+
+    Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
+    step's options.
+    """
+
+    def train_step(self, *args: Any) -> Any:
+        """Takes one training step.
+
+        Args:
+            *args: The batch, as Keras' trainer passes it; on JAX, the trainer's state before it.
+
+        Returns:
+            The logs; on JAX, the state after the step with them.
+        """
+        batch = keras.utils.unpack_x_y_sample_weight(args[-1])
+        self.build_in_step(batch)
+        passes = self._passes(*args)
+        if not passes.variables:
+            return super().train_step(*args)
+        perturbing = passes.decided(lambda: self.perturbs_in(passes))
+        with contextlib.ExitStack() as whole:
+            with passes.kept() as kept:
+                clean, outcome = passes.on_devices(
+                    functools.partial(_in_turn, kept),
+                    batch,
+                    parts.are_cut(self, batch),
+                    perturbing,
+                )
+                if self.skips_nonfinite:
+                    finite = passes.finite(outcome.shifted_loss, outcome.gradients)
+                    outcome = outcome._replace(finite=passes.everywhere(outcome.finite & finite))
+                # From here on interrupts wait: all that the passes have changed stays, or nothing.
+                whole.enter_context(interrupts.held_back())
+            if outcome.finite is not None:
+                kept.put_back_unless(outcome.finite)
+            passes.write(clean, outcome)
+            measure = functools.partial(logs.measured, self, batch, outcome, perturbing)
+            return passes.logged(measure, batch, outcome.y_pred)
+
+    def test_step(self, *args: Any) -> Any:
+        """`keras.Model.test_step`, whose logs have no `sharpness`: only training measures it.
+
+        Args:
+            *args: As those of `train_step`.
+
+        Returns:
+            What it returns.
+        """
+        result = super().test_step(*args)
+        for metric in self.training_metrics:
+            (result[0] if isinstance(result, tuple) else result).pop(metric.name, None)
+        return result
+
+    def perturbs_in(self, passes: backend.Passes) -> Any:
+        """Whether a step perturbs.
+
+        Args:
+            passes: The `Passes` of the step.
+
+        Returns:
+            A bool, or a boolean scalar.
+        """
+        with passes.before():
+            return turns.perturbs(self, keras_internals.steps_taken(self.optimizer))
+
+    def build_for_training(self) -> None:
+        """Creates the variables that rule and optimizer lack. The model must be built."""
+        variables = keras_internals.trained(self)
+        micro_batches.check(self.micro_batches, variables)
+        self.perturbation.build(variables)
+        if variables and not self.optimizer.built:
+            self.optimizer.build(variables)
+
+    def gradients_of(self, batch: Batch, variables: Variables) -> Gradients:
+        """Gradients at w of another batch, dense and without a loss scale.
+
+        Call it in `ascent_gradients`: there the variables have their values.
+
+        Args:
+            batch: Tuple of inputs, targets and sample weights.
+            variables: The trainable variables.
+
+        Returns:
+            List of tensors, None where the loss does not depend on a variable.
+        """
+        del variables
+        passes = self._passes()
+        with passes.kept(always=True):
+            other = passes.run(passes.start, batch)
+            with passes.rewound(other):
+                return passes.unscaled(other.gradients)
+
+    def _passes(self, *args):
+        return backend.Passes(self, functools.partial(parts.check_pass, self), *args)
+
+
+def _in_turn(kept, passes, batch, perturbing):
+    """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
+    model = passes.model
+    take = _one_pass if model.perturbation.along_momentum else _both_passes
+    take = functools.partial(take, passes, perturbing, kept)
+    split = micro_batches.split(batch, model.micro_batches, parts.are_cut(model, batch))
+    return micro_batches.in_turn(passes, take, split)
+
+
+def _both_passes(passes, perturbing, kept, batch, before):
+    """The state after the clean pass, which starts from `before`, and the `Outcome`.
+
+    `kept` is what there was outside of variables before the step.
+    """
+    model, variables, rule = passes.model, passes.variables, passes.model.perturbation
+    # 1. Loss and gradients at w.
+    kept = kept if before is passes.start else outside.Outside(model)
+    generators = noise.shared_generators()
+    clean = passes.run(before, batch)
+    weights, at_w = passes.weights(clean.state), passes.unscaled(clean.gradients)
+    with passes.before():
+        step = keras_internals.steps_taken(model.optimizer)
+
+    def perturbed():
+        # 2. The rule turns the gradients into e(w).
+        with passes.at(weights) as scope:
+            with passes.rewound(clean):
+                chosen = model.gradients_for_the_rule(at_w, variables)
+            epsilons = rule(chosen, variables, step)
+        rule_state = passes.values(rule.variables, scope)
+
+        # 3. Loss and gradients at w + e(w).
+        with (
+            passes.rewound(clean),
+            outside.rewound(model, kept),
+            noise.drawn_here(generators) as drawn,
+        ):
+            shifted = passes.run(before, batch, list(map(_shift, weights, epsilons)))
+        noise.warn_of_noise(drawn, passes.compare(clean, shifted))
+        return shifted.loss, passes.instantiated(shifted.gradients), rule_state
+
+    def plain():
+        return clean.loss, gradients, passes.values(rule.variables)
+
+    gradients = passes.instantiated(clean.gradients)
+    shifted_loss, p, rule_state = passes.either(perturbing, perturbed, plain)
+
+    # 4. The optimizer gets the second gradients p, or what the rule makes of both.
+    descent, rule_state = descended(passes, step, (gradients, p), rule_state, perturbing)
+    finite = passes.finite(clean.loss, gradients) if model.skips_nonfinite else None
+    return clean.state, Outcome(clean.y_pred, clean.loss, shifted_loss, descent, rule_state, finite)
+
+
+def _one_pass(passes, perturbing, _, batch, before):
+    """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
+    model, variables, rule = passes.model, passes.variables, passes.model.perturbation
+    weights = passes.weights(passes.start)
+    with passes.before():
+        step = keras_internals.steps_taken(model.optimizer)
+        momenta = keras_internals.momenta(model.optimizer, variables)
+
+    def perturbed():
+        with passes.at(weights) as scope:
+            chosen = model.gradients_for_the_rule(momenta, variables)
+            epsilons = rule(chosen, variables, step)
+        return list(map(_shift, weights, epsilons)), passes.values(rule.variables, scope)
+
+    def plain():
+        return list(weights), passes.values(rule.variables)
+
+    at, rule_state = passes.either(perturbing, perturbed, plain)
+    only = passes.run(before, batch, at)
+    _check_no_weight(passes.assigned(only.state), variables)
+    gradients = passes.instantiated(only.gradients)
+    finite = passes.finite(only.loss, gradients) if model.skips_nonfinite else None
+    return only.state, Outcome(only.y_pred, only.loss, only.loss, gradients, rule_state, finite)
+
+
+def _shift(weight, epsilon):
+    if epsilon is None:
+        return weight
+    return weight + (epsilon if epsilon.dtype == weight.dtype else ops.cast(epsilon, weight.dtype))
+
+
+def _check_no_weight(assigned, variables):
+    """Refuses a layer that assigns weights: they would stay at w + e."""
+    known = set(map(id, variables))
+    weights = [v.path for v in assigned if id(v) in known]
+    if weights:
+        raise ValueError(
+            "A layer must not assign weights of its own where the rule perturbs along the "
+            "optimizer's momentum: the weights would stay at w + e. "
+            f"Received: {weights} assigned"
+        )

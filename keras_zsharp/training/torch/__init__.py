@@ -1,1 +1,0 @@
-"""The step on Keras' PyTorch backend."""
