@@ -26,7 +26,7 @@ def test_gradients_are_those_of_the_whole_loss(sync, mean, monkeypatch):
     monkeypatch.setattr(tf.distribute, "get_replica_context", Replica)
     scale, g = 8.0, np.float32([3, 4])
     dense = gradients.dense([tf.constant(scale * g / 2), None], VARIABLES, sync)
-    optimizer = keras.optimizers.LossScaleOptimizer("sgd", initial_scale=scale)
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=scale)
     optimizer.build([])
     found = gradients.unscaled(dense, optimizer)
     np.testing.assert_allclose(found[0], mean * g)
