@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_zsharp.keras_internals import is_overwritten
+from keras_zsharp.keras_internals import is_overwritten, mask_of, with_mask
 from keras_zsharp.tracing import is_sparse, with_length
 from keras_zsharp.training.outcome import Outcome
 from keras_zsharp.typing import Batch, Nested, Tensor
@@ -158,8 +158,13 @@ def mean(
     def mean_of(values):
         return None if values[0] is None else weighted(values, weights)
 
+    def joined(parts):
+        return ops.concatenate([p[:size] for p, size in zip(parts, sizes, strict=True)])
+
     def concatenated(*predictions):
-        return ops.concatenate([p[:size] for p, size in zip(predictions, sizes, strict=True)])
+        masks = list(map(mask_of, predictions))
+        mask = None if any(m is None for m in masks) else joined(masks)
+        return with_mask(joined(predictions), mask)
 
     y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
     return Outcome(

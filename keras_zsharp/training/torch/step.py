@@ -197,7 +197,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
             scaled_loss = self.optimizer.scale_loss(loss)
             # What is computed again while going backward belongs to the pass, too.
             gradients = backward.gradients(scaled_loss, scope.weights, variables)
-        y_pred = keras.tree.map_structure(lambda t: t.detach(), y_pred)
+        y_pred = keras.tree.map_structure(_detached, y_pred)
         return loss.detach(), gradients, y_pred
 
     def _write(self, clean, outcome, variables, rule_variables):
@@ -218,6 +218,11 @@ class TwoPassStep(keras_internals.MixinOfAModel):
 
 def _either(condition, yes, no):
     return yes() if condition else no()
+
+
+def _detached(prediction):
+    mask = keras_internals.mask_of(prediction)
+    return keras_internals.with_mask(prediction.detach(), mask)
 
 
 def _values(variables, scope=None):
