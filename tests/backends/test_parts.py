@@ -67,6 +67,8 @@ SERVED = {
     "mean": (net, MEAN_SQUARED(reduction="mean"), X, TARGETS),
     "sample weights": (net, "mse", X, TARGETS, WEIGHTS),
     "no sample weights": (net, MEAN_SQUARED(reduction="mean_with_sample_weight"), X, TARGETS),
+    "axis of the outputs": (net, losses.CosineSimilarity(axis=1), X, TARGETS),
+    "axes of the outputs": (net, losses.Dice(axis=(1,)), X, np.abs(TARGETS)),
     "outputs": (two_outputs, {"a": "mse", "b": "mae"}, X, {"a": TARGETS, "b": -TARGETS}),
 }
 REFUSED = {
@@ -75,6 +77,9 @@ REFUSED = {
     "sample weights": (
         *(net, MEAN_SQUARED(reduction="mean_with_sample_weight"), X, TARGETS, WEIGHTS),
     ),
+    "axis=0": (net, losses.CosineSimilarity(axis=0), X, TARGETS),
+    "axis=-2": (net, losses.CategoricalCrossentropy(axis=-2), X, np.abs(TARGETS)),
+    "axis=None": (net, losses.Dice(), X, np.abs(TARGETS)),
     "not Keras' own": (net, OwnClass(), X, TARGETS),
     "'own_function', which is not": (net, own_function, X, TARGETS),
     "add by `add_loss`": (lambda: net(AddsLoss()), "mse", X, TARGETS),
@@ -138,7 +143,8 @@ def test_every_loss_of_keras(name):
     )
     is_mean = whole == pytest.approx((3 * first + 4 * second) / 7, rel=1e-4)
     model = SharpnessAwareModel(net(), "sam", micro_batches=2)
-    refused = pytest.raises(ValueError, match=f"the loss '{loss.name}'.* batch as a whole")
+    message = f"the loss '{loss.name}'.* (batch as a whole|the batch's axis)"
+    refused = pytest.raises(ValueError, match=message)
     with contextlib.nullcontext() if is_mean else refused:
         model.compile("sgd", loss)
         model.compute_loss(X, ops.convert_to_tensor(values), predicted)
