@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -46,6 +46,32 @@ def refuse_around(variables: Sequence[Any], gradients: Sequence[torch.Tensor | N
     names = [v.path for v, g in zip(variables, gradients, strict=True) if g is not None]
     if names:
         raise ValueError(_AROUND.format(f"such a layer or loss with the weights {names}"))
+
+
+@contextlib.contextmanager
+def refuse_in_place(
+    variables: Sequence[Any], trained: Sequence[Any], weights: Sequence[torch.Tensor]
+) -> Iterator[None]:
+    """Encloses a pass that must not change the tensors of variables in place: both passes would.
+
+    Args:
+        variables: All variables of the model.
+        trained: The trainable variables.
+        weights: Their values in the pass.
+
+    Raises:
+        ValueError: A tensor has changed.
+    """
+    pairs = [*zip(trained, weights, strict=True), *((v, stored(v)) for v in variables)]
+    before = [tensor._version for _, tensor in pairs]
+    yield
+    changed = [v.path for (v, tensor), n in zip(pairs, before, strict=True) if tensor._version != n]
+    if changed:
+        raise ValueError(
+            "A layer or loss must assign its variables by `variable.assign(value)`, not change "
+            "their tensors in place: both passes of a step would do so. "
+            f"Received: {sorted(set(changed))} changed in place"
+        )
 
 
 def check_read_in_scope(

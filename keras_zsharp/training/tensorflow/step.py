@@ -137,12 +137,13 @@ class TwoPassStep(keras_internals.BuiltFromABatch):
     def _both_passes(self, batch, variables, perturbing, after):
         """The scope of the clean pass, which starts from that of `after`, and the `Outcome`."""
         # 1. Loss and gradients at w.
-        clean = PassScope(variables, _values(variables, after), after)
+        weights = _values(variables, after)
+        clean = PassScope(variables, weights, after)
         before, generators = outside.Outside(self), noise.shared_generators()
         first = Operations()
         with nothing_written(self, first), first:
             loss, gradients, y_pred = self._run_pass(clean, variables, batch)
-        weights, step = _values(variables, clean), keras_internals.steps_taken(self.optimizer)
+        step = keras_internals.steps_taken(self.optimizer)
 
         # Outside of the branch: replicas must not wait for each other in a branch.
         scale, sync = self.optimizer.scale_loss(1.0), self.perturbation_sync

@@ -7,7 +7,7 @@ import keras
 import torch
 
 from keras_zsharp import interrupts, keras_internals, outside, torch_internals
-from keras_zsharp.torch_checks import check_modules
+from keras_zsharp.torch_checks import check_modules, refuse_in_place
 from keras_zsharp.training import gradients as gradients_of
 from keras_zsharp.training import logs, micro_batches, noise, parts, skipped, turns
 from keras_zsharp.training.outcome import Outcome
@@ -131,10 +131,10 @@ class TwoPassStep(keras_internals.MixinOfAModel):
         `before` is the state outside of Keras variables from which both passes start.
         """
         # 1. Loss and gradients at w.
-        clean = PassScope(variables, _values(variables, after), after)
+        weights, rule = _values(variables, after), self.perturbation
+        clean = PassScope(variables, weights, after)
         generators, noise_before = noise.shared_generators(), randomness.state()
         loss, gradients, y_pred = self._run_pass(clean, variables, batch)
-        weights, rule = _values(variables, clean), self.perturbation
         step = keras_internals.steps_taken(self.optimizer)
         shifted_loss, shifted_gradients = loss, gradients
         if not perturbing:
@@ -189,7 +189,7 @@ class TwoPassStep(keras_internals.MixinOfAModel):
     def _run_pass(self, scope, variables, batch):
         """Loss, gradients (with the optimizer's loss scale) and predictions in `scope`."""
         x, y, sample_weight = batch
-        with scope:
+        with scope, refuse_in_place(self.variables, variables, scope.weights):
             y_pred = keras_internals.forward(self, x)
             backward.zero_grad(self, scope.weights, variables)
             loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
