@@ -162,6 +162,8 @@ def mean(
         return ops.concatenate([p[:size] for p, size in zip(parts, sizes, strict=True)])
 
     def concatenated(*predictions):
+        if predictions[0] is None:
+            return None
         masks = list(map(mask_of, predictions))
         mask = None if any(m is None for m in masks) else joined(masks)
         return with_mask(joined(predictions), mask)

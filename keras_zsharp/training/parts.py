@@ -84,12 +84,14 @@ def check_loss(model: Any, y_pred: Nested, sample_weight: Nested) -> None:
         sample_weight: Sample weights of the part, or None.
 
     Raises:
-        ValueError: The batch is cut, and there is such a loss.
+        ValueError: The batch is cut, and there is such a loss, or a prediction with other rows.
     """
     cut = cut_by(model)
+    if cut:
+        _check_rows(y_pred, cut)
     if cut and not model.mean_of_parts:
         reasons = [*_methods(model), *_compiled(model, y_pred, sample_weight), *_added(model)]
-        if any(keras_internals.mask_of(p) is not None for p in keras.tree.flatten(y_pred)):
+        if any(keras_internals.mask_of(p) is not None for p in _tensors(y_pred)):
             reasons.append("predictions with a mask, whose parts differ in what counts")
         if reasons:
             raise ValueError(
@@ -100,6 +102,21 @@ def check_loss(model: Any, y_pred: Nested, sample_weight: Nested) -> None:
             )
 
 
+def _check_rows(y_pred, cut):
+    shapes = [tuple(p.shape) for p in _tensors(y_pred)]
+    rows = {shape[0] if shape else "none" for shape in shapes} - {None}
+    if len(rows) > 1 or "none" in rows:
+        raise ValueError(
+            "Predictions must have one example in each row, so that those for parts of a batch can "
+            f"be joined, where {cut} cuts a batch. Received: predictions with the shapes {shapes}"
+        )
+
+
+def _tensors(y_pred):
+    """A model may predict None, too."""
+    return [p for p in keras.tree.flatten(y_pred) if p is not None]
+
+
 def _methods(model):
     overridden = keras_internals.overridden_losses(model)
     return [f"`{name}` overridden" for name in overridden]
@@ -107,7 +124,7 @@ def _methods(model):
 
 def _compiled(model, y_pred, sample_weight):
     """Why the compiled losses may be no means."""
-    rank = min((len(p.shape) for p in keras.tree.flatten(y_pred)), default=1)
+    rank = min((len(p.shape) for p in _tensors(y_pred)), default=1)
     weighted = any(w is not None for w in keras.tree.flatten(sample_weight))
     for loss in keras_internals.flat_losses(model):
         name, reduction = loss.name, loss.reduction

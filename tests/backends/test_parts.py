@@ -274,3 +274,38 @@ def test_stateful_layers_are_refused(kind):
         step(model, "mse", X[..., None], TARGETS)
     model.micro_batches = 1
     step(model, "mse", X[..., None], TARGETS)
+
+
+class Predicting(keras.Model):
+    """Besides its predictions it returns something else."""
+
+    def __init__(self, more):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.dense, self.more = layers.Dense(3), more
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        return {"y": outputs, "more": self.more(outputs)}
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return self.get_metrics_result()
+
+
+@pytest.mark.parametrize("options", [{}, {"micro_batches": 2}])
+def test_a_model_may_predict_none(options):
+    def make():
+        return Predicting(lambda outputs: None)
+
+    given = {"y": "mse"}, X, {"y": TARGETS}
+    own = sharpness_aware(make(), still(), **options)
+    assert_close(step(own, *given), step(make(), *given))
+
+
+@pytest.mark.parametrize(
+    "more", [ops.mean, lambda outputs: ops.reshape(outputs, (-1,)), lambda outputs: outputs[:1]]
+)
+def test_predictions_that_cannot_be_joined_are_refused(more):
+    model = sharpness_aware(Predicting(more), "sam", micro_batches=2)
+    with pytest.raises(ValueError, match=r"in each row.*micro_batches=2.*with the shapes \["):
+        step(model, {"y": "mse"}, X, {"y": TARGETS})

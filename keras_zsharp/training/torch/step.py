@@ -221,6 +221,8 @@ def _either(condition, yes, no):
 
 
 def _detached(prediction):
+    if not torch.is_tensor(prediction):  # A model may predict None.
+        return prediction
     mask = keras_internals.mask_of(prediction)
     return keras_internals.with_mask(prediction.detach(), mask)
 
