@@ -18,6 +18,7 @@ import keras
 from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.backend.common.masking import get_keras_mask as mask_of
+from keras.src.backend.common.masking import set_keras_mask
 from keras.src.legacy.saving import legacy_h5_format
 from keras.src.losses.loss import unscale_loss_for_distribution as unscale_loss
 from keras.src.saving import object_registration, saving_lib
@@ -100,6 +101,7 @@ __all__ = [
     "unscale_loss",
     "updated_metrics",
     "variables_of",
+    "with_mask",
     "without_donating",
 ]
 
@@ -468,6 +470,13 @@ def compute_loss(
     return model._compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
     )
+
+
+def with_mask(tensor: Tensor, mask: Tensor | None) -> Tensor:
+    """The tensor, with a mask that losses and metrics find."""
+    if mask is not None:
+        set_keras_mask(tensor, mask)
+    return tensor
 
 
 def updated_metrics(

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_zsharp import backend
 from keras_zsharp.backend.passes import Outcome
-from keras_zsharp.keras_internals import is_overwritten
+from keras_zsharp.keras_internals import is_overwritten, mask_of, with_mask
 from keras_zsharp.tracing import is_sparse, with_length
 from keras_zsharp.typing import Batch, Nested
 
@@ -147,8 +147,15 @@ def mean(passes: backend.Passes, outcomes: list[Outcome], sizes: Sequence[Any]) 
     def mean_of(values):
         return None if values[0] is None else passes.weighted(values, weights)
 
+    def joined(parts):
+        return ops.concatenate([p[:size] for p, size in zip(parts, sizes, strict=True)])
+
     def concatenated(*predictions):
-        return ops.concatenate([p[:size] for p, size in zip(predictions, sizes, strict=True)])
+        if predictions[0] is None:
+            return None
+        masks = list(map(mask_of, predictions))
+        mask = None if any(m is None for m in masks) else joined(masks)
+        return with_mask(joined(predictions), mask)
 
     y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
     return Outcome(

@@ -12,8 +12,8 @@ from keras_zsharp.training.micro_batches import name as name_of
 from keras_zsharp.typing import Batch, Nested
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
-OF_ALL = ("circle", "dice", "tversky")
-"""Keras' losses that compare or sum up the examples of a batch."""
+OF_ALL = ("circle",)
+"""Keras' losses that compare the examples of a batch, whatever their arguments are."""
 
 
 def cut_by(model: Any) -> str | None:
@@ -85,9 +85,11 @@ def check_pass(model: Any, y_pred: Nested, sample_weight: Nested, assigned: Sequ
         assigned: The variables that layers have assigned in the pass.
 
     Raises:
-        ValueError: The batch is cut, and there is such a loss, or such state.
+        ValueError: The batch is cut, and there is such a loss, such state, or a prediction that
+            cannot be joined.
     """
     if cut := cut_by(model):
+        _check_rows(y_pred, cut)
         _check_loss(model, cut, y_pred, sample_weight)
         _check_state(model, cut, assigned)
 
@@ -95,8 +97,8 @@ def check_pass(model: Any, y_pred: Nested, sample_weight: Nested, assigned: Sequ
 def _check_loss(model, cut, y_pred, sample_weight):
     """Refuses a loss that may not be the mean of the losses of its parts."""
     if not model.mean_of_parts:
-        reasons = [*_methods(model), *_compiled(model, sample_weight), *_added(model)]
-        if any(keras_internals.mask_of(p) is not None for p in keras.tree.flatten(y_pred)):
+        reasons = [*_methods(model), *_compiled(model, y_pred, sample_weight), *_added(model)]
+        if any(keras_internals.mask_of(p) is not None for p in _tensors(y_pred)):
             reasons.append("predictions with a mask, whose parts differ in what counts")
         if reasons:
             raise ValueError(
@@ -107,13 +109,29 @@ def _check_loss(model, cut, y_pred, sample_weight):
             )
 
 
+def _check_rows(y_pred, cut):
+    shapes = [tuple(p.shape) for p in _tensors(y_pred)]
+    rows = {shape[0] if shape else "none" for shape in shapes} - {None}
+    if len(rows) > 1 or "none" in rows:
+        raise ValueError(
+            "Predictions must have one example in each row, so that those for parts of a batch can "
+            f"be joined, where {cut} cuts a batch. Received: predictions with the shapes {shapes}"
+        )
+
+
+def _tensors(y_pred):
+    """A model may predict None, too."""
+    return [p for p in keras.tree.flatten(y_pred) if p is not None]
+
+
 def _methods(model):
     overridden = keras_internals.overridden_losses(model)
     return [f"`{name}` overridden" for name in overridden]
 
 
-def _compiled(model, sample_weight):
+def _compiled(model, y_pred, sample_weight):
     """Why the compiled losses may be no means."""
+    rank = min((len(p.shape) for p in _tensors(y_pred)), default=1)
     weighted = any(w is not None for w in keras.tree.flatten(sample_weight))
     for loss in keras_internals.flat_losses(model):
         name, reduction = loss.name, loss.reduction
@@ -126,8 +144,15 @@ def _compiled(model, sample_weight):
             yield f"the loss {name!r} with reduction={reduction!r} and sample weights"
         elif getattr(function, "__name__", name) in OF_ALL:
             yield f"the loss {name!r}, which is of the batch as a whole"
+        elif _is_over_examples(axis := keras_internals.loss_arguments(loss).get("axis", -1), rank):
+            yield f"the loss {name!r} with axis={axis}, which has the batch's axis"
         elif getattr(loss, "ignore_class", None) is not None:
             yield f"the loss {name!r} with ignore_class={loss.ignore_class}"
+
+
+def _is_over_examples(axis, rank):
+    """Whether a loss is over the first axis. Of all predictions, the lowest rank counts."""
+    return axis is None or any(a == 0 or (a < -1 and -a >= rank) for a in keras.tree.flatten(axis))
 
 
 def _added(model):

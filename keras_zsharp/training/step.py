@@ -133,7 +133,7 @@ def _both_passes(passes, perturbing, kept, batch, before):
     kept = kept if before is passes.start else outside.Outside(model)
     generators = noise.shared_generators()
     clean = passes.run(before, batch)
-    weights, at_w = passes.weights(clean.state), passes.unscaled(clean.gradients)
+    weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():
         step = keras_internals.steps_taken(model.optimizer)
 

@@ -67,6 +67,8 @@ SERVED = {
     "mean": (net, MEAN_SQUARED(reduction="mean"), X, TARGETS),
     "sample weights": (net, "mse", X, TARGETS, WEIGHTS),
     "no sample weights": (net, MEAN_SQUARED(reduction="mean_with_sample_weight"), X, TARGETS),
+    "axis of the outputs": (net, losses.CosineSimilarity(axis=1), X, TARGETS),
+    "axes of the outputs": (net, losses.Dice(axis=(1,)), X, np.abs(TARGETS)),
     "outputs": (two_outputs, {"a": "mse", "b": "mae"}, X, {"a": TARGETS, "b": -TARGETS}),
 }
 REFUSED = {
@@ -75,6 +77,9 @@ REFUSED = {
     "sample weights": (
         *(net, MEAN_SQUARED(reduction="mean_with_sample_weight"), X, TARGETS, WEIGHTS),
     ),
+    "axis=0": (net, losses.CosineSimilarity(axis=0), X, TARGETS),
+    "axis=-2": (net, losses.CategoricalCrossentropy(axis=-2), X, np.abs(TARGETS)),
+    "axis=None": (net, losses.Dice(), X, np.abs(TARGETS)),
     "not Keras' own": (net, OwnClass(), X, TARGETS),
     "'own_function', which is not": (net, own_function, X, TARGETS),
     "add by `add_loss`": (lambda: net(AddsLoss()), "mse", X, TARGETS),
@@ -138,7 +143,8 @@ def test_every_loss_of_keras(name):
     )
     is_mean = whole == pytest.approx((3 * first + 4 * second) / 7, rel=1e-4)
     model = SharpnessAwareModel(net(), "sam", micro_batches=2)
-    refused = pytest.raises(ValueError, match=f"the loss '{loss.name}'.* batch as a whole")
+    message = f"the loss '{loss.name}'.* (batch as a whole|the batch's axis)"
+    refused = pytest.raises(ValueError, match=message)
     with contextlib.nullcontext() if is_mean else refused:
         model.compile("sgd", loss)
         model.compute_loss(X, ops.convert_to_tensor(values), predicted)
@@ -268,3 +274,38 @@ def test_stateful_layers_are_refused(kind):
         step(model, "mse", X[..., None], TARGETS)
     model.micro_batches = 1
     step(model, "mse", X[..., None], TARGETS)
+
+
+class Predicting(keras.Model):
+    """Besides its predictions it returns something else."""
+
+    def __init__(self, more):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.dense, self.more = layers.Dense(3), more
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        return {"y": outputs, "more": self.more(outputs)}
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return self.get_metrics_result()
+
+
+@pytest.mark.parametrize("options", [{}, {"micro_batches": 2}])
+def test_a_model_may_predict_none(options):
+    def make():
+        return Predicting(lambda outputs: None)
+
+    given = {"y": "mse"}, X, {"y": TARGETS}
+    own = sharpness_aware(make(), still(), **options)
+    assert_close(step(own, *given), step(make(), *given))
+
+
+@pytest.mark.parametrize(
+    "more", [ops.mean, lambda outputs: ops.reshape(outputs, (-1,)), lambda outputs: outputs[:1]]
+)
+def test_predictions_that_cannot_be_joined_are_refused(more):
+    model = sharpness_aware(Predicting(more), "sam", micro_batches=2)
+    with pytest.raises(ValueError, match=r"in each row.*micro_batches=2.*with the shapes \["):
+        step(model, {"y": "mse"}, X, {"y": TARGETS})

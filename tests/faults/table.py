@@ -77,6 +77,14 @@ FAULTS = [
         "tests/training/test_nothing_leaks.py::test_batch_normalization_sees_one_clean_pass[graph]",
     ),
     Fault(
+        "the second pass starts from the weights that the clean pass has assigned",
+        STEP,
+        "        # 3. Loss and gradients at w + e(w).\n",
+        "        weights[:] = passes.values(variables, clean.state)\n",
+        "tests/backends/test_assigned_weights.py::"
+        "test_with_next_to_no_radius_it_is_plain_keras[Halved-wrapper-False]",
+    ),
+    Fault(
         "the second pass draws other dropout",
         STEP,
         "shifted = passes.run(before, batch,",

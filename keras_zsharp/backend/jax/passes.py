@@ -67,7 +67,7 @@ class Passes:
         return ()
 
     def weights(self, state: State) -> list[Tensor]:
-        return self.start.weights
+        return state.weights
 
     def values(self, variables: Sequence[Any], scope: Any = None) -> list[Tensor]:
         scope = scope or self.before()

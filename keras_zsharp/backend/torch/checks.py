@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import torch
 
+from keras_zsharp.backend.torch.torch_internals import version_of
 from keras_zsharp.keras_internals import flat_layers, stored
 
 _AROUND = (
@@ -46,6 +47,32 @@ def refuse_around(variables: Sequence[Any], gradients: Sequence[torch.Tensor | N
     names = [v.path for v, g in zip(variables, gradients, strict=True) if g is not None]
     if names:
         raise ValueError(_AROUND.format(f"such a layer or loss with the weights {names}"))
+
+
+@contextlib.contextmanager
+def refuse_in_place(
+    variables: Sequence[Any], trained: Sequence[Any], weights: Sequence[torch.Tensor]
+) -> Iterator[None]:
+    """Encloses a pass that must not change the tensors of variables in place: both passes would.
+
+    Args:
+        variables: All variables of the model.
+        trained: The trainable variables.
+        weights: Their values in the pass.
+
+    Raises:
+        ValueError: A tensor has changed.
+    """
+    pairs = [*zip(trained, weights, strict=True), *((v, stored(v)) for v in variables)]
+    before = [(v.path, tensor, version_of(tensor)) for v, tensor in pairs]
+    yield
+    changed = [path for path, tensor, version in before if version_of(tensor) != version]
+    if changed:
+        raise ValueError(
+            "A layer or loss must assign its variables by `variable.assign(value)`, not change "
+            "their tensors in place: both passes of a step would do so. "
+            f"Received: {sorted(set(changed))} changed in place"
+        )
 
 
 def check_read_in_scope(

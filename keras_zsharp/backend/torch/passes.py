@@ -12,6 +12,7 @@ import torch
 from keras_zsharp import keras_internals, outside
 from keras_zsharp.backend.passes import Check, Outcome, Pass, kept_scale, unscaled, weighted
 from keras_zsharp.backend.torch import backward, processes, randomness
+from keras_zsharp.backend.torch.checks import refuse_in_place
 from keras_zsharp.backend.torch.scope import PassScope
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
@@ -29,7 +30,8 @@ class Passes:
         x, y, sample_weight = batch
         noise = randomness.state()
         scope = PassScope(self.variables, self.weights(before) if at is None else at, before)
-        with torch.enable_grad(), scope:
+        in_place_refused = refuse_in_place(self.model.variables, self.variables, scope.weights)
+        with torch.enable_grad(), scope, in_place_refused:
             y_pred = keras_internals.forward(self.model, x)
             backward.zero_grad(self.model, scope.weights, self.variables)
             loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
@@ -37,7 +39,7 @@ class Passes:
             scaled_loss = self.model.optimizer.scale_loss(loss)
             # What is computed again while going backward belongs to the pass, too.
             gradients = backward.gradients(scaled_loss, scope.weights, self.variables)
-        y_pred = keras.tree.map_structure(lambda t: t.detach(), y_pred)
+        y_pred = keras.tree.map_structure(_detached, y_pred)
         return Pass(scope, loss.detach(), gradients, y_pred, noise)
 
     def rewound(self, clean: Pass) -> contextlib.AbstractContextManager[Any]:
@@ -138,3 +140,10 @@ class _Kept:
         if not finite:
             self.put_back()
             randomness.restore(self._noise)
+
+
+def _detached(prediction):
+    if not torch.is_tensor(prediction):  # A model may predict None.
+        return prediction
+    mask = keras_internals.mask_of(prediction)
+    return keras_internals.with_mask(prediction.detach(), mask)

@@ -16,6 +16,11 @@ def has_hooks(tensor: Any) -> bool:
     return bool(tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None))
 
 
+def version_of(tensor: Any) -> int:
+    """How many times a tensor has been changed in place."""
+    return tensor._version
+
+
 def autograd_modes() -> Callable[[], None]:
     """Notes whether this thread records gradients, and where it goes backward.
 
