@@ -180,10 +180,13 @@ class Backup(keras.callbacks.Callback):
                 f"{path}, of an earlier one. Take another folder, or delete it to start anew"
             )
         changed = program.differences(state["program"], self._program)
+        if goes_on := self.model.optimizer in interrupted:
+            self._program = state["program"]
+            changed = {name: line for name, line in changed.items() if program.are_fixed(name)}
         if not changed:
             return
         listed = "".join(f"\n- {line}" for line in [*changed.values()][:MOST_LINES])
-        if self.model.optimizer not in interrupted or not program.are_numbers(self.model, changed):
+        if not goes_on or not program.are_numbers(self.model, changed):
             raise ValueError(
                 "`backup_dir` must have backups of this model, with its optimizer and rule. "
                 f"Received: {path}, of another program:{listed}\nRestore the program to go on. "
@@ -191,5 +194,4 @@ class Backup(keras.callbacks.Callback):
                 "alone, load them by `model.load_weights`, and take another folder"
             )
         # Set since, by a callback of the interrupted `fit` or by its user. The file has them.
-        self._program = state["program"]
         warnings.warn(f"Training continues from {path} as it was there:{listed}", stacklevel=2)
