@@ -49,7 +49,8 @@ class Backup(keras.callbacks.Callback):
     one backend go on with another, though not with the same bits.
 
     Args:
-        backup_dir: str or path of the folder. It belongs to one run. Other files in it stay.
+        backup_dir: str or path of the folder. It belongs to one run, and to one process
+            at a time. Other files in it stay.
         delete_checkpoint: bool, whether a `fit` that has ended removes the backups, and the folder
             if nothing else is in it. With `False`, the same `fit` again does nothing.
         read_again: bool, whether a resumed run first reads the data of the epochs before, without
@@ -108,7 +109,11 @@ class Backup(keras.callbacks.Callback):
         arguments = {**{n: fit.arguments[n] for n in known}, "steps": fit.iterator.num_batches}
         self._program = program.of(self.model, arguments)
         self._whole = True
-        epochs = self._restored()
+        try:
+            epochs = self._restored()
+        except BaseException:
+            self.files.release()
+            raise
         interrupted.add(self.model.optimizer)
         keras_internals.start_at_epoch(self.model, epochs)
 
@@ -140,6 +145,8 @@ class Backup(keras.callbacks.Callback):
         self._fit.callbacks.callbacks.remove(self._last)
         if self.delete_checkpoint and self._whole and self._remembered.is_first_process:
             self.files.remove()
+        if self._remembered.is_first_process:
+            self.files.release()
 
     def _restored(self):
         """Loads the newest whole backup, and returns the epoch to begin with, or None."""
