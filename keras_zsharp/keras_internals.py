@@ -51,6 +51,7 @@ __all__ = [
     "check_not_empty",
     "compiled_with",
     "compute_loss",
+    "decayed",
     "evaluation_loss",
     "flat_layers",
     "flat_losses",
@@ -443,6 +444,14 @@ def loss_arguments(loss: keras.Loss) -> dict[str, Any]:
 def compiled_with(model: Any) -> dict[str, Any]:
     """The arguments of `compile`."""
     return dict(model._compile_config.config)
+
+
+def decayed(model: Any) -> list[bool]:
+    """Whether the optimizer decays each trainable variable, if it decays any."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.weight_decay:
+        return []
+    return [bool(optimizer._use_weight_decay(v)) for v in model.trainable_variables]
 
 
 def build_metrics(model: Any, y: Nested, y_pred: Nested) -> None:

@@ -29,6 +29,7 @@ NEEDED = {
     "model._tracker.replace_tracked_value": "to put a layer in the place of another",
     "model._tracker.untrack": "to take a rule out of a model",
     "optimizer._get_variable_index": "to find the momentum of a variable",
+    "optimizer._use_weight_decay": "to know which variables a program decays",
     "variable._direct_assign": "to assign in a scope",
     "variable._value": "to know who reads around a scope",
 }

@@ -49,7 +49,8 @@ class Backup(keras.callbacks.Callback):
     one backend go on with another, though not with the same bits.
 
     Args:
-        backup_dir: str or path of the folder. It belongs to one run. Other files in it stay.
+        backup_dir: str or path of the folder. It belongs to one run, and to one process
+            at a time. Other files in it stay.
         delete_checkpoint: bool, whether a `fit` that has ended removes the backups, and the folder
             if nothing else is in it. With `False`, the same `fit` again does nothing.
         read_again: bool, whether a resumed run first reads the data of the epochs before, without
@@ -108,7 +109,11 @@ class Backup(keras.callbacks.Callback):
         arguments = {**{n: fit.arguments[n] for n in known}, "steps": fit.iterator.num_batches}
         self._program = program.of(self.model, arguments)
         self._whole = True
-        epochs = self._restored()
+        try:
+            epochs = self._restored()
+        except BaseException:
+            self.files.release()
+            raise
         interrupted.add(self.model.optimizer)
         keras_internals.start_at_epoch(self.model, epochs)
 
@@ -140,6 +145,8 @@ class Backup(keras.callbacks.Callback):
         self._fit.callbacks.callbacks.remove(self._last)
         if self.delete_checkpoint and self._whole and self._remembered.is_first_process:
             self.files.remove()
+        if self._remembered.is_first_process:
+            self.files.release()
 
     def _restored(self):
         """Loads the newest whole backup, and returns the epoch to begin with, or None."""
@@ -180,10 +187,13 @@ class Backup(keras.callbacks.Callback):
                 f"{path}, of an earlier one. Take another folder, or delete it to start anew"
             )
         changed = program.differences(state["program"], self._program)
+        if goes_on := self.model.optimizer in interrupted:
+            self._program = state["program"]
+            changed = {name: line for name, line in changed.items() if program.are_fixed(name)}
         if not changed:
             return
         listed = "".join(f"\n- {line}" for line in [*changed.values()][:MOST_LINES])
-        if self.model.optimizer not in interrupted or not program.are_numbers(self.model, changed):
+        if not goes_on or not program.are_numbers(self.model, changed):
             raise ValueError(
                 "`backup_dir` must have backups of this model, with its optimizer and rule. "
                 f"Received: {path}, of another program:{listed}\nRestore the program to go on. "
@@ -191,5 +201,4 @@ class Backup(keras.callbacks.Callback):
                 "alone, load them by `model.load_weights`, and take another folder"
             )
         # Set since, by a callback of the interrupted `fit` or by its user. The file has them.
-        self._program = state["program"]
         warnings.warn(f"Training continues from {path} as it was there:{listed}", stacklevel=2)

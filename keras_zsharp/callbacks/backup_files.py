@@ -35,8 +35,15 @@ class BackupFiles:
         """Makes the folder. Finds out before training, not after an epoch, if it cannot be used."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            disk.lock(self.folder)
             self._partial.write_bytes(b"0")
             self._partial.unlink()
+        except BlockingIOError as error:
+            message = (
+                "`backup_dir` must be of one run at a time, and another process trains with it. "
+                "Take another folder, or end that process"
+            )
+            raise disk.explained(error, message, self.folder) from error
         except OSError as error:
             raise disk.explained(
                 error, "`backup_dir` must be a folder that can be written", self.folder
@@ -89,6 +96,10 @@ class BackupFiles:
                     return path, damaged
             damaged.insert(0, path)
         return None, damaged
+
+    def release(self) -> None:
+        """Gives the folder back to others, which `prepare` has taken for this process."""
+        disk.unlock(self.folder)
 
     def remove(self) -> None:
         """Removes the backups, and the folder if nothing else is in it and it is no link."""

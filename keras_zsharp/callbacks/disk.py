@@ -11,6 +11,9 @@ import shutil
 
 from keras_zsharp.typing import Path
 
+_locked: dict[pathlib.Path, int] = {}
+"""The descriptors of the folders that this process has locked, by their paths."""
+
 
 def number(error: Exception) -> int | None:
     """The system's number of an error, or None. HDF5 has it in words, and in a RuntimeError."""
@@ -30,6 +33,50 @@ def explained(error: Exception, message: str, path: Path) -> OSError:
     """
     known = number(error) or errno.EIO
     return OSError(known, f"{message} ({os.strerror(known)})", str(path))
+
+
+def lock(folder: pathlib.Path) -> None:
+    """Takes a folder for this process, until `unlock` or its end. A process may take one again.
+
+    Args:
+        folder: The path of the folder.
+
+    Raises:
+        BlockingIOError: Another process has it. Where the system locks no folders, none is found.
+    """
+    unlock(folder)
+    with contextlib.suppress(ImportError, PermissionError):  # Windows.
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise
+            return
+        _locked[folder] = descriptor
+
+
+def unlock(folder: pathlib.Path) -> None:
+    """Gives the folder of `lock` back.
+
+    Args:
+        folder: The path of the folder.
+    """
+    if folder in _locked:
+        os.close(_locked.pop(folder))
+
+
+def _forget_all():
+    """In a child, which would hold the folder of a parent that was killed."""
+    for folder in [*_locked]:
+        unlock(folder)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def reserve(path: pathlib.Path, size: int) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import collections
+import enum
+import hashlib
+import itertools
+import json
+import pickle
 import random
-from collections.abc import Iterable, MutableMapping, MutableSet
+import sys
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any
 
 import keras
@@ -13,18 +19,33 @@ import numpy as np
 from keras_zsharp.resuming.program_code import is_of_library
 
 DEEPEST = 20
+MOST_PICKLED = 1 << 26
+OF_KERAS = (keras.Layer, keras.Metric, keras.Optimizer, keras.random.SeedGenerator)
+"""Objects whose variables are what changes of them."""
+STATEFUL: dict[str, tuple[type, str]] = {
+    "generator": (np.random.Generator, "bit_generator"),
+    "random": (random.Random, "setstate"),
+    "state": (object, "set_state"),
+}
+"""Generators of random numbers, and what sets their state."""
 
 
 class NotPlain(TypeError):
     """A value that is none of numbers, strings, arrays, and containers of them."""
 
 
-def encoded(value: Any, arrays: list[np.ndarray], within: tuple[int, ...] = ()) -> Any:
+def encoded(
+    value: Any,
+    arrays: list[np.ndarray],
+    own: Collection[int] = (),
+    within: tuple[int, ...] = (),
+) -> Any:
     """A value as JSON. Its arrays are appended to `arrays`.
 
     Args:
         value: The value.
         arrays: List that gets the arrays.
+        own: The ids of objects that are saved elsewhere: the model, its layers and optimizer.
         within: The ids of what `value` is in.
 
     Raises:
@@ -32,6 +53,8 @@ def encoded(value: Any, arrays: list[np.ndarray], within: tuple[int, ...] = ()) 
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if id(value) in own:
+        return {"own": []}
     if id(value) in within or len(within) == DEEPEST:
         raise NotPlain("a value within itself")
     within = (*within, id(value))
@@ -39,7 +62,42 @@ def encoded(value: Any, arrays: list[np.ndarray], within: tuple[int, ...] = ()) 
     if code is not None:
         return code
     tag, values, more = _parts(value)
-    return {tag: [encoded(each, arrays, within) for each in values], **more}
+    return {tag: [encoded(each, arrays, own, within) for each in values], **more}
+
+
+def token(value: Any, own: Collection[int] = ()) -> Any:
+    """What tells whether a value has changed: a hash, or itself, where nothing else is known of it.
+
+    Args:
+        value: The value.
+        own: As in `encoded`.
+    """
+    arrays: list[np.ndarray] = []
+    digest = hashlib.sha256()
+    try:
+        digest.update(json.dumps(encoded(value, arrays, own)).encode())
+        for array in arrays:
+            digest.update(array.data)
+    except NotPlain:
+        try:
+            pickle.Pickler(_Hashed(digest)).dump(value)
+        except Exception:  # Open files, locks, lambdas: there are as many errors as kinds.
+            return value
+    return digest.digest()
+
+
+class _Hashed:
+    """A file of which only the hash is kept, and not of too much."""
+
+    def __init__(self, digest: Any) -> None:
+        self._digest, self._left = digest, MOST_PICKLED
+
+    def write(self, data: Any) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise NotPlain("much")
+        self._digest.update(data)
+        return len(data)
 
 
 def _of_numbers(value, arrays):
@@ -59,23 +117,48 @@ def _parts(value):
     kind = type(value)
     if isinstance(value, MutableMapping):
         return "dict", [each for pair in value.items() for each in pair], {}
-    if kind in (list, tuple):
-        return kind.__name__, value, {}
+    if kind is tuple or isinstance(value, list):
+        return "tuple" if kind is tuple else "list", value, {}
     if kind is collections.deque:
         return "deque", value, {"maxlen": value.maxlen}
-    if kind in (set, frozenset):
-        return kind.__name__, sorted(value, key=repr), {}
+    if kind is frozenset or isinstance(value, set):
+        return "frozenset" if kind is frozenset else "set", sorted(value, key=repr), {}
+    if kind is bytes:
+        return "bytes", [value.hex()], {}
+    if kind is complex:
+        return "complex", [value.real, value.imag], {}
+    return _parts_of_state(value)
+
+
+def _parts_of_state(value):
+    """The same of an object that can be changed and not be made."""
+    kind = type(value)
     if isinstance(value, np.random.Generator):
         return "generator", [value.bit_generator.state], {}
     if isinstance(value, random.Random):
         return "random", [value.getstate()], {}
-    if not is_of_library(kind) and hasattr(value, "__dict__") and not callable(value):
-        return "object", [vars(value)], {}
+    if hasattr(value, "get_state") and hasattr(value, "set_state"):  # Of NumPy and PyTorch.
+        return "state", [value.get_state()], {}
+    if isinstance(value, OF_KERAS):
+        return "variables", _variables(value), {}
+    if _is_object(value):
+        return "object", [vars(value)], {"class": f"{kind.__module__}:{kind.__qualname__}"}
     raise NotPlain(kind.__name__)
 
 
+def _variables(value):
+    return list(getattr(value, "variables", None) or [value.state])
+
+
+def _is_object(value):
+    """Whether the attributes of an object are all that it holds."""
+    held = (int, float, complex, str, bytes, tuple, frozenset, np.ndarray, type, enum.Enum)
+    own = not is_of_library(type(value)) and hasattr(value, "__dict__")
+    return own and not callable(value) and not isinstance(value, held)
+
+
 def _array(array, arrays):
-    if array.dtype.kind == "O":
+    if array.dtype.kind == "O" or array.dtype.names:
         raise NotPlain("an array of objects")
     # Bytes: HDF5 has no bfloat16.
     dtype = array.dtype.name if array.dtype.kind == "V" else array.dtype.str
@@ -103,37 +186,82 @@ def decoded(code: Any, arrays: list[np.ndarray], present: Any = None) -> Any:
         return _of_array(tag, array, present)
     if tag == "op":
         return getattr(keras.ops, content)
-    values = [decoded(each, arrays) for each in content]
-    if tag in ("generator", "random", "object"):
-        return _changed(tag, values[0], present)
+    if tag == "own":
+        return present
     if tag == "dict":
-        values = dict(zip(values[::2], values[1::2], strict=True))
+        return _dict(content, arrays, present)
+    if tag == "variables":
+        return _of_variables(content, arrays, present)
+    if tag == "object":
+        return _object(content[0], arrays, code["class"], present)
+    place = present if isinstance(present, list | tuple | collections.deque) else ()
+    values = [decoded(c, arrays, old) for c, old in itertools.zip_longest(content, place)][
+        : len(content)
+    ]
+    if tag in STATEFUL:
+        return _changed(tag, values[0], present)
     return _filled(tag, values, code.get("maxlen"), present)
 
 
 def _of_array(tag, array, present):
-    if tag == "variable" and isinstance(present, keras.Variable):
-        present.assign(array)
-        return present
-    return {"array": lambda: array, "number": lambda: array[()]}.get(
-        tag, lambda: keras.ops.convert_to_tensor(array)
-    )()
+    if tag != "variable":
+        made = {"array": lambda: array, "number": lambda: array[()]}
+        return made.get(tag, lambda: keras.ops.convert_to_tensor(array))()
+    if not isinstance(present, keras.Variable) or tuple(present.shape) != array.shape:
+        raise NotPlain(tag)
+    present.assign(array)
+    return present
+
+
+def _dict(content, arrays, present):
+    place = present if isinstance(present, MutableMapping) else {}
+    keys = [decoded(code, arrays) for code in content[::2]]
+    values = [
+        decoded(c, arrays, dict(place).get(key)) for key, c in zip(keys, content[1::2], strict=True)
+    ]
+    if place is not present:
+        return dict(zip(keys, values, strict=True))
+    place.clear()
+    for key, value in zip(keys, values, strict=True):  # `Counter.update` would count them.
+        place[key] = value
+    return place
+
+
+def _of_variables(content, arrays, present):
+    variables = _variables(present) if isinstance(present, OF_KERAS) else []
+    if len(variables) != len(content):
+        raise NotPlain("variables")
+    for variable, code in zip(variables, content, strict=True):
+        decoded(code, arrays, variable)
+    return present
+
+
+def _object(content, arrays, name, present):
+    """The object that is there, or else one of that class of the program."""
+    if not hasattr(present, "__dict__"):
+        module, _, path = name.partition(":")
+        found: Any = sys.modules.get(module)
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        if not isinstance(found, type) or is_of_library(found):
+            raise NotPlain(name)
+        present = object.__new__(found)
+    decoded(content, arrays, vars(present))
+    return present
 
 
 def _filled(tag, values, limit, present):
     """A container with values: the present one, of which others may hold a reference."""
-    if tag == "dict" and isinstance(present, MutableMapping):
-        present.clear()
-        present.update(values)
-        return present
-    kinds: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+    if tag in ("bytes", "complex"):
+        return bytes.fromhex(values[0]) if tag == "bytes" else complex(*values)
     if tag == "deque":
         return collections.deque(values, limit)
-    if type(present) is kinds.get(tag) and isinstance(present, list | MutableSet):
+    kinds: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+    if tag in ("list", "set") and isinstance(present, kinds[tag]):
         present.clear()
         _add_all(present, values)
         return present
-    return kinds[tag](values) if tag in kinds else values
+    return kinds[tag](values)
 
 
 def _add_all(container: Any, values: Iterable[Any]) -> None:
@@ -141,12 +269,11 @@ def _add_all(container: Any, values: Iterable[Any]) -> None:
 
 
 def _changed(tag, values, present):
-    if tag == "generator" and isinstance(present, np.random.Generator):
-        present.bit_generator.state = values
-    elif tag == "random" and isinstance(present, random.Random):
-        present.setstate(values)
-    elif tag == "object" and hasattr(present, "__dict__"):
-        vars(present).update(values)
-    else:
+    kind, change = STATEFUL[tag]
+    if not isinstance(present, kind) or not hasattr(present, change):
         raise NotPlain(tag)
+    if tag == "generator":
+        present.bit_generator.state = values
+    else:
+        getattr(present, change)(values)
     return present

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_zsharp import keras_internals
+from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.resuming import program_code
@@ -26,6 +27,8 @@ UNSTABLE = {
     *("build_config", "build_input_shape", "input_shape"),
 }
 """Keys of configs that differ from run to run or between backends, or that are said elsewhere."""
+ATTRIBUTE = "attribute "
+"""What the functions of a class read of an object. It may change while it trains."""
 UNCHANGED = {
     *("jit_compile", "run_eagerly", "steps_per_execution", "auto_scale_loss"),
     *("metrics", "weighted_metrics"),
@@ -42,22 +45,30 @@ def of(model: Any, arguments: dict[str, Any]) -> Program:
     """
     rule = getattr(model, "perturbation", None)
     parts: dict[str, Any] = {KERAS: keras.__version__}
-    parts |= {"model": type(model).__name__, **program_code.of(type(model))}
+    parts["model"] = type(model).__name__
     layers = [
         layer
         for layer in reversed(keras_internals.flat_layers(model))
         if not isinstance(layer, Perturbation) and layer is not model
     ]
-    if hasattr(model, "_functional") or isinstance(model, keras.Sequential):
-        layers.insert(0, model)
     places = {layer.name: f"layer {number}" for number, layer in enumerate(layers)}
-    for number, layer in enumerate(layers):
-        parts[f"layer {number}"] = _described(layer, places)
+    operations = [
+        each
+        for layer in [model, *layers]
+        for each in getattr(layer, "operations", ())
+        if not isinstance(each, keras.Layer)
+    ]
+    places |= {each.name: f"operation {number}" for number, each in enumerate(operations)}
+    if not isinstance(model, SharpnessAwareModel):
+        parts["model"] = _described(model, places)
+    parts |= {f"layer {n}": _described(each, places) for n, each in enumerate(layers)}
+    parts |= {f"operation {n}": _described(each, places) for n, each in enumerate(operations)}
     own = {id(v) for v in rule.variables} if rule else set()
     parts["weights"] = [list(v.shape) for v in model.weights if id(v) not in own]
     compiled = keras_internals.compiled_with(model).items()
     parts |= {name: _described(value, places) for name, value in compiled if name not in UNCHANGED}
     parts["optimizer"] = _described(model.optimizer, places)
+    parts["weight decay of"] = keras_internals.decayed(model)
     if rule:
         parts["rule"] = _described(rule, places)
         parts |= {n: _described(getattr(model, n), places) for n in options.NAMES}
@@ -96,6 +107,15 @@ def are_numbers(model: Any, names: Iterable[str]) -> bool:
     return numbers.issuperset(names)
 
 
+def are_fixed(name: str) -> bool:
+    """Whether a part of a program cannot change while it trains, as a counter of its own can.
+
+    Args:
+        name: Of the part.
+    """
+    return ATTRIBUTE not in name and "code, " not in name
+
+
 def hyperparameters(rule: Any) -> set[str]:
     """The names of a rule's numbers, which may be set while it trains."""
     kind = type(rule)
@@ -108,10 +128,8 @@ def _described(value: Any, places: dict[str, str]) -> Any:
         return places.get(value, value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, dict) and value.get("class_name") == "__lambda__":
-        return "a lambda"  # Its code has the line where it stands.
     if isinstance(value, dict):
-        return {str(k): _described(v, places) for k, v in value.items() if k not in UNSTABLE}
+        return _mapping(value, places)
     if isinstance(value, list | tuple | set | frozenset):
         values = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         return [_described(each, places) for each in values]
@@ -129,22 +147,38 @@ def _described(value: Any, places: dict[str, str]) -> Any:
     return {"": type(value).__name__, **_config(value, places), **program_code.of(type(value))}
 
 
+def _mapping(value, places):
+    name = str(value.get("class_name"))
+    if name == "__lambda__":
+        return "a lambda"  # Its code has the line where it stands.
+    if "DTypePolicy" in name:  # Its name is all that it says.
+        return str(value["config"])
+    return {str(k): _described(v, places) for k, v in value.items() if k not in UNSTABLE}
+
+
 def _config(value, places):
     """The config of an object, or its plain attributes, and what of the program it calls."""
-    attributes = getattr(value, "__dict__", {})
-    called = {name: each for name, each in attributes.items() if _is_called(each)}
-    plain = {
-        k: v for k, v in attributes.items() if program_code.is_plain(v) and not k.startswith("_")
-    }
+    held = getattr(value, "__dict__", {})
+    called = {name: each for name, each in held.items() if _is_called(each)}
+    read = program_code.attributes(value)
+    plain = {} if read else {k: v for k, v in held.items() if _is_public_number(k, v)}
     try:
         config = dict(value.get_config())
+        if hasattr(type(value), "own_class"):  # Its rule and options are said beside it.
+            config = dict(config["model"]["config"])
         if isinstance(inner := config.get("layers"), list):
             config["nodes"] = [each.get("inbound_nodes") for each in inner]
     except Exception:  # A class of the program need not have a config, or one that works.
         config = plain
     if isinstance(value, keras.Loss):  # Configs of losses lack arguments, those of Keras too.
         config |= {**plain, **keras_internals.loss_arguments(value)}
-    return _described({**config, **called}, places)
+    known = {*config, *called, *keras_internals.names_of_keras()}
+    read = {f"{ATTRIBUTE}{k}": v for k, v in read.items() if k not in known}
+    return _described({**config, **called, **read}, places)
+
+
+def _is_public_number(name, value):
+    return program_code.is_plain(value) and not name.startswith("_")
 
 
 def _is_called(value):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import warnings
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import backend, perturbations
-from keras_zsharp.resuming import program
+from keras_zsharp import backend, keras_internals, perturbations
+from keras_zsharp.resuming import plain_values, program
 from keras_zsharp.resuming.plain_values import NotPlain, decoded, encoded
 from keras_zsharp.resuming.program_code import is_of_library
 from keras_zsharp.training import seeds
@@ -39,7 +37,8 @@ class Remembered:
                 name = type(callback).__name__
                 number = sum(type(c).__name__ == name for c in self._callbacks.values())
                 self._callbacks[f"{name} {number}"] = callback
-        self._before = {name: _tokens(_attributes(c)) for name, c in self._callbacks.items()}
+        self._own = self._ids()
+        self._before = {name: self._tokens(c) for name, c in self._callbacks.items()}
         self._options, self._rule = _options(model), _rule(model)
         self._warned = False
 
@@ -55,11 +54,11 @@ class Remembered:
         saved: dict[str, Any] = {"callbacks": {}}
         for name, callback in self._callbacks.items():
             codes, attributes = {}, _attributes(callback)
-            for key, token in _tokens(attributes).items():
-                if token == self._before[name].get(key):
+            for key, token in self._tokens(callback).items():
+                if key in self._before[name] and _is_same(token, self._before[name][key]):
                     continue
                 try:
-                    codes[key] = encoded(attributes[key], arrays)
+                    codes[key] = encoded(attributes[key], arrays, self._own)
                 except NotPlain:
                     lost += [f"{name.partition(' ')[0]}.{key}"] * (not _makes_anew(callback))
             saved["callbacks"][name] = codes
@@ -84,6 +83,15 @@ class Remembered:
             )
             self._warned = True
         return saved, arrays
+
+    def _ids(self):
+        """Of the objects that are saved with the model."""
+        layers = keras_internals.flat_layers(self._model)
+        return frozenset(map(id, [self._model, *layers, self._model.optimizer]))
+
+    def _tokens(self, callback):
+        """By name, what tells whether an attribute has changed."""
+        return {k: plain_values.token(v, self._own) for k, v in _attributes(callback).items()}
 
     def replace_rule(self, saved: dict[str, Any]) -> None:
         """Gives the model the rule and the options that a callback had set.
@@ -140,24 +148,13 @@ def _attributes(callback):
     return {k: v for k, v in vars(callback).items() if k not in OF_THE_FIT}
 
 
+def _is_same(token, before):
+    return token is before or (isinstance(token, bytes) and token == before)
+
+
 def _makes_anew(callback):
     """Whether a callback makes in each `fit` what cannot be saved, such as an open file."""
     return is_of_library(type(callback))
-
-
-def _tokens(attributes):
-    """By name, what tells whether an attribute has changed."""
-    tokens = {}
-    for name, value in attributes.items():
-        arrays: list[np.ndarray] = []
-        try:
-            digest = hashlib.sha256(json.dumps(encoded(value, arrays)).encode())
-            for array in arrays:
-                digest.update(array.data)
-            tokens[name] = digest.digest()
-        except NotPlain:
-            tokens[name] = id(value)
-    return tokens
 
 
 def _options(model):

@@ -115,7 +115,11 @@ def test_an_edited_program_is_refused(edit, message, folder):
 
 
 OWN_EDITS = {
-    "attribute of a loss": ("Times(1.0)", "Times(2.0)", r"loss number: 1\.0 in .*2\.0 in the pro"),
+    "attribute of a loss": (
+        "Times(1.0)",
+        "Times(2.0)",
+        r"loss attribute number: 1\.0 in .*2\.0 in the pro",
+    ),
     "number in a loss": ("2.0 * keras", "3.0 * keras", r"loss code, Python .*Times\.call"),
     "number that a loss reads": ("SCALE = 1.0", "SCALE = 2.0", r"loss code, Python .*Times\.call"),
     "function that a loss calls": ("y - y_pred", "y_pred - y", r"loss code, Python .*Times\.call"),
@@ -146,6 +150,56 @@ def test_an_edited_function_of_the_program_is_refused(old, new, message, tmp_pat
     of_source(edited.SOURCE, tmp_path, 1)
     with pytest.raises(ValueError, match=rf"(?s)another program:.*{message}"):
         of_source(edited.SOURCE.replace(old, new), tmp_path, 2)
+
+
+@pytest.mark.parametrize("source", edited.SOURCES.values(), ids=edited.SOURCES)
+def test_what_functions_of_the_program_read_is_compared(source, tmp_path):
+    """Not the number of epochs beside it, nor the address of an object."""
+    assert source.count("2.0") == 1
+    of_source(source, tmp_path, 1)
+    with pytest.raises(ValueError, match="another program:"):
+        of_source(source.replace("2.0", "3.0"), tmp_path, 2)
+    later = source.replace("'epochs': 2", "'epochs': 9").replace("epochs=2", "epochs=9")
+    assert of_source(later.replace("int = 2", "int = 9"), tmp_path, 2) == [1]
+
+
+def test_variables_without_weight_decay_and_dtypes_are_compared(tmp_path):
+    source = edited.reading(
+        optimizer="optimizer",
+        code="""
+optimizer = keras.optimizers.AdamW()
+optimizer.exclude_from_weight_decay(var_names=["bias"])
+""",
+    )
+    of_source(source, tmp_path, 1)
+    with pytest.raises(ValueError, match="weight decay of: "):
+        of_source(source.replace("bias", "kernel"), tmp_path, 2)
+    with pytest.raises(ValueError, match=r"(?s)dtype: .*bfloat16"):
+        of_source(source.replace("Dense(1", "Dense(1, dtype='mixed_bfloat16'"), tmp_path, 2)
+    assert of_source(source, tmp_path, 2) == [1]
+
+
+class Counts(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.calls, self.seen = 0, []
+
+    def call(self, y, y_pred):
+        self.calls += 1
+        self.seen.append(self.calls)
+        return keras.ops.mean(keras.ops.square(y - y_pred), axis=-1)
+
+
+def test_what_counts_while_it_trains_may_have_counted(tmp_path):
+    """In the process of a `fit` that Ctrl-C has ended, and in another one after that."""
+    edit = {"loss": Counts()}
+    model, _ = program(edit)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, tmp_path, 2, [Interrupt()])
+    with pytest.warns(UserWarning, match="continues"):
+        assert fit(model, tmp_path, 2) == [1]
+    model, _ = program({"loss": Counts()})
+    assert fit(model, tmp_path, 3) == [2]
 
 
 def test_comments_docstrings_and_places_may_change(tmp_path):

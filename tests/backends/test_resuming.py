@@ -1,5 +1,7 @@
 """A run of `epochs` ends as one that a `Backup` has cut in two, with all that `fit` takes."""
 
+from collections import Counter, defaultdict
+
 import keras
 import numpy as np
 import pytest
@@ -153,6 +155,80 @@ def test_what_callbacks_set_and_remember_goes_on(tmp_path):
     assert len(resumed.losses) == EPOCHS
     assert model.perturb_every == 2
     assert model.perturbation.lmbda == 0.5
+
+
+class Meter:
+    def __init__(self):
+        self.sum, self.of = np.zeros(2), {}
+
+    def add(self, number):
+        self.sum = self.sum + number
+        self.of[number, "squared"] = number**2
+
+
+class Keeps(keras.callbacks.Callback):
+    """Remembers in each kind of thing that can be changed."""
+
+    def __init__(self):
+        super().__init__()
+        self.metric, self.seeds = keras.metrics.Mean(), keras.random.SeedGenerator(1)
+        self.legacy, self.variables = np.random.RandomState(1), [keras.Variable(0.0)]
+        self.meters, self.named = [Meter()], {"meter": Meter(), "counts": defaultdict(int)}
+        self.counter, self.bytes, self.complex = Counter(), b"", 0j
+        self.list, self.new = type("Own", (list,), {})(), []
+
+    def on_train_begin(self, logs=None):
+        self.net = keras.models.clone_model(self.model.model)
+        self.same = self.model.model, self.model.optimizer
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.metric.update_state(epoch)
+        self.seeds.next()
+        self.legacy.uniform()
+        self.variables[0].assign(epoch)
+        self.meters[0].add(epoch)
+        self.named["meter"].add(epoch)
+        self.named["counts"][epoch % 2] += 1
+        self.counter[epoch % 2] += 1
+        self.bytes, self.complex = self.bytes + b"x", self.complex + 1j
+        self.list.append(epoch)
+        self.new.append(Meter())
+        self.new[-1].add(epoch)
+        pairs = zip(self.net.get_weights(), self.model.model.get_weights(), strict=True)
+        self.net.set_weights([old + new for old, new in pairs])
+
+    def kept(self):
+        own = self.seeds.state, *self.variables, *self.net.variables
+        values = [self.metric.result(), self.legacy.uniform(), *own]
+        meters = *self.meters, self.named["meter"], *self.new
+        rest = self.named["counts"], self.counter, self.bytes, self.complex, self.list
+        values = [np.asarray(keras.ops.convert_to_numpy(v)).tolist() for v in values]
+        return values, rest, [(m.sum.tolist(), m.of) for m in meters]
+
+
+def test_what_callbacks_keep_in_objects_goes_on(tmp_path):
+    straight, resumed = Keeps(), Keeps()
+    run(model_of(run_eagerly=True), straight)
+    run(model_of(run_eagerly=True), Backup(tmp_path, delete_checkpoint=False), Keeps(), epochs=2)
+    run(model_of(run_eagerly=True), resumed, Backup(tmp_path))
+    assert resumed.kept() == straight.kept()
+
+
+class Iterates(keras.callbacks.Callback):
+    """Changes what stays the same object, and what no array of bytes can have."""
+
+    def __init__(self):
+        super().__init__()
+        self.iterator, self.fields = iter(range(9)), np.zeros(1, [("a", "f4")])
+
+    def on_epoch_end(self, epoch, logs=None):
+        next(self.iterator)
+        self.fields["a"] += 1
+
+
+def test_what_changes_within_and_no_file_can_have_is_named(tmp_path):
+    with pytest.warns(UserWarning, match=r"cannot have Iterates\.iterator, Iterates\.fields"):
+        run(model_of(run_eagerly=True), Backup(tmp_path), Iterates(), epochs=1)
 
 
 class Open(keras.callbacks.Callback):
