@@ -20,7 +20,7 @@ import machine
 import numpy as np
 import tensorflow as tf
 
-from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.ops import from_bits, to_bits
 from keras_zsharp.selection.search import kth_largest_keys
 
 Q_P = 0.95

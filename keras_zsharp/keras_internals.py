@@ -27,6 +27,7 @@ from keras.src.trainers.data_adapters import array_data_adapter
 from keras.src.utils import python_utils
 
 from keras_zsharp import keras_names
+from keras_zsharp.backend import NAME
 from keras_zsharp.typing import Batch, Logs, Nested, Path, Tensor
 
 __all__ = [
@@ -415,14 +416,14 @@ def is_read_from_its_start(fit: Fit) -> bool:
     """Whether the data have no place or order of their own that an epoch would change."""
     adapter = fit.iterator.data_adapter
     arrays = type(adapter).__name__ == "ArrayDataAdapter"
-    drawn_in_a_graph = keras.backend.backend() == "tensorflow" and fit.arguments["shuffle"]
+    drawn_in_a_graph = NAME == "tensorflow" and fit.arguments["shuffle"]
     return arrays and not drawn_in_a_graph and not fit.arguments["steps_per_epoch"]
 
 
 def reads_in_threads(fit: Fit) -> bool:
     """Whether Python that makes the data runs in a thread of TensorFlow, ahead of the steps."""
     name = type(fit.iterator.data_adapter).__name__
-    by_tensorflow = keras.backend.backend() == "tensorflow" and name != "ArrayDataAdapter"
+    by_tensorflow = NAME == "tensorflow" and name != "ArrayDataAdapter"
     return by_tensorflow or name == "TFDatasetAdapter"
 
 
@@ -703,7 +704,7 @@ def own_metrics(model: Any) -> list[keras.Metric]:
 
 def trained(model: keras.Model) -> list[Any]:
     """The variables that plain Keras' step trains."""
-    on_jax = keras.backend.backend() == "jax"
+    on_jax = NAME == "jax"
     return model.trainable_variables if on_jax else model.trainable_weights
 
 
@@ -779,7 +780,7 @@ def never_compiled(model: Any) -> None:
 
 def synced(model: Any) -> None:
     """Updates the variables of a model. While JAX trains it, they are empty until an epoch ends."""
-    if keras.backend.backend() == "jax" and not backend.in_stateless_scope():
+    if NAME == "jax" and not backend.in_stateless_scope():
         model.jax_state_sync()
 
 

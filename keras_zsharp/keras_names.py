@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from keras_zsharp.backend import NAME
+
 OF_MODELS = {
     "_allow_non_tensor_positional_args": "to hand inputs on as they are",
     "_build_shapes_dict": "to build a wrapper as the model inside",
@@ -72,7 +74,7 @@ def check(thing: Any) -> None:
     """
     needed, base = OF_SCOPES, keras.StatelessScope
     if isinstance(thing, keras.Model):
-        needed = {**OF_MODELS, **OF_MODELS_BY_BACKEND[keras.backend.backend()]}
+        needed = {**OF_MODELS, **OF_MODELS_BY_BACKEND[NAME]}
         base = keras.Model
     # Not of the thing's own class: that may have overridden what Keras no longer has.
     missing = [n for n in needed if not hasattr(base, n) and n not in vars(thing)]

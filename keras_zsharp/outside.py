@@ -16,7 +16,7 @@ import keras
 from keras_zsharp import copies
 from keras_zsharp.interrupts import PutBack
 from keras_zsharp.keras_internals import attributes_of, flat_layers, names_of_keras
-from keras_zsharp.tracing import is_traced
+from keras_zsharp.ops import is_traced
 
 _LIBRARIES = {*sys.stdlib_module_names, "keras", "keras_cv", "keras_hub", "keras_zsharp"}
 _LIBRARIES |= {"flax", "jax", "jaxlib", "ml_dtypes", "numpy", "tensorflow", "torch"}

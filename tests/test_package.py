@@ -164,16 +164,28 @@ def test_one_module_touches_keras_inside():
 
 RULES = (
     *("keras_zsharp/perturbations/**/*.py", "keras_zsharp/selection/**/*.py"),
-    *("keras_zsharp/checks.py", "keras_zsharp/tracing.py", "keras_zsharp/keras_internals.py"),
-    *("keras_zsharp/keras_names.py", "keras_zsharp/typing.py"),
+    *("keras_zsharp/checks.py", "keras_zsharp/ops.py", "keras_zsharp/keras_internals.py"),
+    *("keras_zsharp/keras_names.py", "keras_zsharp/typing.py", "keras_zsharp/backend/__init__.py"),
 )
-KNOW_BACKENDS = ("bits.py", "keras_internals.py", "tracing.py", "typing.py")
+KNOW_BACKENDS = ("keras_internals.py", "typing.py")
+
+
+def test_one_module_asks_for_the_backend():
+    asking = [p for p in MODULES if "keras.backend.backend()" in p.read_text(encoding="utf-8")]
+    assert asking == [ROOT / "keras_zsharp" / "backend" / "__init__.py"]
+
+
+def test_backends_know_nothing_of_the_method():
+    known = ("backend", "copies", "interrupts", "keras_internals", "keras_names", "ops", "outside")
+    for name in imports_of("keras_zsharp/backend/**/*.py"):
+        package, _, rest = name.partition(".")
+        assert package != "keras_zsharp" or rest.split(".")[0] in (*known, "typing"), name
 
 
 def test_rules_know_no_backend_no_model_and_no_optimizer():
     """Nor does what they are made of, but for the modules that are there to know them."""
     paths = [path for name in RULES for path in ROOT.glob(name)]
-    known = {path.stem for path in paths} | {"perturbations", "selection"}
+    known = {path.stem for path in paths} | {"backend", "perturbations", "selection"}
     for path in paths:
         for name in imports(path):
             package, _, rest = name.partition(".")

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_zsharp.backend import NAME
 from keras_zsharp.lazily import tf
 from keras_zsharp.sharpness.batches import ArrayBatches, batched, unpacked
 from keras_zsharp.typing import Batch, Data
@@ -103,5 +104,5 @@ NOTHING = "`ascent_data` must hold at least one batch. Received: none"
 
 def source(data: Data, batch_size: int, drawn: bool) -> Source:
     """The kind of `Source` for Keras' backend."""
-    kind = SourceOfGraphs if keras.backend.backend() == "tensorflow" else Source
+    kind = SourceOfGraphs if NAME == "tensorflow" else Source
     return kind(data, batch_size, drawn)

@@ -78,12 +78,14 @@ class Passes(Protocol):
         variables: The trainable variables.
         start: The state before the step.
         loops: Whether `looped` takes micro-batches of one size in a loop.
+        cuts_shares: Whether `on_devices` cuts a batch which plain Keras takes as a whole.
     """
 
     model: Any
     variables: list[Any]
     start: Any
     loops: bool
+    cuts_shares: bool
 
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None: ...
 

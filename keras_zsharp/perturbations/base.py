@@ -6,11 +6,11 @@ from keras import ops
 
 from keras_zsharp import keras_internals
 from keras_zsharp.checks import radius
+from keras_zsharp.ops import as_written, each, of_the_device
 from keras_zsharp.perturbations import state, steps
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
-from keras_zsharp.perturbations.operators import each, widened
+from keras_zsharp.perturbations.operators import widened
 from keras_zsharp.perturbations.owned import OwnedByAModel
-from keras_zsharp.tracing import as_written, of_the_device
 from keras_zsharp.typing import (
     Config,
     FloatOrSchedule,

@@ -6,8 +6,9 @@ import keras
 from keras import ops
 
 from keras_zsharp.checks import number, positive_eta
+from keras_zsharp.ops import each
 from keras_zsharp.perturbations.keeping import Keeping
-from keras_zsharp.perturbations.operators import each, to_adaptive_radius, to_radius
+from keras_zsharp.perturbations.operators import to_adaptive_radius, to_radius
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import keras
 
 from keras_zsharp.checks import number
-from keras_zsharp.perturbations.operators import each, projection, scale
+from keras_zsharp.ops import each
+from keras_zsharp.perturbations.operators import projection, scale
 from keras_zsharp.perturbations.sam import SAM
 from keras_zsharp.typing import Config, FloatOrSchedule, Gradients
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, overload
 import keras
 from keras import ops
 
+from keras_zsharp.ops import is_traced
 from keras_zsharp.perturbations import steps
-from keras_zsharp.tracing import is_traced
 from keras_zsharp.typing import Config, FloatOrSchedule, Schedule, Tensor
 
 if TYPE_CHECKING:

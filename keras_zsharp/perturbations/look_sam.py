@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from keras_zsharp.checks import number, positive_int
+from keras_zsharp.ops import each
 from keras_zsharp.perturbations.keeping import Keeping
-from keras_zsharp.perturbations.operators import each, global_norm, projection, scale, to_radius
+from keras_zsharp.perturbations.operators import global_norm, projection, scale, to_radius
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 

@@ -6,24 +6,16 @@ None where the loss does not depend on the variable. The result has None there, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from keras import backend, ops
 
+from keras_zsharp.ops import each
 from keras_zsharp.perturbations.variables import is_bias
 from keras_zsharp.typing import FloatTensor, Gradients, Tensor, Variables
 
 DELTA = 1e-8
 """The papers' constant for numerical stability."""
-
-
-def each(function: Callable[..., Any], tensors: Iterable[Any], *others: Iterable[Any]) -> list[Any]:
-    """`function` of each tensor and its counterparts in `others`; None for None."""
-    return [
-        None if tensor is None else function(tensor, *rest)
-        for tensor, *rest in zip(tensors, *others, strict=True)
-    ]
 
 
 def widened(tensor: Tensor) -> Tensor:

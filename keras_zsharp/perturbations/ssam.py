@@ -3,7 +3,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_zsharp.perturbations.operators import each, global_norm, scale
+from keras_zsharp.ops import each
+from keras_zsharp.perturbations.operators import global_norm, scale
 from keras_zsharp.perturbations.sam import SAM
 from keras_zsharp.typing import FloatOrSchedule, Gradients
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import keras
 
 from keras_zsharp.checks import number
-from keras_zsharp.perturbations.operators import each
+from keras_zsharp.ops import each
 from keras_zsharp.perturbations.sam import SAM
 from keras_zsharp.typing import Config, FloatOrSchedule, Gradients
 

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_zsharp.checks import count, number, one_of
+from keras_zsharp.ops import each
 from keras_zsharp.perturbations.base import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
-from keras_zsharp.perturbations.operators import each, global_norm, radius_factor, scale, to_radius
+from keras_zsharp.perturbations.operators import global_norm, radius_factor, scale, to_radius
 from keras_zsharp.perturbations.variables import is_bias
 from keras_zsharp.selection.masks import top_masks
 from keras_zsharp.selection.scores import deviations, magnitudes, zscores

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import backend, keras_internals, perturbations
+from keras_zsharp import keras_internals, perturbations
+from keras_zsharp.backend import surroundings
 from keras_zsharp.resuming import plain_values, program
 from keras_zsharp.resuming.plain_values import NotPlain, decoded, encoded
 from keras_zsharp.resuming.program_code import is_of_library
@@ -45,7 +46,7 @@ class Remembered:
     @property
     def is_first_process(self) -> bool:
         """Whether this process is the one of several that writes, or is alone."""
-        return backend.is_first_process(self._model)
+        return surroundings.is_first_process(self._model)
 
     def to_save(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """What has changed, as JSON and arrays."""
@@ -73,7 +74,7 @@ class Remembered:
         saved["seeds"] = encoded(seeds_now, arrays)
         numpy_state: Any = np.random.get_state(legacy=False)
         saved["generators"] = encoded(
-            [random.getstate(), numpy_state, backend.generators()], arrays
+            [random.getstate(), numpy_state, surroundings.generators()], arrays
         )
         if lost and not self._warned:
             warnings.warn(
@@ -138,7 +139,7 @@ class Remembered:
             for seed, value in zip(own, values, strict=True):
                 seed.assign(value)
         python, numpy, others = decoded(saved["generators"], arrays)
-        backend.set_generators(others)
+        surroundings.set_generators(others)
         if process_wide:
             random.setstate(python)
             np.random.set_state(numpy)

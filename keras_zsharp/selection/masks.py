@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import backend, ops
 
-from keras_zsharp.selection.bits import from_bits, int32, to_bits
+from keras_zsharp.ops import from_bits, int32, to_bits
 from keras_zsharp.selection.order import by_sorting, is_sorted, kth_largest
 from keras_zsharp.selection.scores import deviations, is_padding
 from keras_zsharp.selection.search import BELOW, kth_largest_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import backend, ops
 
-from keras_zsharp.selection.bits import from_bits, to_bits
+from keras_zsharp.ops import from_bits, to_bits
 from keras_zsharp.selection.search import BELOW, kth_largest_keys
 from keras_zsharp.typing import Tensor
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_zsharp.selection.bits import from_bits, int32
+from keras_zsharp.ops import from_bits, int32
 from keras_zsharp.typing import Tensor
 
 SAMPLE = 4

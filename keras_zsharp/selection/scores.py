@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from keras_zsharp.selection.bits import int32
+from keras_zsharp.ops import int32
 from keras_zsharp.typing import Tensor
 
 

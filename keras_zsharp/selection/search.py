@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_zsharp.selection.bits import (
+from keras_zsharp.ops import (
     from_bits,
     int32,
     selected,

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_zsharp import keras_internals
+from keras_zsharp.backend import NAME
 from keras_zsharp.sharpness.adapted import AdaptedBatches, Spec
 from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.typing import Batch, Data, Nested, Tensor
@@ -63,7 +64,7 @@ class DatasetBatches:
         self.infinite = int(dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        as_tensors = keras.backend.backend() == "tensorflow"
+        as_tensors = NAME == "tensorflow"
         for batch in self.dataset:
             leaves = keras.tree.flatten(batch)
             yield leaves if as_tensors else [leaf.numpy() for leaf in leaves]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_zsharp import backend
+from keras_zsharp.backend.passes import Passes
 from keras_zsharp.keras_internals import Scope, is_overwritten
 from keras_zsharp.perturbations import Perturbation, steps
 from keras_zsharp.typing import Gradients, Tensor
 
 
 def descended(
-    passes: backend.Passes,
+    passes: Passes,
     step: Tensor,
     both: tuple[Gradients, Gradients],
     rule_state: list[Tensor],

@@ -9,10 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_zsharp import backend
-from keras_zsharp.backend.passes import Outcome
+from keras_zsharp.backend.passes import Outcome, Passes
 from keras_zsharp.keras_internals import is_overwritten, mask_of, with_mask
-from keras_zsharp.tracing import is_sparse, with_length
+from keras_zsharp.ops import is_sparse, with_length
 from keras_zsharp.typing import Batch, Nested
 
 
@@ -103,7 +102,7 @@ def _of_length(x, size, measured):
 
 
 def in_turn(
-    passes: backend.Passes,
+    passes: Passes,
     take: Callable[..., tuple[Any, Outcome]],
     split: list[tuple[Any, Batch]],
 ) -> tuple[Any, Outcome]:
@@ -128,7 +127,7 @@ def in_turn(
     return clean, mean(passes, outcomes, sizes)
 
 
-def mean(passes: backend.Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outcome:
+def mean(passes: Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outcome:
     """The mean of the micro-batches' outcomes, as over the replicas of a distributed model.
 
     Losses and gradients are averaged. So is the rule's state for variables with the aggregation

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import backend, interrupts, keras_internals, keras_names, perturbations
+from keras_zsharp import interrupts, keras_internals, keras_names, perturbations
+from keras_zsharp.backend import surroundings
 from keras_zsharp.training import (
     chosen,
     noise,
@@ -303,7 +304,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         self.skipping.warn(self)
         return logs
 
-    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes, backend.modes)
+    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes, surroundings.modes)
     def train_step(self, *args: Any) -> Any:
         """Takes one training step.
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_zsharp import keras_internals
+from keras_zsharp.backend import room
 from keras_zsharp.training.micro_batches import name as name_of
 from keras_zsharp.typing import Batch, Nested
 
@@ -20,9 +21,9 @@ def cut_by(model: Any) -> str | None:
     """The option by which a step takes a batch in parts, or None. The model must have options."""
     if model.micro_batches > 1:
         return f"micro_batches={model.micro_batches}"
-    on_jax = keras.backend.backend() == "jax"
     # Under `tf.distribute`, plain Keras takes the parts of a batch, too.
-    if on_jax and model.perturbation_sync == "replica" and model.count_devices() > 1:
+    cuts = room("passes").Passes.cuts_shares and model.perturbation_sync == "replica"
+    if cuts and model.count_devices() > 1:
         return 'perturbation_sync="replica"'
     return None
 

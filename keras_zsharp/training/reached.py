@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import backend
+from keras_zsharp.backend import surroundings
 
 Subclass = Callable[[type], type]
 """Makes a subclass of a model's class, which notes the methods that are called."""
@@ -114,13 +114,13 @@ def _names():
 @functools.cache
 def _reached(way, ours):
     # A thread of its own has no open graph, scope or strategy, and its own counts for names.
-    generators = backend.generators()
+    generators = surroundings.generators()
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             return thread.submit(_watched, way, ours).result()
     finally:
         # PyTorch's loaders draw a number when they start.
-        backend.set_generators(generators)
+        surroundings.set_generators(generators)
 
 
 def _watched(way, ours):
@@ -128,7 +128,7 @@ def _watched(way, ours):
     called: set[str] = set()
     model = way(functools.partial(_noting, called), ours)
     constructed, reached = set(called), set()
-    with backend.alone():
+    with surroundings.alone():
         for name, arguments in _CALLS.items():
             called.clear()
             getattr(model, name)(**arguments)

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import backend, keras_internals
+from keras_zsharp import keras_internals
+from keras_zsharp.backend import surroundings
 from keras_zsharp.perturbations.state import SEED
 
 GENERATOR = f"{SEED}generator_"
@@ -20,7 +21,7 @@ def save(model: Any, store: Any) -> None:
     """
     for i, seed in enumerate(of(model)):
         store[f"{SEED}{i}"] = keras.ops.convert_to_numpy(seed)
-    for name, generator in backend.generators().items():
+    for name, generator in surroundings.generators().items():
         store[f"{GENERATOR}{name}"] = generator
 
 
@@ -28,7 +29,7 @@ def load(model: Any, store: Any) -> None:
     """Assigns the seeds that `save` has saved. If an older file has none, the seeds stay."""
     names = _names(store)
     saved_as = [name for name in names if name.startswith(GENERATOR)]
-    backend.set_generators({name.removeprefix(GENERATOR): store[name] for name in saved_as})
+    surroundings.set_generators({name.removeprefix(GENERATOR): store[name] for name in saved_as})
     seeds, saved = of(model), sum(_is_seed(name) for name in names)
     if not saved:
         return

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
-from keras_zsharp import backend, interrupts, keras_internals, outside
-from keras_zsharp.backend.passes import Outcome
+from keras_zsharp import interrupts, keras_internals, outside
+from keras_zsharp.backend import room
+from keras_zsharp.backend.passes import Outcome, Passes
 from keras_zsharp.training import logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.gradients import descended
 from keras_zsharp.typing import Batch, Gradients, Variables
 
+if TYPE_CHECKING:
+    from keras_zsharp.backend.tensorflow.trainer import Trainer
+else:
+    Trainer = room("trainer").Trainer
 
-class Step(backend.Trainer):
+
+class Step(Trainer):
     """The training step of `SharpnessAwareTraining`.
 
     Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
@@ -71,7 +77,7 @@ class Step(backend.Trainer):
             (result[0] if isinstance(result, tuple) else result).pop(metric.name, None)
         return result
 
-    def perturbs_in(self, passes: backend.Passes) -> Any:
+    def perturbs_in(self, passes: Passes) -> Any:
         """Whether a step perturbs.
 
         Args:
@@ -111,7 +117,7 @@ class Step(backend.Trainer):
                 return passes.unscaled(other.gradients)
 
     def _passes(self, *args):
-        return backend.Passes(self, functools.partial(parts.check_pass, self), *args)
+        return room("passes").Passes(self, functools.partial(parts.check_pass, self), *args)
 
 
 def _in_turn(kept, passes, batch, perturbing):

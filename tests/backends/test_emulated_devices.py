@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import backend, perturbations, schedules, sharpness, sharpness_aware
+from keras_zsharp import perturbations, schedules, sharpness, sharpness_aware
+from keras_zsharp.backend import surroundings
 from tests.backends import networks
 from tests.still import still
 
@@ -105,8 +106,8 @@ def test_generators_of_devices_are_saved_with_the_model(generators, tmp_path):
 
 
 def test_states_of_devices_that_are_not_here_are_ignored(generators):
-    states = backend.generators()
-    backend.set_generators({**states, "npu_0": states["0"], "1": states.get("1", np.zeros(1))})
-    assert {name: s.tolist() for name, s in backend.generators().items()} == {
+    states = surroundings.generators()
+    surroundings.set_generators({**states, "npu_0": states["0"], "1": states.get("1", np.zeros(1))})
+    assert {name: s.tolist() for name, s in surroundings.generators().items()} == {
         name: s.tolist() for name, s in states.items()
     }

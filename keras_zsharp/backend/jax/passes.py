@@ -23,6 +23,8 @@ from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 class Passes:
     """`Passes` on JAX. A state is a `State`. `write` makes the new one, which `logged` returns."""
 
+    cuts_shares = True
+
     def __init__(
         self, model: Any, check: Check | None, state: Any = None, data: Any = None
     ) -> None:

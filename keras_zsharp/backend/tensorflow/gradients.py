@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_zsharp.backend import passes
-from keras_zsharp.perturbations.operators import each
+from keras_zsharp.ops import each
 from keras_zsharp.typing import Gradients
 
 

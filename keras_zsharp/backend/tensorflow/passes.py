@@ -22,7 +22,7 @@ from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 class Passes:
     """`Passes` on TensorFlow. A state is the `PassScope` of a pass, None before the first one."""
 
-    start, loops = None, False
+    start, loops, cuts_shares = None, False, False
 
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
         del arguments
