@@ -35,6 +35,7 @@ NEEDED = {
 }
 MODULES = {
     "keras.src.backend.common.masking.get_keras_mask": "to know what losses leave out",
+    "keras.src.backend.common.masking.set_keras_mask": "to hand masks on to metrics",
     "keras.src.backend.common.global_state.get_global_attribute": "to close what stays open",
     "keras.src.backend.common.global_state.set_global_attribute": "to close what stays open",
     "keras.src.backend.compute_output_spec": "to build from shapes",

@@ -247,7 +247,7 @@ class _Reader:
         if self._all and function.__name__ not in OF_OBJECTS:
             self.names |= _names(code)
         cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-        read = [_content(cell) for name, cell in cells if name != "__class__"]
+        read: list[Any] = [_content(cell) for name, cell in cells if name != "__class__"]
         read += [function.__defaults__, function.__kwdefaults__]
         globals_of = function.__globals__
         for name in sorted(_globals(code)):

@@ -72,9 +72,10 @@ class Step(Trainer):
         Returns:
             What it returns.
         """
-        result = super().test_step(*args)
+        result: Any = super().test_step(*args)
+        shown = result[0] if isinstance(result, tuple) else result
         for metric in self.training_metrics:
-            (result[0] if isinstance(result, tuple) else result).pop(metric.name, None)
+            shown.pop(metric.name, None)
         return result
 
     def perturbs_in(self, passes: Passes) -> Any:

@@ -174,8 +174,8 @@ FAULTS = [
     Fault(
         "validation logs a sharpness",
         STEP,
-        ".pop(metric.name, None)",
-        "",
+        "shown.pop(metric.name, None)",
+        "pass",
         "tests/training/test_step.py::test_history_holds_the_clean_loss_and_the_sharpness",
     ),
     # Scales of the loss, and steps that are skipped.

@@ -39,21 +39,21 @@ def train(model, rule, rho, batches):
     for step, (x, y, sample_weight) in enumerate(batches):
         if not model.built:
             model(x)
-        before = read(model.non_trainable_variables)
+        before, at_w = map(read, (model.non_trainable_variables, model.trainable_variables))
         loss, gradients = backward(x, y, sample_weight)
         after = read(model.non_trainable_variables)
-        weights = read(model.trainable_variables)
+        assigned = read(model.trainable_variables)  # By the layers, as SpectralNormalization does.
 
         write(model.non_trainable_variables, before)
         names = [v.name for v in model.trainable_variables]
         epsilons = rule(dense(gradients), rho, step, names)
         write(
             model.trainable_variables,
-            [w if e is None else w + e for w, e in zip(weights, epsilons, strict=True)],
+            [w if e is None else w + e for w, e in zip(at_w, epsilons, strict=True)],
         )
         _, gradients = backward(x, y, sample_weight)
 
-        write(model.trainable_variables, weights)
+        write(model.trainable_variables, assigned)
         write(model.non_trainable_variables, after)
         model.optimizer.apply(gradients, model.trainable_variables)
         losses.append(float(loss))

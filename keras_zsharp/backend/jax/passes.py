@@ -16,7 +16,7 @@ from keras_zsharp.backend.jax import devices
 from keras_zsharp.backend.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.backend.jax.loops import looped
 from keras_zsharp.backend.jax.state import State, kinds, scope_of, with_values
-from keras_zsharp.backend.passes import Check, Outcome, Pass, kept_scale, unscaled, weighted
+from keras_zsharp.backend.passes import Outcome, Pass, kept_scale, unscaled, weighted
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
@@ -25,9 +25,7 @@ class Passes:
 
     cuts_shares = True
 
-    def __init__(
-        self, model: Any, check: Check | None, state: Any = None, data: Any = None
-    ) -> None:
+    def __init__(self, model: Any, check: Any, state: Any = None, data: Any = None) -> None:
         del data
         self.model, self.variables, self._check = model, keras_internals.trained(model), check
         values = ([v.value for v in of_kind] for of_kind in kinds(model))
@@ -104,7 +102,8 @@ class Passes:
         return weighted(values, weights)
 
     def finite(self, loss: Tensor, gradients: Gradients) -> Tensor:
-        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(value)) for value in (loss, *gradients)]))
+        values: Any = (loss, *gradients)
+        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(value)) for value in values]))
 
     def everywhere(self, finite: Tensor) -> Tensor:
         return finite  # One program computes for all devices.

@@ -31,10 +31,10 @@ class Passes:
     def run(self, before: Any, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch
         # Always new tensors: the weights of two passes must not be the same ones.
-        weights = self._values(before) if at is None else map(tf.identity, at)
-        scope, operations = PassScope(self.variables, weights, before), Operations()
+        values = self._values(before) if at is None else map(tf.identity, at)
+        scope, operations = PassScope(self.variables, values, before), Operations()
         with nothing_written(self.model, operations), operations, scope:
-            weights = self._values()
+            weights: Any = self._values()
             with tf.GradientTape() as tape:
                 tape.watch(weights)
                 y_pred = keras_internals.forward(self.model, x)
