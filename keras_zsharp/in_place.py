@@ -93,7 +93,7 @@ def plain(model: keras.Model) -> keras.Model:
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
         keras_internals.remove_attribute(model, name)
-    for name in ("step_is_always_perturbed", "inputs_are_arrays", "_cuts_arrays", "skipping"):
+    for name in ("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"):
         model.__dict__.pop(name, None)
     made = type(model)
     object.__setattr__(model, "__class__", made.own_class)

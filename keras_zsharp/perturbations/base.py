@@ -104,14 +104,18 @@ class Perturbation(OwnedByAModel):
         """
         return ops.not_equal(type(self).rho.tensor(self, step), 0)
 
-    def settled(self) -> bool:
-        """Whether `perturbs` is true, and stays true unless a number is set.
+    def settled(self) -> bool | None:
+        """Whether the rule perturbs in every step, or in none, unless a number is set.
 
         Returns:
-            A bool.
+            A bool. None if it may depend on the step.
         """
+        if steps.matter_to(self):
+            return None
         self.sync()
-        return not steps.matter_to(self) and bool(steps.at(None, self.perturbs))
+        perturbs = bool(steps.at(None, self.perturbs))
+        overridden = type(self).perturbs is not Perturbation.perturbs
+        return None if overridden and not perturbs else perturbs
 
     def build(self, variables: Variables) -> None:
         """Creates the rule's state, if it has any.

@@ -123,7 +123,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     mean_of_parts: options.Option[bool] = options.Option()
     skip_nonfinite: options.Option[bool | None] = options.Option()
     perturbation_sync: options.Option[Literal["replica", "global"] | None] = options.Option()
-    step_is_always_perturbed: bool = False
+    every_step_perturbs: bool | None = None
     inputs_are_arrays: bool = False
     """Whether `fit` cuts its inputs into batches itself. A step keeps what holds for its graph."""
 
@@ -181,12 +181,12 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         Args:
             force: Whether to make it even if there is one.
         """
-        always = turns.always_perturbs(self)
+        settled = turns.settled(self)
         cut = parts.cut_by(self) is not None
         arrays = cut and self.__dict__.get("_cuts_arrays", False)
-        before = self.step_is_always_perturbed, self.inputs_are_arrays
-        force = force or before != (always, arrays)
-        self.step_is_always_perturbed, self.inputs_are_arrays = always, arrays
+        before = self.every_step_perturbs, self.inputs_are_arrays
+        force = force or before != (settled, arrays)
+        self.every_step_perturbs, self.inputs_are_arrays = settled, arrays
         parts.check_layers(self)
         super().make_train_function(force)
 

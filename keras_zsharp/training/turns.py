@@ -11,21 +11,22 @@ from keras_zsharp.perturbations import steps
 from keras_zsharp.typing import Tensor
 
 
-def always_perturbs(model: Any) -> bool:
-    """Whether every step of a model perturbs, with its present options and rule."""
-    options = model.step_options
-    return options.perturb_every == 1 and not options.perturb_from and model.perturbation.settled()
+def settled(model: Any) -> bool | None:
+    """Whether every step of a model perturbs, or none does. None if it depends on the step."""
+    options, rule = model.step_options, model.perturbation.settled()
+    each = options.perturb_every == 1 and not options.perturb_from
+    return rule if each or rule is False else None
 
 
 def perturbs(model: Any, step: Tensor) -> bool | Tensor:
-    """Whether this step perturbs: True if all do, or a boolean scalar tensor.
+    """Whether this step perturbs: a bool if all do or none does, or a boolean scalar tensor.
 
     Args:
         model: A sharpness-aware model.
         step: The number of steps that its optimizer has taken, a scalar.
     """
-    if model.step_is_always_perturbed:
-        return True
+    if model.every_step_perturbs is not None:
+        return model.every_step_perturbs
     options, conditions = model.step_options, [steps.at(step, model.perturbation.perturbs)]
     if options.perturb_from:
         conditions.append(step >= options.perturb_from)

@@ -123,7 +123,7 @@ class Simple(ZSharp):
 def test_a_rule_of_ones_own_gets_the_step_if_it_takes_it(rule, expected):
     model = networks.compiled(SharpnessAwareModel(optimizers.network(), rule), sgd())
     assert perturbs(model, 4) == expected
-    assert model.step_is_always_perturbed == all(expected)
+    assert model.every_step_perturbs is (True if all(expected) else None)
 
 
 def test_without_a_model_a_schedule_reads_as_its_first_value():

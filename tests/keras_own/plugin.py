@@ -77,7 +77,7 @@ def pytest_configure(config):
         "training_metrics": property(lambda model: [beside(model)[1]]),
         "skipping": property(lambda model: beside(model)[2]),
         "gradients_for_the_rule": lambda model, gradients, variables: gradients,
-        "step_is_always_perturbed": True,
+        "every_step_perturbs": True,
         "skips_nonfinite": keras_zsharp.SharpnessAwareTraining.skips_nonfinite,
     }
     settings = dataclasses.asdict(StepOptions())

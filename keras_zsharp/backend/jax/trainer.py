@@ -57,7 +57,7 @@ class Trainer(KeptState):
         """
 
         def chosen(state, iterator):
-            if not self.step_is_always_perturbed and devices.on_cpu():
+            if self.every_step_perturbs is None and devices.on_cpu():
                 passes = Passes(self, None, State(*state), None)
                 state = Told(state, perturbs=bool(self.perturbs_in(passes)))
             return train_function(state, iterator)

@@ -71,7 +71,9 @@ class Passes:
         return perturbs()
 
     def either(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
-        return yes() if condition is True else tf.cond(condition, yes, no)
+        if isinstance(condition, bool):
+            return yes() if condition else no()
+        return tf.cond(condition, yes, no)
 
     def dense(self, gradients_: Gradients) -> Gradients:
         return gradients.dense(gradients_, self.variables, self.model.perturbation_sync)

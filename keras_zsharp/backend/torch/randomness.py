@@ -51,6 +51,7 @@ def restore(states: Mapping[str, Any]) -> None:
             put(value if torch.is_tensor(value) else torch.as_tensor(np.array(value, "uint8")))
 
 
+@functools.cache
 def _generators():
     """Functions that get and set the state of each generator, by name."""
     generators: dict[str, Any] = {"0": (torch.get_rng_state, torch.set_rng_state)}
@@ -68,7 +69,6 @@ def _generators():
     return generators
 
 
-@functools.cache
 def _kinds():
     """The kinds of devices that have generators: "cuda", "mps", "xpu", and what extends PyTorch."""
     needed = "get_rng_state", "set_rng_state", "device_count"
