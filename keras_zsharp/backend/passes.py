@@ -143,8 +143,14 @@ class Passes(Protocol):
         `perturbation_sync` says so."""
         ...
 
-    def unscaled(self, gradients: Gradients) -> Gradients:
-        """`dense` gradients without the loss scale. Call it outside of branches."""
+    def unscaled(self, gradients: Gradients, alone: bool = False) -> Gradients:
+        """`dense` gradients without the loss scale.
+
+        Args:
+            gradients: The gradients.
+            alone: Whether they are of this replica alone, whatever `perturbation_sync` says. Else
+                call it outside of branches, in which replicas must not wait for each other.
+        """
         ...
 
     def instantiated(self, gradients: Gradients) -> Gradients:

@@ -115,7 +115,7 @@ class Step(Trainer):
         with passes.kept(always=True):
             other = passes.run(passes.start, batch)
             with passes.rewound(other):
-                return passes.unscaled(other.gradients)
+                return passes.unscaled(other.gradients, alone=True)
 
     def _passes(self, *args):
         return room("passes").Passes(self, functools.partial(parts.check_pass, self), *args)

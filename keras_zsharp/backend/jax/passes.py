@@ -90,7 +90,7 @@ class Passes:
     def dense(self, gradients: Gradients) -> Gradients:
         return gradients
 
-    def unscaled(self, gradients: Gradients) -> Gradients:
+    def unscaled(self, gradients: Gradients, alone: bool = False) -> Gradients:
         with self.before():
             return unscaled(gradients, self.model.optimizer.scale_loss(1.0))
 

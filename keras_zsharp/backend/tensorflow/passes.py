@@ -75,11 +75,12 @@ class Passes:
             return yes() if condition else no()
         return tf.cond(condition, yes, no)
 
-    def dense(self, gradients_: Gradients) -> Gradients:
-        return gradients.dense(gradients_, self.variables, self.model.perturbation_sync)
+    def dense(self, gradients_: Gradients, alone: bool = False) -> Gradients:
+        sync = "replica" if alone else self.model.perturbation_sync
+        return gradients.dense(gradients_, self.variables, sync)
 
-    def unscaled(self, gradients_: Gradients) -> Gradients:
-        return gradients.unscaled(self.dense(gradients_), self.model.optimizer)
+    def unscaled(self, gradients_: Gradients, alone: bool = False) -> Gradients:
+        return gradients.unscaled(self.dense(gradients_, alone), self.model.optimizer)
 
     def instantiated(self, gradients_: Gradients) -> Gradients:
         return gradients_
