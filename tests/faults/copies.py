@@ -33,10 +33,10 @@ def faulty_copy(fault, folder):
 def run(fault, *arguments):
     """pytest's exit code and output over a copy with the fault.
 
-    The process is forked from one that has imported TensorFlow, which takes longer than most tests.
+    The process is forked from one that has imported Keras, which takes longer than most tests.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "keras", "tensorflow_datasets", "pytest"])
+    context.set_forkserver_preload(["keras", "tensorflow_datasets", "pytest"])
     with tempfile.TemporaryDirectory() as folder:
         faulty_copy(fault, pathlib.Path(folder))
         output = pathlib.Path(folder) / "output.txt"

@@ -1,27 +1,42 @@
-"""Whatever is wrong in the library, the default tier notices."""
+"""Whatever is wrong in the library, a test notices it."""
 
+import pathlib
 import subprocess
 import sys
 
+import keras
 import pytest
 
+from tests.faults import of_backends
 from tests.faults.__main__ import named_test
 from tests.faults.copies import ROOT
 from tests.faults.table import FAULTS
 
-every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+ALL = [*FAULTS, *of_backends.SHARED, *of_backends.OF_JAX, *of_backends.OF_TORCH]
+
+
+def every(faults):
+    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.what)
 
 
 @pytest.mark.slow
-@every_fault
+@every(FAULTS if ON_TENSORFLOW else [])
 def test_fault_is_noticed(fault):
     assert named_test(fault)
 
 
+@pytest.mark.slow
+@every(of_backends.HERE)
+def test_fault_is_noticed_on_this_backend(fault):
+    assert named_test(fault)
+
+
 @pytest.mark.project
-@every_fault
-def test_fault_can_be_put_in(fault):
-    assert (ROOT / fault.file).read_text(encoding="utf-8").count(fault.old) == 1
+def test_every_fault_can_be_put_in():
+    texts = {fault.file: pathlib.Path(ROOT / fault.file).read_text("utf-8") for fault in ALL}
+    lost = {fault.what: fault.old for fault in ALL if texts[fault.file].count(fault.old) != 1}
+    assert not lost
 
 
 @pytest.mark.project
