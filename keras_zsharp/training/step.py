@@ -146,9 +146,9 @@ def _both_passes(passes, perturbing, kept, batch, before):
 
     def perturbed():
         # 2. The rule turns the gradients into e(w).
+        with passes.before(), passes.rewound(clean):
+            chosen = model.gradients_for_the_rule(at_w, variables)
         with passes.at(weights) as scope:
-            with passes.rewound(clean):
-                chosen = model.gradients_for_the_rule(at_w, variables)
             epsilons = rule(chosen, variables, step)
         rule_state = passes.values(rule.variables, scope)
 
@@ -183,8 +183,9 @@ def _one_pass(passes, perturbing, _, batch, before):
         momenta = keras_internals.momenta(model.optimizer, variables)
 
     def perturbed():
-        with passes.at(weights) as scope:
+        with passes.before():
             chosen = model.gradients_for_the_rule(momenta, variables)
+        with passes.at(weights) as scope:
             epsilons = rule(chosen, variables, step)
         return list(map(_shift, weights, epsilons)), passes.values(rule.variables, scope)
 

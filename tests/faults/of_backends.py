@@ -120,8 +120,8 @@ SHARED = [
     Fault(
         "`perturb_only` is forgotten",
         STEP,
-        "                chosen = model.gradients_for_the_rule(at_w, variables)\n",
-        "                chosen = at_w\n",
+        "            chosen = model.gradients_for_the_rule(at_w, variables)\n",
+        "            chosen = at_w\n",
         "tests/training/test_perturb_only.py::test_the_step_by_hand[graph]",
     ),
     Fault(
