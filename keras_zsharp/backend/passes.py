@@ -180,6 +180,17 @@ class Passes(Protocol):
         """
         ...
 
+    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
+        """Encloses what follows the passes: all of it happens, or nothing.
+
+        Where it assigns variables, interrupts wait. On JAX it is undone: the step has happened once
+        it has returned its state.
+
+        Args:
+            kept: What `kept` has yielded.
+        """
+        ...
+
     def looped(
         self, take: Callable[..., tuple[Any, Outcome]], batches: Sequence[Batch], before: Any
     ) -> tuple[Any, Outcome]:

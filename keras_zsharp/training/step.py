@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_zsharp import interrupts, keras_internals, outside
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.backend import room
 from keras_zsharp.backend.passes import Outcome, Passes
 from keras_zsharp.training import logs, micro_batches, noise, parts, turns
@@ -55,8 +55,8 @@ class Step(Trainer):
                 if self.skips_nonfinite:
                     finite = passes.finite(outcome.shifted_loss, outcome.gradients)
                     outcome = outcome._replace(finite=passes.everywhere(outcome.finite & finite))
-                # From here on interrupts wait: all that the passes have changed stays, or nothing.
-                whole.enter_context(interrupts.held_back())
+                # From here on all that the passes have changed stays, or nothing.
+                whole.enter_context(passes.writing(kept))
             if outcome.finite is not None:
                 kept.put_back_unless(outcome.finite)
             passes.write(clean, outcome)

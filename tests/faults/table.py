@@ -517,7 +517,7 @@ FAULTS = [
     Fault(
         "an interrupt tears an eager step",
         STEP,
-        "whole.enter_context(interrupts.held_back())",
+        "whole.enter_context(passes.writing(kept))",
         "pass",
         "tests/training/test_interrupts.py::test_no_interrupt_tears_an_eager_step[4]",
     ),

@@ -17,6 +17,7 @@ from keras_zsharp.backend.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.backend.jax.loops import looped
 from keras_zsharp.backend.jax.state import State, kinds, scope_of, with_values
 from keras_zsharp.backend.passes import Outcome, Pass, kept_scale, unscaled, weighted
+from keras_zsharp.interrupts import PutBack
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
@@ -113,6 +114,9 @@ class Passes:
 
     def kept(self, always: bool = False) -> Any:
         return outside.put_back(self.model, always)
+
+    def writing(self, kept: outside.Outside) -> contextlib.AbstractContextManager[Any]:
+        return PutBack(kept.put_back, always=False)
 
     def looped(self, take: Any, batches: Sequence[Batch], before: State) -> tuple[Any, Outcome]:
         return looped(self.model, take, batches, before)

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import interrupts, keras_internals, outside
 from keras_zsharp.backend.passes import Check, Outcome, Pass
 from keras_zsharp.backend.tensorflow import devices, finite, gradients
 from keras_zsharp.backend.tensorflow.carried import Operations, check_nothing_carried
@@ -99,6 +99,9 @@ class Passes:
 
     def kept(self, always: bool = False) -> Any:
         return outside.put_back(self.model, always)
+
+    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
+        return interrupts.held_back()
 
     def looped(self, take: Any, batches: Sequence[Batch], before: Any) -> tuple[Any, Outcome]:
         raise NotImplementedError("A graph of TensorFlow has the micro-batches one by one.")

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import torch
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import interrupts, keras_internals, outside
 from keras_zsharp.backend.passes import Check, Outcome, Pass, kept_scale, unscaled, weighted
 from keras_zsharp.backend.torch import backward, processes, randomness
 from keras_zsharp.backend.torch.checks import refuse_in_place
@@ -98,6 +98,9 @@ class Passes:
             randomness.put_back(always) as noise,
         ):
             yield _Kept(before, noise)
+
+    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
+        return interrupts.held_back()
 
     def looped(self, take: Any, batches: Sequence[Batch], before: Any) -> tuple[Any, Outcome]:
         raise NotImplementedError("PyTorch takes micro-batches one by one.")
