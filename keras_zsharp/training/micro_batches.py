@@ -157,6 +157,7 @@ def mean(passes: Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outco
         return keras_internals.with_mask(joined(predictions), mask)
 
     y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
+    _check_same_weights(passes.variables, gradients)
     return Outcome(
         y_pred=keras.tree.map_structure(concatenated, *y_pred),
         loss=mean_of(losses),
@@ -170,3 +171,17 @@ def mean(passes: Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outco
         ],
         finite=None if finite[0] is None else ops.all(ops.stack(finite)),
     )
+
+
+def _check_same_weights(variables, gradients):
+    """Refuses what is computed from the weights in one micro-batch and used in the next."""
+    missing = [
+        {v.path for v, g in zip(variables, of, strict=True) if g is None} for of in gradients
+    ]
+    some = set.union(*missing) - set.intersection(*missing)
+    if some:
+        raise ValueError(
+            "The losses of all micro-batches must depend on the same weights: a layer or loss must "
+            "not keep tensors from one call to the next. Take whole batches: `micro_batches=1`. "
+            f"Received: weights on which some do not depend, {sorted(some)}"
+        )

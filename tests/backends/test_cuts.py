@@ -140,7 +140,7 @@ def interruptible():
 
 
 STRIDES = {
-    "tensorflow": [(contexts_of_ours, 7), (contexts_of_ours, 1)],
+    "tensorflow": [(contexts_of_ours, 7)],
     "jax": [(contexts_of_ours, 9), (contexts_of_ours, 2)],
     "torch": [(contexts_of_ours, 2), (contexts, 1), (functions_of_ours, 5)],
 }[BACKEND]

@@ -115,15 +115,15 @@ FAULTS = [
     Fault(
         "regularizers are taken at w in the second pass",
         PASSES,
-        "                scaled_loss = self.model.optimizer.scale_loss(loss)\n",
-        "                variables = self.variables\n"
-        "                with tape.stop_recording():\n"
-        "                    at_w = [keras_internals.stored(v).value() for v in variables]\n"
-        "                for v, w, value in zip(variables, weights, at_w):\n"
-        "                    if v.regularizer is not None:\n"
-        "                        unshifted = w - tf.stop_gradient(w - value)\n"
-        "                        loss += v.regularizer(unshifted) - v.regularizer(w)\n"
-        "                scaled_loss = self.model.optimizer.scale_loss(loss)\n",
+        "                    scaled_loss = self.model.optimizer.scale_loss(loss)\n",
+        "                    variables = self.variables\n"
+        "                    with tape.stop_recording():\n"
+        "                        at_w = [keras_internals.stored(v).value() for v in variables]\n"
+        "                    for v, w, value in zip(variables, weights, at_w):\n"
+        "                        if v.regularizer is not None:\n"
+        "                            unshifted = w - tf.stop_gradient(w - value)\n"
+        "                            loss += v.regularizer(unshifted) - v.regularizer(w)\n"
+        "                    scaled_loss = self.model.optimizer.scale_loss(loss)\n",
         "tests/training/test_step.py::test_regularizers_count_at_the_shifted_weights[graph]",
     ),
     Fault(

@@ -250,7 +250,12 @@ def test_loss_that_was_traced_before_is_refused(mode, settings):
 def test_what_a_pass_keeps_in_an_attribute_the_other_does_not_find(read, settings):
     plain = trained(network(read), "graph")
     net = network(read)
-    trained(SharpnessAwareModel(net, still(), **SETTINGS[settings]), "graph")
+    model = SharpnessAwareModel(net, still(), **SETTINGS[settings])
+    if settings == "micro_batches":  # One micro-batch leaves it to the next.
+        with pytest.raises(ValueError, match=r"tensors from one call to the next"):
+            trained(model, "graph")
+        return
+    trained(model, "graph")
     assert_same(net.get_weights(), plain)
 
 

@@ -35,12 +35,17 @@ class Passes:
         scope, operations = PassScope(self.variables, values, before), Operations()
         with nothing_written(self.model, operations), operations, scope:
             weights: Any = self._values()
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                y_pred = keras_internals.forward(self.model, x)
-                loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
-                self._check(y_pred, sample_weight, scope.assigned())
-                scaled_loss = self.model.optimizer.scale_loss(loss)
+            tape = tf.GradientTape()
+            try:
+                with tape:
+                    tape.watch(weights)
+                    y_pred = keras_internals.forward(self.model, x)
+                    loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
+                    self._check(y_pred, sample_weight, scope.assigned())
+                    scaled_loss = self.model.optimizer.scale_loss(loss)
+            finally:
+                # An interrupt may have cut it as it was left: all that follows would be recorded.
+                tape.__exit__(None, None, None)
             check_read_in_scope(self.variables, tape)
             found = tape.gradient(scaled_loss, weights)
         return Pass(scope, loss, found, y_pred, operations)
