@@ -16,9 +16,11 @@ class Trainer(KeptState):
     """Base of the step: what it asks of Keras' trainer. The step is a function of the state."""
 
     def build_for_training(self) -> None:
+        """Creates the variables that rule and optimizer lack: the step implements it."""
         raise NotImplementedError
 
     def perturbs_in(self, passes: Passes) -> Any:
+        """Whether a step perturbs: the step implements it."""
         raise NotImplementedError
 
     def make_train_function(self, force: bool = False) -> Any:

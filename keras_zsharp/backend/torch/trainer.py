@@ -14,6 +14,7 @@ class Trainer(keras_internals.MixinOfAModel):
     """Base of the step: what it asks of Keras' trainer."""
 
     def build_for_training(self) -> None:
+        """Creates the variables that rule and optimizer lack: the step implements it."""
         raise NotImplementedError
 
     def make_train_function(self, force: bool = False) -> Any:
