@@ -28,6 +28,7 @@ from keras.src.utils import python_utils
 
 from keras_zsharp import keras_names
 from keras_zsharp.backend import NAME
+from keras_zsharp.ops import size_of
 from keras_zsharp.typing import Batch, Logs, Nested, Path, Tensor
 
 __all__ = [
@@ -500,8 +501,7 @@ def updated_metrics(
 def logs_of(model: Any, loss: Tensor, batch: Batch, y_pred: Nested) -> Logs:
     """Updates the metrics with a step as Keras' own step does, and returns its logs."""
     x, y, sample_weight = batch
-    size = keras.ops.shape(next(each for each in keras.tree.flatten(x) if each is not None))[0]
-    model._loss_tracker.update_state(loss, sample_weight=size)
+    model._loss_tracker.update_state(loss, sample_weight=size_of(x))
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 

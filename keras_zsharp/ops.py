@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import keras
 from keras import ops
 
 from keras_zsharp.backend import room
-from keras_zsharp.typing import Tensor
+from keras_zsharp.typing import Nested, Tensor
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _HERE = room("tensors")
@@ -87,3 +88,9 @@ def each(function: Callable[..., Any], tensors: Iterable[Any], *others: Iterable
         None if tensor is None else function(tensor, *rest)
         for tensor, *rest in zip(tensors, *others, strict=True)
     ]
+
+
+def size_of(x: Nested) -> Any:
+    """The number of examples in the inputs `x`: an int if it is static, or a scalar tensor."""
+    leaf = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
+    return ops.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]

@@ -9,9 +9,8 @@ from keras_zsharp import keras_internals
 from keras_zsharp.analysis.source import source
 from keras_zsharp.checks import one_of
 from keras_zsharp.model import SharpnessAwareModel
-from keras_zsharp.ops import each
+from keras_zsharp.ops import each, size_of
 from keras_zsharp.perturbations.operators import projection, widened
-from keras_zsharp.training.micro_batches import size_of
 from keras_zsharp.typing import Config, Data, Gradients, Rule, Variables
 
 

@@ -194,7 +194,10 @@ class Passes(Protocol):
     def looped(
         self, take: Callable[..., tuple[Any, Outcome]], batches: Sequence[Batch], before: Any
     ) -> tuple[Any, Outcome]:
-        """The state after the clean passes over micro-batches of one size, and their mean."""
+        """The state after the clean passes over micro-batches of one size, and their mean.
+
+        Only a backend that `loops` has it.
+        """
         ...
 
     def on_devices(

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_zsharp import keras_internals
 from keras_zsharp.backend.passes import Outcome
-from keras_zsharp.training.micro_batches import size_of
+from keras_zsharp.ops import size_of
 from keras_zsharp.typing import Batch, Tensor
 
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_zsharp import keras_internals
 from keras_zsharp.backend.passes import Outcome, Passes
-from keras_zsharp.ops import is_sparse, with_length
+from keras_zsharp.ops import is_sparse, size_of, with_length
 from keras_zsharp.typing import Batch, Nested
 
 
@@ -23,12 +23,6 @@ def check(micro_batches: int, variables: Sequence[Any]) -> None:
             "`micro_batches` must be 1 for layers quantized to float8. "
             f"Received: micro_batches={micro_batches} and the scales {scales}"
         )
-
-
-def size_of(x: Nested) -> Any:
-    """The number of examples in the inputs `x`: an int if it is static, or a scalar tensor."""
-    leaf = next(leaf for leaf in keras.tree.flatten(x) if leaf is not None)
-    return ops.shape(leaf)[0] if leaf.shape[0] is None else leaf.shape[0]
 
 
 def split(batch: Batch, micro_batches: int, are_cut: Nested = None) -> list[tuple[Any, Batch]]:

@@ -46,12 +46,9 @@ class Step(Trainer):
         perturbing = passes.decided(lambda: self.perturbs_in(passes))
         with contextlib.ExitStack() as whole:
             with passes.kept() as kept:
-                clean, outcome = passes.on_devices(
-                    functools.partial(_in_turn, kept),
-                    batch,
-                    parts.are_cut(self, batch),
-                    perturbing,
-                )
+                are_cut = parts.are_cut(self, batch)
+                take = functools.partial(_in_turn, kept, are_cut)
+                clean, outcome = passes.on_devices(take, batch, are_cut, perturbing)
                 if self.skips_nonfinite:
                     finite = passes.finite(outcome.shifted_loss, outcome.gradients)
                     outcome = outcome._replace(finite=passes.everywhere(outcome.finite & finite))
@@ -121,12 +118,12 @@ class Step(Trainer):
         return room("passes").Passes(self, functools.partial(parts.check_pass, self), *args)
 
 
-def _in_turn(kept, passes, batch, perturbing):
+def _in_turn(kept, are_cut, passes, batch, perturbing):
     """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
     model = passes.model
     take = _one_pass if model.perturbation.along_momentum else _both_passes
     take = functools.partial(take, passes, perturbing, kept)
-    split = micro_batches.split(batch, model.micro_batches, parts.are_cut(model, batch))
+    split = micro_batches.split(batch, model.micro_batches, are_cut)
     return micro_batches.in_turn(passes, take, split)
 
 

@@ -108,22 +108,26 @@ FAULTS = [
     Fault(
         "regularizers are left out of the gradients",
         PASSES,
-        "scaled_loss = self.model.optimizer.scale_loss(loss)",
-        "scaled_loss = self.model.optimizer.scale_loss(loss - sum(self.model.losses))",
+        "return self.model.optimizer.scale_loss(loss), loss, y_pred",
+        "return self.model.optimizer.scale_loss(loss - sum(self.model.losses)), loss, y_pred",
         "tests/training/test_keras_behaves.py::test_agrees_with_perturb_and_restore[everything-graph]",
     ),
     Fault(
         "regularizers are taken at w in the second pass",
         PASSES,
-        "                    scaled_loss = self.model.optimizer.scale_loss(loss)\n",
-        "                    variables = self.variables\n"
-        "                    with tape.stop_recording():\n"
-        "                        at_w = [keras_internals.stored(v).value() for v in variables]\n"
-        "                    for v, w, value in zip(variables, weights, at_w):\n"
-        "                        if v.regularizer is not None:\n"
-        "                            unshifted = w - tf.stop_gradient(w - value)\n"
-        "                            loss += v.regularizer(unshifted) - v.regularizer(w)\n"
-        "                    scaled_loss = self.model.optimizer.scale_loss(loss)\n",
+        "        def scaled():\n"
+        "            y_pred = keras_internals.forward(self.model, x)\n"
+        "            loss = keras_internals.compute_loss("
+        "self.model, x, y, y_pred, sample_weight)\n",
+        "        variables = self.variables\n"
+        "        at_w = [tf.identity(keras_internals.stored(v).value()) for v in variables]\n\n"
+        "        def scaled():\n"
+        "            y_pred = keras_internals.forward(self.model, x)\n"
+        "            loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)\n"
+        "            for v, w, value in zip(variables, weights, at_w):\n"
+        "                if v.regularizer is not None:\n"
+        "                    unshifted = w - tf.stop_gradient(w - value)\n"
+        "                    loss += v.regularizer(unshifted) - v.regularizer(w)\n",
         "tests/training/test_step.py::test_regularizers_count_at_the_shifted_weights[graph]",
     ),
     Fault(
@@ -167,7 +171,7 @@ FAULTS = [
     Fault(
         "the last, smaller batch counts as much as the others",
         "keras_zsharp/keras_internals.py",
-        "update_state(loss, sample_weight=size)",
+        "update_state(loss, sample_weight=size_of(x))",
         "update_state(loss)",
         "tests/training/test_micro_batches.py::test_metrics_see_all_predictions_and_the_last_batch_may_be_small[eager]",
     ),
@@ -182,8 +186,8 @@ FAULTS = [
     Fault(
         "the loss scale is forgotten in both passes",
         PASSES,
-        "scaled_loss = self.model.optimizer.scale_loss(loss)",
-        "scaled_loss = loss",
+        "return self.model.optimizer.scale_loss(loss), loss, y_pred",
+        "return loss, loss, y_pred",
         "tests/training/test_step.py::test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale",
     ),
     Fault(

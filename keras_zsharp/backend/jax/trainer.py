@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras_zsharp.backend.jax import devices
 from keras_zsharp.backend.jax.checks import check_mode
 from keras_zsharp.backend.jax.kept import KeptState
 from keras_zsharp.backend.jax.passes import Passes
-from keras_zsharp.backend.jax.state import State, Told, check_complete
+from keras_zsharp.backend.jax.state import Told, check_complete
 from keras_zsharp.typing import Batch
 
 
 class Trainer(KeptState):
     """Base of the step: what it asks of Keras' trainer. The step is a function of the state."""
 
-    def build_for_training(self) -> None:
-        """Creates the variables that rule and optimizer lack: the step implements it."""
-        raise NotImplementedError
-
-    def perturbs_in(self, passes: Passes) -> Any:
-        """Whether a step perturbs: the step implements it."""
-        raise NotImplementedError
+    build_for_training: Callable[[], None]
+    """The step creates by it the variables that rule and optimizer lack."""
+    perturbs_in: Callable[[Passes], Any]
+    """Whether the step of some passes perturbs."""
 
     def make_train_function(self, force: bool = False) -> Any:
         """`keras.Model.make_train_function`, after checking the devices and building the rule.
@@ -60,7 +58,7 @@ class Trainer(KeptState):
 
         def chosen(state, iterator):
             if self.every_step_perturbs is None and devices.on_cpu():
-                passes = Passes(self, None, State(*state), None)
+                passes = Passes(self, None, state)
                 state = Told(state, perturbs=bool(self.perturbs_in(passes)))
             return train_function(state, iterator)
 

@@ -8,44 +8,39 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_zsharp import interrupts, keras_internals, outside
-from keras_zsharp.backend.passes import Check, Outcome, Pass
+from keras_zsharp import keras_internals, outside
+from keras_zsharp.backend.passes import Outcome, Pass
+from keras_zsharp.backend.scopes import PassesInScopes
 from keras_zsharp.backend.tensorflow import devices, finite, gradients
 from keras_zsharp.backend.tensorflow.carried import Operations, check_nothing_carried
 from keras_zsharp.backend.tensorflow.checks import check_read_in_scope, check_second_pass
+from keras_zsharp.backend.tensorflow.recording import recorded
 from keras_zsharp.backend.tensorflow.scope import PassScope, assign_if
 from keras_zsharp.backend.tensorflow.tensorflow_internals import outside_of_graph
 from keras_zsharp.backend.tensorflow.written import nothing_written
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
-class Passes:
-    """`Passes` on TensorFlow. A state is the `PassScope` of a pass, None before the first one."""
+class Passes(PassesInScopes):
+    """`Passes` on TensorFlow."""
 
-    start, loops, cuts_shares = None, False, False
-
-    def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
-        del arguments
-        self.model, self.variables, self._check = model, keras_internals.trained(model), check
+    scope = PassScope
 
     def run(self, before: Any, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch
         # Always new tensors: the weights of two passes must not be the same ones.
-        values = self._values(before) if at is None else map(tf.identity, at)
+        values = self.weights(before) if at is None else map(tf.identity, at)
         scope, operations = PassScope(self.variables, values, before), Operations()
+
+        def scaled():
+            y_pred = keras_internals.forward(self.model, x)
+            loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
+            self._check(y_pred, sample_weight, scope.assigned())
+            return self.model.optimizer.scale_loss(loss), loss, y_pred
+
         with nothing_written(self.model, operations), operations, scope:
-            weights: Any = self._values()
-            tape = tf.GradientTape()
-            try:
-                with tape:
-                    tape.watch(weights)
-                    y_pred = keras_internals.forward(self.model, x)
-                    loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
-                    self._check(y_pred, sample_weight, scope.assigned())
-                    scaled_loss = self.model.optimizer.scale_loss(loss)
-            finally:
-                # An interrupt may have cut it as it was left: all that follows would be recorded.
-                tape.__exit__(None, None, None)
+            weights: Any = self.values(self.variables)
+            (scaled_loss, loss, y_pred), tape = recorded(scaled, weights)
             check_read_in_scope(self.variables, tape)
             found = tape.gradient(scaled_loss, weights)
         return Pass(scope, loss, found, y_pred, operations)
@@ -59,18 +54,9 @@ class Passes:
         check_second_pass(self.variables, clean.gradients, shifted.gradients)
         return shifted.trace.drawing()
 
-    def weights(self, state: Any) -> list[Tensor]:
-        return self._values(state)
-
     def values(self, variables: Sequence[Any], scope: Any = None) -> list[Tensor]:
         with scope or contextlib.nullcontext():
             return [tf.convert_to_tensor(v) for v in variables]
-
-    def before(self) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext()
-
-    def at(self, weights: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
-        return PassScope(self.variables, weights)
 
     def decided(self, perturbs: Callable[[], bool | Tensor]) -> bool | Tensor:
         return perturbs()
@@ -87,9 +73,6 @@ class Passes:
     def unscaled(self, gradients_: Gradients, alone: bool = False) -> Gradients:
         return gradients.unscaled(self.dense(gradients_, alone), self.model.optimizer)
 
-    def instantiated(self, gradients_: Gradients) -> Gradients:
-        return gradients_
-
     def weighted(self, values: Sequence[Any], weights: Sequence[Any]) -> Any:
         return gradients.weighted(values, weights)
 
@@ -99,23 +82,8 @@ class Passes:
     def everywhere(self, finite_: Tensor) -> Tensor:
         return finite.on_all_replicas(finite_)
 
-    def assigned(self, state: PassScope) -> list[Any]:
-        return state.assigned()
-
     def kept(self, always: bool = False) -> Any:
         return outside.put_back(self.model, always)
-
-    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
-        return interrupts.held_back()
-
-    def looped(self, take: Any, batches: Sequence[Batch], before: Any) -> tuple[Any, Outcome]:
-        raise NotImplementedError("A graph of TensorFlow has the micro-batches one by one.")
-
-    def on_devices(
-        self, take: Any, batch: Batch, are_cut: Nested, perturbing: bool | Tensor
-    ) -> tuple[Any, Outcome]:
-        del are_cut  # The strategy has cut the batch.
-        return take(self, batch, perturbing)
 
     def write(self, clean: PassScope, outcome: Outcome) -> None:
         # Nothing has been written so far. In a graph, all writing waits for the gradients: weight
@@ -135,6 +103,3 @@ class Passes:
             keras_internals.build_metrics(self.model, batch[1], y_pred)
         logs = keras_internals.logs_of(self.model, measure(), batch, y_pred)
         return devices.as_vectors(self.model.distribute_strategy, logs)
-
-    def _values(self, scope=None):
-        return self.values(self.variables, scope)

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_zsharp.backend.scopes import carried_on
 from keras_zsharp.backend.tensorflow.weight_scope import WeightScope
 from keras_zsharp.keras_internals import assign_in_place, stored
 
@@ -33,12 +34,7 @@ class PassScope(WeightScope):
         state = []
         if after is not None:
             self._updates.update(after._updates)
-            weight_ids = {id(v) for v in variables}
-            state = [
-                (variable, after.stands_for(variable))
-                for key, variable in self._updates.items()
-                if key not in weight_ids
-            ]
+            state = carried_on(self._updates.values(), variables, after)
         super().__init__(variables, weights, state)
         self._graph = tf.compat.v1.get_default_graph()
         self._released: dict[int, Any] = {}

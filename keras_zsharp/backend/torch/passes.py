@@ -9,28 +9,29 @@ from typing import Any
 import keras
 import torch
 
-from keras_zsharp import interrupts, keras_internals, outside
+from keras_zsharp import keras_internals, outside
 from keras_zsharp.backend.passes import Check, Outcome, Pass, kept_scale, unscaled, weighted
+from keras_zsharp.backend.scopes import PassesInScopes
 from keras_zsharp.backend.torch import backward, processes, randomness
 from keras_zsharp.backend.torch.checks import refuse_in_place
 from keras_zsharp.backend.torch.scope import PassScope
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
-class Passes:
-    """`Passes` on PyTorch. A state is the `PassScope` of a pass, None before the first one."""
+class Passes(PassesInScopes):
+    """`Passes` on PyTorch."""
 
-    start, loops, cuts_shares = None, False, False
+    scope = PassScope
 
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
-        del arguments
-        self.model, self.variables, self._check = model, keras_internals.trained(model), check
+        super().__init__(model, check, *arguments)
+        self._all_variables = model.variables
 
     def run(self, before: Any, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch
         noise = randomness.state()
         scope = PassScope(self.variables, self.weights(before) if at is None else at, before)
-        in_place_refused = refuse_in_place(self.model.variables, self.variables, scope.weights)
+        in_place_refused = refuse_in_place(self._all_variables, self.variables, scope.weights)
         with torch.enable_grad(), scope, in_place_refused:
             y_pred = keras_internals.forward(self.model, x)
             backward.zero_grad(self.model, scope.weights, self.variables)
@@ -48,18 +49,9 @@ class Passes:
     def compare(self, clean: Pass, shifted: Pass) -> Sequence[str]:
         return ()
 
-    def weights(self, state: Any) -> list[Tensor]:
-        return self.values(self.variables, state)
-
     def values(self, variables: Sequence[Any], scope: Any = None) -> list[Tensor]:
         with scope or contextlib.nullcontext():
             return [keras.ops.convert_to_tensor(v).detach() for v in variables]
-
-    def before(self) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext()
-
-    def at(self, weights: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
-        return PassScope(self.variables, weights)
 
     def decided(self, perturbs: Callable[[], bool | Tensor]) -> bool:
         return bool(perturbs())
@@ -73,9 +65,6 @@ class Passes:
     def unscaled(self, gradients: Gradients, alone: bool = False) -> Gradients:
         return unscaled(gradients, self.model.optimizer.scale_loss(1.0))
 
-    def instantiated(self, gradients: Gradients) -> Gradients:
-        return gradients
-
     def weighted(self, values: Sequence[Any], weights: Sequence[Any]) -> Any:
         return weighted(values, weights)
 
@@ -86,9 +75,6 @@ class Passes:
     def everywhere(self, finite: Tensor) -> Tensor:
         return processes.all_find(self.model, finite)
 
-    def assigned(self, state: PassScope) -> list[Any]:
-        return state.assigned()
-
     @contextlib.contextmanager
     def kept(self, always: bool = False) -> Iterator[_Kept]:
         with (
@@ -98,18 +84,6 @@ class Passes:
             randomness.put_back(always) as noise,
         ):
             yield _Kept(before, noise)
-
-    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
-        return interrupts.held_back()
-
-    def looped(self, take: Any, batches: Sequence[Batch], before: Any) -> tuple[Any, Outcome]:
-        raise NotImplementedError("PyTorch takes micro-batches one by one.")
-
-    def on_devices(
-        self, take: Any, batch: Batch, are_cut: Nested, perturbing: bool | Tensor
-    ) -> tuple[Any, Outcome]:
-        del are_cut  # Each process has a batch of its own.
-        return take(self, batch, perturbing)
 
     def write(self, clean: PassScope, outcome: Outcome) -> None:
         optimizer = self.model.optimizer

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from keras_zsharp.backend.scopes import carried_on
 from keras_zsharp.keras_internals import Scope, stored
 
 
@@ -28,11 +29,7 @@ class PassScope(Scope):
         state = []
         if after is not None:
             self._updates.update(after._updates)
-            state = [
-                (variable, after.read(variable))
-                for key, variable in self._updates.items()
-                if key not in self._weight_ids
-            ]
+            state = carried_on(self._updates.values(), variables, after)
         pairs = [*zip(variables, self.weights, strict=True), *state]
         super().__init__(pairs, collect_losses=True)
 

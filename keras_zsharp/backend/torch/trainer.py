@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras_zsharp import keras_internals
@@ -13,9 +14,8 @@ from keras_zsharp.typing import Batch
 class Trainer(keras_internals.MixinOfAModel):
     """Base of the step: what it asks of Keras' trainer."""
 
-    def build_for_training(self) -> None:
-        """Creates the variables that rule and optimizer lack: the step implements it."""
-        raise NotImplementedError
+    build_for_training: Callable[[], None]
+    """The step creates by it the variables that rule and optimizer lack."""
 
     def make_train_function(self, force: bool = False) -> Any:
         """`keras.Model.make_train_function`, after building rule and optimizer.

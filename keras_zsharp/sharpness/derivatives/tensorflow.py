@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_zsharp import keras_internals
+from keras_zsharp.backend.tensorflow.recording import recorded
 from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION, WeightScope
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
@@ -49,17 +50,17 @@ class BatchLoss(base.BatchLoss):
 
     def _product(self, vector, scale, batch):
         weights = self._weights(tf.zeros_like(vector))
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
+
+        def along():
             _, gradients = self._gradients(weights, scale, batch)
-            slope = tf.reduce_sum(joined(gradients) * vector)
+            return tf.reduce_sum(joined(gradients) * vector)
+
+        slope, tape = recorded(along, weights)
         return (joined(_derivatives(tape, slope, weights)) / scale,)
 
     def _recorded(self, weights, batch):
         """The loss in the scope that is open, and the tape. New state of the model is dropped."""
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            loss = self._evaluated(batch)
+        loss, tape = recorded(lambda: self._evaluated(batch), weights)
         around = keras_internals.read_around_scope(self.variables, tape)
         if around:
             raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")

@@ -1,0 +1,69 @@
+"""Passes whose state is a scope, on the backends that keep values in variables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from keras_zsharp import interrupts, keras_internals
+from keras_zsharp.backend.passes import Check, Outcome
+from keras_zsharp.keras_internals import Scope
+from keras_zsharp.typing import Batch, Nested, Tensor
+
+
+class PassesInScopes:
+    """What `Passes` have in common on TensorFlow and PyTorch.
+
+    A state is the scope of a pass, None before the first one. A backend adds the rest.
+
+    Attributes:
+        scope: The class of the scopes, of variables, their values and the scope before.
+        values: As in `Passes`.
+    """
+
+    start, loops, cuts_shares = None, False, False
+    scope: Any
+    values: Callable[..., list[Tensor]]
+
+    def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
+        del arguments
+        self.model, self.variables, self._check = model, keras_internals.trained(model), check
+
+    def weights(self, state: Any) -> list[Tensor]:
+        return self.values(self.variables, state)
+
+    def before(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext()
+
+    def at(self, weights: Sequence[Tensor]) -> contextlib.AbstractContextManager[Any]:
+        return self.scope(self.variables, weights)
+
+    def instantiated(self, gradients: Any) -> Any:
+        return gradients
+
+    def assigned(self, state: Any) -> list[Any]:
+        return state.assigned()
+
+    def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
+        return interrupts.held_back()
+
+    def on_devices(
+        self, take: Any, batch: Batch, are_cut: Nested, perturbing: bool | Tensor
+    ) -> tuple[Any, Outcome]:
+        del are_cut  # A strategy has cut the batch, or each process has one of its own.
+        return take(self, batch, perturbing)
+
+
+def carried_on(
+    updates: Iterable[Any], variables: Sequence[Any], after: Scope
+) -> list[tuple[Any, Tensor]]:
+    """The state that a scope starts from: pairs of a variable and its value in the one before.
+
+    Args:
+        updates: The variables that have been assigned there.
+        variables: The trainable variables, which have other values.
+        after: The scope before.
+    """
+    weights = set(map(id, variables))
+    return [(v, after.stands_for(v)) for v in updates if id(v) not in weights]
