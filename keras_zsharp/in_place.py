@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals, perturbations
+from keras_zsharp import perturbations
+from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.perturbations import Perturbation
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
@@ -92,12 +93,12 @@ def plain(model: keras.Model) -> keras.Model:
         )
     model.perturbation.leave()
     for name in ("perturbation", "sharpness_tracker", "step_options"):
-        keras_internals.remove_attribute(model, name)
+        tracking.remove_attribute(model, name)
     for name in ("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"):
         model.__dict__.pop(name, None)
     made = type(model)
     object.__setattr__(model, "__class__", made.own_class)
-    keras_internals.forget(made)
+    saving.forget(made)
     model.train_function = model.test_function = model.predict_function = None
     return model
 
@@ -133,7 +134,7 @@ class InPlace(SharpnessAwareTraining):
 
     def __reduce__(self) -> tuple[Any, ...]:
         _, arguments = super().__reduce__()
-        return keras_internals.unpickle_model, arguments
+        return saving.unpickle_model, arguments
 
 
 def _become(model: keras.Model, rule: Perturbation, step_options: StepOptions) -> keras.Model:
@@ -163,6 +164,6 @@ def _made_for(own: type, model: keras.Model) -> type:
     name = f"SharpnessAware{own.__name__}"
     attributes = {"__init__": __init__, "own_class": own, "__module__": own.__module__}
     made = type(name, (InPlace, own), {**attributes, "origin": origin})
-    keras_internals.save_as(made, InPlace)
-    weakref.finalize(model, keras_internals.forget, made)
+    saving.save_as(made, InPlace)
+    weakref.finalize(model, saving.forget, made)
     return made

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import calling, saving, tracking
 from keras_zsharp.typing import Nested, Tensor
 
 
@@ -21,14 +21,14 @@ class _OfTheNetwork:
         of_keras = getattr(keras.Model, self._name)
         if wrapper is None:
             return of_keras
-        inside = keras_internals.attributes_of(wrapper).get("model")
+        inside = tracking.attributes_of(wrapper).get("model")
         overridden = inside and getattr(type(inside), self._name) is not of_keras
         if overridden and wrapper._calls_as_it_is():
             return getattr(inside, self._name)
         return of_keras.__get__(wrapper)
 
 
-class ShowsItsModel(keras_internals.MixinOfAModel):
+class ShowsItsModel(tracking.MixinOfAModel):
     """Mixin of a `keras.Model` with a `model` inside, which looks like the model inside.
 
     Attributes that are about the network are those of the model inside. Those about training, such
@@ -48,7 +48,7 @@ class ShowsItsModel(keras_internals.MixinOfAModel):
         Returns:
             The outputs of the model inside.
         """
-        return keras_internals.call_inside(self, self.model, *inputs, training=training, **kwargs)
+        return calling.call_inside(self, self.model, *inputs, training=training, **kwargs)
 
     def stateless_call(
         self,
@@ -95,10 +95,10 @@ class ShowsItsModel(keras_internals.MixinOfAModel):
 
     def __getattr__(self, name: str) -> Any:
         """An attribute of the model inside that the wrapper does not have, such as `inputs`."""
-        own = keras_internals.attributes_of(self)
+        own = tracking.attributes_of(self)
         if name in own:  # On PyTorch, Python does not find layers.
             return own[name]
-        inside = not name.startswith("_") and name not in keras_internals.set_in_training()
+        inside = not name.startswith("_") and name not in tracking.set_in_training()
         if "model" in own and inside:
             return getattr(own["model"], name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -107,10 +107,10 @@ class ShowsItsModel(keras_internals.MixinOfAModel):
         """Sets an attribute, on the model inside if only that has it: a callback may anneal it."""
         own = (
             name.startswith("_")
-            or name in keras_internals.attributes_of(self)
+            or name in tracking.attributes_of(self)
             or hasattr(type(self), name)
         )
-        if own or name in keras_internals.set_in_training() or not hasattr(self, name):
+        if own or name in tracking.set_in_training() or not hasattr(self, name):
             super().__setattr__(name, value)
         else:
             setattr(self.model, name, value)
@@ -118,7 +118,7 @@ class ShowsItsModel(keras_internals.MixinOfAModel):
     @property
     def layers(self) -> list[keras.Layer]:
         """The layers of the model inside, then those that a subclass of the wrapper adds."""
-        if keras_internals.read_for_a_file():
+        if saving.read_for_a_file():
             # Files of 0.2.0 have the model inside as the wrapper's one layer.
             return super().layers
         own = [layer for layer in super().layers if layer is not self.model]
@@ -151,7 +151,7 @@ class ShowsItsModel(keras_internals.MixinOfAModel):
         """The metrics of the wrapper, and those that the model inside updates in its `call`."""
         found = super().metrics
         known = {id(metric) for metric in found}
-        return [*found, *(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)]
+        return [*found, *(m for m in tracking.own_metrics(self.model) if id(m) not in known)]
 
     @property
     def path(self) -> Any:

@@ -4,15 +4,15 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
 from keras_zsharp.inside import ShowsItsModel
+from keras_zsharp.keras_internals import calling, saving, tracking
 from keras_zsharp.training import SharpnessAwareTraining, reached
 from keras_zsharp.typing import Config, Rule
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
 class SharpnessAwareModel(
-    SharpnessAwareTraining, ShowsItsModel, keras_internals.FilesOfItsModel, keras.Model
+    SharpnessAwareTraining, ShowsItsModel, saving.FilesOfItsModel, keras.Model
 ):
     """Trains any Keras model sharpness-aware.
 
@@ -70,7 +70,7 @@ class SharpnessAwareModel(
         # By the policy, `compile` decides whether float16 needs a loss scale.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(perturbation=perturbation, name=name, **kwargs)
-        keras_internals.call_as(self, model, same_arguments=self._calls_as_it_is())
+        calling.call_as(self, model, same_arguments=self._calls_as_it_is())
         self.model = model
         self.built = model.built
 
@@ -104,9 +104,9 @@ def _check_methods(model):
 
     A wrapper would not call them.
     """
-    classes, names = type(model).__mro__, keras_internals.training_methods()
+    classes, names = type(model).__mro__, tracking.training_methods()
     own = reached.overridden(classes, names)
-    own |= vars(model).keys() & names - keras_internals.set_in_training()
+    own |= vars(model).keys() & names - tracking.set_in_training()
     own = sorted(own) or reached.missed(reached.inside, SharpnessAwareModel, classes)
     if "train_step" in own:
         raise ValueError(

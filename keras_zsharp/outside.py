@@ -15,7 +15,7 @@ import keras
 
 from keras_zsharp import copies
 from keras_zsharp.interrupts import PutBack
-from keras_zsharp.keras_internals import attributes_of, flat_layers, names_of_keras
+from keras_zsharp.keras_internals.tracking import attributes_of, flat_layers, names_of_keras
 from keras_zsharp.ops import is_traced
 
 _LIBRARIES = {*sys.stdlib_module_names, "keras", "keras_cv", "keras_hub", "keras_zsharp"}

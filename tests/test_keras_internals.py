@@ -11,13 +11,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp import keras_internals, keras_names, sharpness_aware
+from keras_zsharp import sharpness_aware
+from keras_zsharp.keras_internals import fitting, names, optimizers, tracking
 from tests.test_package import of_keras, own_names
 
-INTERNALS = pathlib.Path(__file__).parents[1] / "keras_zsharp" / "keras_internals.py"
+INTERNALS = pathlib.Path(__file__).parents[1] / "keras_zsharp" / "keras_internals"
 NEEDED = {
-    **{f"model.{name}": why for name, why in keras_names.OF_MODELS.items()},
-    **{f"scope.{name}": why for name, why in keras_names.OF_SCOPES.items()},
+    **{f"model.{name}": why for name, why in names.OF_MODELS.items()},
+    **{f"scope.{name}": why for name, why in names.OF_SCOPES.items()},
     "loss._fn_kwargs": "to know the arguments of a loss",
     "model._compile_config.config": "to know what a program trains",
     "model._compile_loss": "to build the variables of a loss",
@@ -59,7 +60,7 @@ BY_BACKEND = {
 }
 IN_FILES_OF_PYTORCH = "keras.src.backend.torch.optimizers."
 BACKEND = keras.backend.backend()
-OF_MODELS_HERE = keras_names.OF_MODELS_BY_BACKEND[BACKEND]
+OF_MODELS_HERE = names.OF_MODELS_BY_BACKEND[BACKEND]
 HERE = {**BY_BACKEND.get(BACKEND, {}), **{f"model.{n}": w for n, w in OF_MODELS_HERE.items()}}
 
 
@@ -90,11 +91,11 @@ def test_keras_has(name, owners):
         owner = getattr(owner, attribute)
 
 
-@pytest.mark.parametrize("name", [*keras_names.OF_MODELS, *OF_MODELS_HERE])
+@pytest.mark.parametrize("name", [*names.OF_MODELS, *OF_MODELS_HERE])
 def test_a_missing_name_is_an_error(name, monkeypatch):
     """Of Keras' release that lacks it, before anything trains."""
-    needed = {**keras_names.OF_MODELS, **OF_MODELS_HERE}
-    monkeypatch.setattr(keras_names, "OF_MODELS", {f"{name}_of_old": needed[name]})
+    needed = {**names.OF_MODELS, **OF_MODELS_HERE}
+    monkeypatch.setattr(names, "OF_MODELS", {f"{name}_of_old": needed[name]})
     message = f"Keras {keras.__version__}, whose .* lacks .*`{name}_of_old`, {needed[name]}"
     with pytest.raises(RuntimeError, match=message):
         sharpness_aware(keras.Sequential([keras.layers.Dense(1)]))
@@ -110,13 +111,13 @@ def test_keras_has_the_function(name):
 def test_what_jax_compiles_keeps_the_state():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    keras_internals.without_donating(model.make_predict_function)
+    fitting.without_donating(model.make_predict_function)
     weights = [v.value for v in model.weights]
     model.predict_function((weights, []), iter([(np.ones((2, 2)),)]))
     assert not any(array.is_deleted() for array in weights)
 
 
-@pytest.mark.parametrize("kind", keras_internals._MOMENTA)
+@pytest.mark.parametrize("kind", optimizers._MOMENTA)
 def test_where_optimizers_keep_a_momentum(kind):
     """Against the gradient for SGD, which has the sign of the step."""
     variable = keras.Variable(np.zeros(2, "float32"))
@@ -124,7 +125,7 @@ def test_where_optimizers_keep_a_momentum(kind):
     optimizer = kind(0.1, momentum=0.9) if by_argument else kind(0.1)
     optimizer.build([variable])
     optimizer.apply([keras.ops.convert_to_tensor(np.float32([1, -1]))], [variable])
-    [momentum] = keras_internals.momenta(optimizer, [variable])
+    [momentum] = optimizers.momenta(optimizer, [variable])
     assert np.sign(keras.ops.convert_to_numpy(momentum)).tolist() == [1, -1]
 
 
@@ -137,7 +138,7 @@ def test_how_many_steps_an_optimizer_has_taken():
         for _ in range(3):
             inner.apply([keras.ops.ones(1)], [weight])
         for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
-            taken = keras_internals.steps_taken(optimizer)
+            taken = optimizers.steps_taken(optimizer)
             assert keras.ops.is_tensor(taken)
             assert int(taken) == steps
 
@@ -166,33 +167,34 @@ def test_in_what_attributes_keras_keeps_its_books():
     net = Net()
     net.compile("sgd", "mse")
     net.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
-    others = vars(net).keys() - keras_internals.names_of_keras()
+    others = vars(net).keys() - tracking.names_of_keras()
     assert others - {"_eval_epoch_iterator", "_jax_state"} <= {"number", "dense"}
     assert "number" in others
 
 
 def test_none_is_left_out():
-    by_backend = itertools.chain(*BY_BACKEND.values(), *keras_names.OF_MODELS_BY_BACKEND.values())
-    names = [*NEEDED, *by_backend]
-    listed = {part for name in names for part in name.split(".")} | {*MODULES}
+    by_backend = itertools.chain(*BY_BACKEND.values(), *names.OF_MODELS_BY_BACKEND.values())
+    needed = [*NEEDED, *by_backend]
+    listed = {part for name in needed for part in name.split(".")} | {*MODULES}
     listed |= {name.rpartition(".")[0] for name in MODULES}
     listed |= {"keras.src.backend", "keras.src.utils.python_utils", IN_FILES_OF_PYTORCH}
     listed |= {"keras.src.layers.normalization.", "keras.src.backend.jax.trainer"}
-    assert set(of_keras(INTERNALS, ours=set(own_names()))) <= listed
+    ours = set(own_names())
+    assert {name for path in INTERNALS.glob("*.py") for name in of_keras(path, ours)} <= listed
 
 
 def test_keras_own_normalization_layers():
     """They are known by the module that they lie in."""
     layers = keras.layers
     known = {layers.BatchNormalization, layers.LayerNormalization, layers.UnitNormalization}
-    assert known < set(keras_internals.NORMALIZATIONS)
+    assert known < set(tracking.NORMALIZATIONS)
     with pytest.raises(RuntimeError, match="in which it finds no normalization layers"):
-        keras_names.some([], "normalization layers")
+        names.some([], "normalization layers")
 
 
 class Asks(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
-        self.fit = keras_internals.running_fit()
+        self.fit = fitting.running_fit()
 
 
 def test_what_a_fit_knows_of_itself():
@@ -206,6 +208,6 @@ def test_what_a_fit_knows_of_itself():
     assert asks.fit.arguments["initial_epoch"] == 0
     assert asks.fit.arguments["shuffle"] is True
     assert asks.fit.iterator.num_batches == 2
-    keras_internals.read_epochs(asks.fit.iterator, 2)
+    fitting.read_epochs(asks.fit.iterator, 2)
     assert type(asks.fit.iterator.data_adapter).__name__ == "ArrayDataAdapter"
-    assert keras_internals.running_fit() is None
+    assert fitting.running_fit() is None

@@ -14,11 +14,11 @@ from keras_zsharp import (
     SharpnessAwareModel,
     SharpnessAwareTraining,
     ZSharp,
-    keras_internals,
     perturbations,
     sharpness_aware,
 )
 from keras_zsharp import backend as here
+from keras_zsharp.keras_internals import tracking
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import CASES, Subclassed, assert_same
@@ -206,7 +206,7 @@ def test_fit_before_compile():
     )
 
 
-TRAINING = sorted(keras_internals.training_methods())
+TRAINING = sorted(tracking.training_methods())
 
 
 def test_the_training_interface_is_that_of_keras():

@@ -5,9 +5,9 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals
 from keras_zsharp.analysis.source import source
 from keras_zsharp.checks import one_of
+from keras_zsharp.keras_internals import fitting
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.ops import each, size_of
 from keras_zsharp.perturbations.operators import projection, widened
@@ -84,7 +84,7 @@ class AscentFrom(SharpnessAwareModel):
     ) -> None:
         super().__init__(model, perturbation, **kwargs)
         self.component = one_of("component", component, "full", "noise", "batch")
-        keras_internals.never_compiled(self)
+        fitting.never_compiled(self)
         self._source = source(ascent_data, batch_size, drawn=component == "batch")
 
     def ascent_gradients(self, gradients: Gradients, variables: Variables) -> Gradients:

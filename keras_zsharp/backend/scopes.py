@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from keras_zsharp import interrupts, keras_internals
+from keras_zsharp import interrupts
 from keras_zsharp.backend.passes import Check, Outcome
-from keras_zsharp.keras_internals import Scope
+from keras_zsharp.keras_internals import tracking
+from keras_zsharp.keras_internals.scoping import Scope
 from keras_zsharp.typing import Batch, Nested, Tensor
 
 
@@ -28,7 +29,7 @@ class PassesInScopes:
 
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
         del arguments
-        self.model, self.variables, self._check = model, keras_internals.trained(model), check
+        self.model, self.variables, self._check = model, tracking.trained(model), check
 
     def weights(self, state: Any) -> list[Tensor]:
         return self.values(self.variables, state)

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import checks, keras_internals
+from keras_zsharp import checks
 from keras_zsharp.callbacks.backup_files import BackupFiles
 from keras_zsharp.data.epoch_order import EpochOrder
+from keras_zsharp.keras_internals import fitting, optimizers
 from keras_zsharp.resuming import backup_content, program
 from keras_zsharp.resuming.remembered import Remembered
 from keras_zsharp.typing import Logs, Path
@@ -84,7 +85,7 @@ class Backup(keras.callbacks.Callback):
         return self.files.folder
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._fit = keras_internals.running_fit()
+        self._fit = fitting.running_fit()
         if self._fit is None:
             raise RuntimeError("`Backup` must be among the callbacks of a `fit`")
         # Others reset themselves when training begins, and change when an epoch ends: they first.
@@ -97,7 +98,7 @@ class Backup(keras.callbacks.Callback):
         callbacks.append(self._last)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        keras_internals.start_at_epoch(self.model, None)
+        fitting.start_at_epoch(self.model, None)
 
     def _begin(self, logs=None):
         fit = self._fit
@@ -115,7 +116,7 @@ class Backup(keras.callbacks.Callback):
             self.files.release()
             raise
         interrupted.add(self.model.optimizer)
-        keras_internals.start_at_epoch(self.model, epochs)
+        fitting.start_at_epoch(self.model, epochs)
 
     def _save(self, epoch, logs=None):
         if not self._remembered.is_first_process:
@@ -140,7 +141,7 @@ class Backup(keras.callbacks.Callback):
         )
 
     def _end(self, logs=None):
-        keras_internals.start_at_epoch(self.model, None)
+        fitting.start_at_epoch(self.model, None)
         interrupted.discard(self.model.optimizer)
         self._fit.callbacks.callbacks.remove(self._last)
         if self.delete_checkpoint and self._whole and self._remembered.is_first_process:
@@ -159,23 +160,23 @@ class Backup(keras.callbacks.Callback):
         if newest is None:
             return None
         state, arrays = backup_content.read(newest)
-        keras_internals.build_optimizer(self.model)
+        optimizers.build_optimizer(self.model)
         self._check(newest, state)
         if damaged:
             warnings.warn(
                 f"{damaged[-1]} is damaged: training continues from {newest}", stacklevel=2
             )
         self._remembered.replace_rule(state)
-        keras_internals.build_optimizer(self.model)
+        optimizers.build_optimizer(self.model)
         self.model.load_weights(newest)
         epochs, fit = state["epochs"], self._fit
         again = self.read_again and not any(
             isinstance(c, EpochOrder) for c in fit.callbacks.callbacks
         )
-        again = again and not keras_internals.is_read_from_its_start(fit)
+        again = again and not fitting.is_read_from_its_start(fit)
         if again and not state["stopped"] and epochs < self.params["epochs"]:
-            keras_internals.read_epochs(fit.iterator, epochs - fit.arguments["initial_epoch"])
-        threads = again and keras_internals.reads_in_threads(fit)
+            fitting.read_epochs(fit.iterator, epochs - fit.arguments["initial_epoch"])
+        threads = again and fitting.reads_in_threads(fit)
         process_wide = self._remembered.is_first_process and not threads
         self._remembered.restore(state, arrays, process_wide)
         return self.params["epochs"] if state["stopped"] else epochs

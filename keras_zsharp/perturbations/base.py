@@ -4,8 +4,8 @@ from typing import Any
 
 from keras import ops
 
-from keras_zsharp import keras_internals
 from keras_zsharp.checks import radius
+from keras_zsharp.keras_internals import optimizers, tracking
 from keras_zsharp.ops import as_written, each, of_the_device
 from keras_zsharp.perturbations import state, steps
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
@@ -66,7 +66,7 @@ class Perturbation(OwnedByAModel):
     def __init__(self, rho: FloatOrSchedule, *, name: str | None = None) -> None:
         super().__init__(name=name)
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
-        keras_internals.built_otherwise(self)
+        tracking.built_otherwise(self)
         self.built = True
         self.rho = rho
 
@@ -170,7 +170,7 @@ class Perturbation(OwnedByAModel):
             )
         self.build(variables)
         gradients = [
-            None if g is None or keras_internals.is_overwritten(v) else g
+            None if g is None or optimizers.is_overwritten(v) else g
             for g, v in zip(gradients, variables, strict=True)
         ]
         rho = type(self).rho.tensor(self, step)

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
 from keras_zsharp.checks import number
+from keras_zsharp.keras_internals import fitting, optimizers, tracking
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 
 
@@ -42,7 +42,7 @@ class OwnedByAModel(keras.layers.Layer):
         Returns:
             The variable.
         """
-        with keras_internals.variables_of(self._model()):
+        with tracking.variables_of(self._model()):
             return super().add_weight(*args, **kwargs)
 
     def _is_fixed(self, name: str) -> bool:
@@ -58,12 +58,12 @@ class OwnedByAModel(keras.layers.Layer):
     def steps_taken(self) -> Any:
         """The number of steps that the optimizer of the rule's model has taken, 0 without one."""
         optimizer = getattr(self._model(), "optimizer", None)
-        return 0 if optimizer is None else keras_internals.steps_taken(optimizer)
+        return 0 if optimizer is None else optimizers.steps_taken(optimizer)
 
     def sync(self) -> None:
         """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
         if (model := self._model()) is not None:
-            keras_internals.synced(model)
+            fitting.synced(model)
 
     def changed(self) -> None:
         """Tells the rule's model that one of the rule's numbers may have changed."""

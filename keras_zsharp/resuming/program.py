@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import calling, fitting, optimizers, tracking
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.perturbations import Perturbation
 from keras_zsharp.perturbations.hyperparameter import Hyperparameter
@@ -48,7 +48,7 @@ def of(model: Any, arguments: dict[str, Any]) -> Program:
     parts["model"] = type(model).__name__
     layers = [
         layer
-        for layer in reversed(keras_internals.flat_layers(model))
+        for layer in reversed(tracking.flat_layers(model))
         if not isinstance(layer, Perturbation) and layer is not model
     ]
     places = {layer.name: f"layer {number}" for number, layer in enumerate(layers)}
@@ -65,10 +65,10 @@ def of(model: Any, arguments: dict[str, Any]) -> Program:
     parts |= {f"operation {n}": _described(each, places) for n, each in enumerate(operations)}
     own = {id(v) for v in rule.variables} if rule else set()
     parts["weights"] = [list(v.shape) for v in model.weights if id(v) not in own]
-    compiled = keras_internals.compiled_with(model).items()
+    compiled = fitting.compiled_with(model).items()
     parts |= {name: _described(value, places) for name, value in compiled if name not in UNCHANGED}
     parts["optimizer"] = _described(model.optimizer, places)
-    parts["weight decay of"] = keras_internals.decayed(model)
+    parts["weight decay of"] = optimizers.decayed(model)
     if rule:
         parts["rule"] = _described(rule, places)
         parts |= {n: _described(getattr(model, n), places) for n in options.NAMES}
@@ -171,8 +171,8 @@ def _config(value, places):
     except Exception:  # A class of the program need not have a config, or one that works.
         config = plain
     if isinstance(value, keras.Loss):  # Configs of losses lack arguments, those of Keras too.
-        config |= {**plain, **keras_internals.loss_arguments(value)}
-    known = {*config, *called, *keras_internals.names_of_keras()}
+        config |= {**plain, **calling.loss_arguments(value)}
+    known = {*config, *called, *tracking.names_of_keras()}
     read = {f"{ATTRIBUTE}{k}": v for k, v in read.items() if k not in known}
     return _described({**config, **called, **read}, places)
 

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import keras_internals, perturbations
+from keras_zsharp import perturbations
 from keras_zsharp.backend import surroundings
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.resuming import plain_values, program
 from keras_zsharp.resuming.plain_values import NotPlain, decoded, encoded
 from keras_zsharp.resuming.program_code import is_of_library
@@ -87,7 +88,7 @@ class Remembered:
 
     def _ids(self):
         """Of the objects that are saved with the model."""
-        layers = keras_internals.flat_layers(self._model)
+        layers = tracking.flat_layers(self._model)
         return frozenset(map(id, [self._model, *layers, self._model.optimizer]))
 
     def _tokens(self, callback):

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import fitting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class AdaptedBatches:
                 return
             data = _joined(first, data)
         with _put_back():
-            read = keras_internals.numpy_batches(data)
+            read = fitting.numpy_batches(data)
             yield from itertools.islice(read, self._number)
 
 

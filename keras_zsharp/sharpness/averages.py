@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_zsharp import interrupts, keras_internals, outside
+from keras_zsharp import interrupts, outside
+from keras_zsharp.keras_internals import scoping
 from keras_zsharp.sharpness.batches import Batches
 from keras_zsharp.sharpness.derivatives.base import BatchLoss
 
@@ -39,7 +40,7 @@ class Averages:
                 return values
             self._scales[name] /= 16
 
-    @interrupts.puts_back(keras_internals.open_scope)
+    @interrupts.puts_back(scoping.open_scope)
     def of(self, name: str, vector: ArrayLike) -> list[np.ndarray]:
         """The mean of each value of the function `name` of a `BatchLoss`, in float64."""
         function, scale = getattr(self._of_batch, name), np.float32(self._scales[name])

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend import NAME
+from keras_zsharp.keras_internals import fitting
 from keras_zsharp.sharpness.adapted import AdaptedBatches, Spec
 from keras_zsharp.sharpness.checks import checked
 from keras_zsharp.typing import Batch, Data, Nested, Tensor
@@ -101,7 +101,7 @@ def finite(data: Data, batch_size: int, batches: int | None) -> Batches:
 
 def as_tuple(data: Any) -> Any:
     """Arrays that are inputs alone as a tuple, as `fit` takes them. Other data is left as it is."""
-    return (data,) if not isinstance(data, tuple) and keras_internals.are_arrays(data) else data
+    return (data,) if not isinstance(data, tuple) and fitting.are_arrays(data) else data
 
 
 def kept(data: Any, batch_size: int, batches: int | None) -> Any:
@@ -148,7 +148,7 @@ def check_data(data: Data, name: str = "data") -> None:
 def _is_adapted(data):
     if isinstance(data, tuple) or _is_dataset(data):
         return False
-    return isinstance(data, types.GeneratorType) or keras_internals.has_adapter(data)
+    return isinstance(data, types.GeneratorType) or fitting.has_adapter(data)
 
 
 def _is_dataset(data):

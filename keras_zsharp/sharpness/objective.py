@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
+from keras_zsharp.keras_internals import calling, tracking
 from keras_zsharp.sharpness import batches as of_data
 from keras_zsharp.sharpness import derivatives
 from keras_zsharp.sharpness.averages import Averages
@@ -74,11 +75,11 @@ class MeanLoss:
                 "tuple of arrays, or else what `fit` takes, with targets for the compiled loss. "
                 f"Received: inputs alone, data of type {type(data)}"
             )
-        if not keras_internals.is_built(model):
-            keras_internals.build(model, batch[0])
+        if not tracking.is_built(model):
+            calling.build(model, batch[0])
         with outside.put_back(model):
-            keras_internals.build_loss(model, *batch)
-        self.variables = keras_internals.trained(model)
+            calling.build_loss(model, *batch)
+        self.variables = tracking.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
         of_batch = derivatives.of_batch(model, examples.structure, examples.specs)

@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.perturbations.variables import is_bias
 from keras_zsharp.typing import Config, PerturbOnly
 
 
 def _of_normalization(model, variables):
-    own = [v for layer in keras_internals.flat_layers(model) for v in _gains_and_offsets(layer)]
+    own = [v for layer in tracking.flat_layers(model) for v in _gains_and_offsets(layer)]
     return _among(own, variables)
 
 
@@ -23,8 +23,8 @@ def _gains_and_offsets(layer):
 
     Wrappers normalize the weights of other layers, and a model is no such layer.
     """
-    own = keras_internals.own_variables(layer)
-    if isinstance(layer, keras_internals.NORMALIZATIONS):
+    own = tracking.own_variables(layer)
+    if isinstance(layer, tracking.NORMALIZATIONS):
         return [getattr(layer, name, None) for name in ("gamma", "beta", "scale")]
     is_called_so = any(_NORM.search(base.__name__) for base in type(layer).__mro__)
     is_one = is_called_so and all(len(v.shape) < 2 for v in own)
@@ -43,9 +43,9 @@ def _of_lora(model, variables):
     """Where LoRA is enabled, Keras' layers have its factors in attributes `lora_...`."""
     own = [
         value
-        for layer in keras_internals.flat_layers(model)
+        for layer in tracking.flat_layers(model)
         if getattr(layer, "lora_enabled", False)
-        for name, value in keras_internals.attributes_of(layer).items()
+        for name, value in tracking.attributes_of(layer).items()
         if name.startswith("lora_")
     ]
     return _among(own, variables)

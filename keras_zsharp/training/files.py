@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.typing import Path
 
 
@@ -28,7 +28,7 @@ def whole_or_not(model: keras.Model, filepath: Path) -> Iterator[None]:
     if model.built:
         # The rule's variables must exist to be restored. An error here comes again in training.
         with contextlib.suppress(ValueError):
-            model.perturbation.build(keras_internals.trained(model))
+            model.perturbation.build(tracking.trained(model))
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     before = [keras.ops.convert_to_numpy(v) for v in variables]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keras_zsharp.backend.passes import Passes
-from keras_zsharp.keras_internals import Scope, is_overwritten
+from keras_zsharp.keras_internals.optimizers import is_overwritten
+from keras_zsharp.keras_internals.scoping import Scope
 from keras_zsharp.perturbations import Perturbation, steps
 from keras_zsharp.typing import Gradients, Tensor
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from keras import ops
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend.passes import Outcome
+from keras_zsharp.keras_internals import calling
 from keras_zsharp.ops import size_of
 from keras_zsharp.typing import Batch, Tensor
 
@@ -21,8 +21,8 @@ def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tens
         outcome: The step's `Outcome`.
         perturbing: Whether the step has perturbed: a bool, or a boolean scalar tensor.
     """
-    loss = keras_internals.unscale_loss(outcome.loss)
-    sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss
+    loss = calling.unscale_loss(outcome.loss)
+    sharpness = calling.unscale_loss(outcome.shifted_loss) - loss
     counts = perturbing
     if outcome.finite is not None:
         counts &= outcome.finite

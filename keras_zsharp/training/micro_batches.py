@@ -9,15 +9,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend.passes import Outcome, Passes
+from keras_zsharp.keras_internals import calling, optimizers
 from keras_zsharp.ops import is_sparse, size_of, with_length
 from keras_zsharp.typing import Batch, Nested
 
 
 def check(micro_batches: int, variables: Sequence[Any]) -> None:
     """Refuses float8 layers: the scales that they find in several micro-batches have no mean."""
-    scales = [v.path for v in variables if keras_internals.is_overwritten(v)]
+    scales = [v.path for v in variables if optimizers.is_overwritten(v)]
     if micro_batches > 1 and scales:
         raise ValueError(
             "`micro_batches` must be 1 for layers quantized to float8. "
@@ -146,9 +146,9 @@ def mean(passes: Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outco
     def concatenated(*predictions):
         if predictions[0] is None:
             return None
-        masks = list(map(keras_internals.mask_of, predictions))
+        masks = list(map(calling.mask_of, predictions))
         mask = None if any(m is None for m in masks) else joined(masks)
-        return keras_internals.with_mask(joined(predictions), mask)
+        return calling.with_mask(joined(predictions), mask)
 
     y_pred, losses, shifted_losses, gradients, rule_states, finite = zip(*outcomes, strict=True)
     _check_same_weights(passes.variables, gradients)

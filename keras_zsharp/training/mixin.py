@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import interrupts, keras_internals, keras_names, perturbations
+from keras_zsharp import interrupts, perturbations
 from keras_zsharp.backend import surroundings
+from keras_zsharp.keras_internals import fitting, names, saving, scoping, tracking
 from keras_zsharp.training import (
     chosen,
     noise,
@@ -104,8 +105,8 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             if name in vars(cls):
                 setattr(cls, name, own_steps.must_train_by_ours(name, getattr(cls, name)))
         own = cls.get_config is SharpnessAwareTraining.get_config
-        if own and keras_internals.knows_the_arguments(super(SavedWithItsRule, cls).get_config):
-            keras_internals.leave_arguments_to_keras(cls)
+        if own and saving.knows_the_arguments(super(SavedWithItsRule, cls).get_config):
+            saving.leave_arguments_to_keras(cls)
 
     if TYPE_CHECKING:  # `__setattr__` does what the setter says.
 
@@ -145,14 +146,14 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             rule: A rule, or its name.
             step_options: How the step is taken.
         """
-        keras_names.check(self)
+        names.check(self)
         self.train_function = self.test_function = self.predict_function = None
-        keras_internals.names_of_keras()
-        with keras_internals.unlocked(self):
+        tracking.names_of_keras()
+        with tracking.unlocked(self):
             self.step_options = step_options
             self.perturbation = rule
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
-            with keras_internals.variables_of(self):
+            with tracking.variables_of(self):
                 self.skipping = skipped.Skipping()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,8 +165,8 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             super().__setattr__(name, value)
             return
         # While JAX trains the model, its variables are empty: a new rule would leave them so.
-        keras_internals.synced(self)
-        old = keras_internals.attributes_of(self).get(name)
+        fitting.synced(self)
+        old = tracking.attributes_of(self).get(name)
         if name == "perturbation":
             value = self._in_place_of(old, perturbations.get(value))
         elif not isinstance(value, options.StepOptions):
@@ -199,7 +200,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         """Binds the rule to this model, and frees the old one for another model."""
         rule.belong_to(self)
         if old is not None and rule is not old:
-            keras_internals.replace_layer(self, old, rule)
+            tracking.replace_layer(self, old, rule)
             old.leave()
         return rule
 
@@ -236,7 +237,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     @property
     def layers(self) -> list[keras.Layer]:
         """The layers of the model, without the rule."""
-        rule = keras_internals.attributes_of(self).get("perturbation")
+        rule = tracking.attributes_of(self).get("perturbation")
         return [each for each in super().layers if each is not rule]
 
     @layers.setter
@@ -263,7 +264,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         return [v for v in super().weights if id(v) not in of_the_rule]
 
     def _of_the_rule(self):
-        rule = keras_internals.attributes_of(self).get("perturbation")
+        rule = tracking.attributes_of(self).get("perturbation")
         return rule.variables if rule else ()
 
     @property
@@ -288,7 +289,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         x = args[0] if args else kwargs.get("x")
-        self.__dict__["_cuts_arrays"] = keras_internals.are_arrays(x)
+        self.__dict__["_cuts_arrays"] = fitting.are_arrays(x)
         try:
             with own_steps.by_our_step(self, "fit"):
                 history = super().fit(*args, **kwargs)
@@ -304,7 +305,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         self.skipping.warn(self)
         return logs
 
-    @interrupts.puts_back(keras_internals.open_scope, noise.who_notes, surroundings.modes)
+    @interrupts.puts_back(scoping.open_scope, noise.who_notes, surroundings.modes)
     def train_step(self, *args: Any) -> Any:
         """Takes one training step.
 

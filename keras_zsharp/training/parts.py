@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend import room
+from keras_zsharp.keras_internals import calling, tracking
 from keras_zsharp.training.micro_batches import name as name_of
 from keras_zsharp.typing import Batch, Nested
 
@@ -99,7 +99,7 @@ def _check_loss(model, cut, y_pred, sample_weight):
     """Refuses a loss that may not be the mean of the losses of its parts."""
     if not model.mean_of_parts:
         reasons = [*_methods(model), *_compiled(model, y_pred, sample_weight), *_added(model)]
-        if any(keras_internals.mask_of(p) is not None for p in _tensors(y_pred)):
+        if any(calling.mask_of(p) is not None for p in _tensors(y_pred)):
             reasons.append("predictions with a mask, whose parts differ in what counts")
         if reasons:
             raise ValueError(
@@ -126,7 +126,7 @@ def _tensors(y_pred):
 
 
 def _methods(model):
-    overridden = keras_internals.overridden_losses(model)
+    overridden = calling.overridden_losses(model)
     return [f"`{name}` overridden" for name in overridden]
 
 
@@ -134,10 +134,10 @@ def _compiled(model, y_pred, sample_weight):
     """Why the compiled losses may be no means."""
     rank = min((len(p.shape) for p in _tensors(y_pred)), default=1)
     weighted = any(w is not None for w in keras.tree.flatten(sample_weight))
-    for loss in keras_internals.flat_losses(model):
+    for loss in calling.flat_losses(model):
         name, reduction = loss.name, loss.reduction
         function = getattr(loss, "fn", loss)
-        if not (keras_internals.is_own(loss) and keras_internals.is_own(function)):
+        if not (tracking.is_own(loss) and tracking.is_own(function)):
             yield f"the loss {name!r}, which is not Keras' own"
         elif reduction not in MEANS:
             yield f"the loss {name!r} with reduction={reduction!r}"
@@ -145,7 +145,7 @@ def _compiled(model, y_pred, sample_weight):
             yield f"the loss {name!r} with reduction={reduction!r} and sample weights"
         elif getattr(function, "__name__", name) in OF_ALL:
             yield f"the loss {name!r}, which is of the batch as a whole"
-        elif _is_over_examples(axis := keras_internals.loss_arguments(loss).get("axis", -1), rank):
+        elif _is_over_examples(axis := calling.loss_arguments(loss).get("axis", -1), rank):
             yield f"the loss {name!r} with axis={axis}, which has the batch's axis"
         elif getattr(loss, "ignore_class", None) is not None:
             yield f"the loss {name!r} with ignore_class={loss.ignore_class}"
@@ -158,7 +158,7 @@ def _is_over_examples(axis, rank):
 
 def _added(model):
     """The layers whose `call` adds losses, which may be sums over the batch."""
-    names = [layer.name for layer in keras_internals.layers_adding_losses(model)]
+    names = [layer.name for layer in calling.layers_adding_losses(model)]
     return [f"losses that {names} add by `add_loss`"] if names else []
 
 
@@ -168,7 +168,7 @@ def _check_state(model, cut, assigned):
     Seeds are known, and what Keras' own layers have: BatchNormalization's statistics are those of
     the parts.
     """
-    known = {id(v) for v in keras_internals.state_of_own_layers(model)}
+    known = {id(v) for v in tracking.state_of_own_layers(model)}
     # Neither seeds nor metrics are weights.
     weights = {id(v) for v in model.weights}
     # Micro-batches follow one another: what counts steps would count each of them.
@@ -186,7 +186,7 @@ def _check_state(model, cut, assigned):
 def check_layers(model: Any) -> None:
     """Refuses layers that keep a state for each example of a batch, before a step."""
     cut = cut_by(model)
-    stateful = [la.name for la in keras_internals.flat_layers(model) if getattr(la, "stateful", 0)]
+    stateful = [la.name for la in tracking.flat_layers(model) if getattr(la, "stateful", 0)]
     if cut and stateful:
         raise ValueError(
             "Layers must not be `stateful`, with a state for each example of a whole batch, where "

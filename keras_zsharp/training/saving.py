@@ -5,14 +5,15 @@ from typing import Any, TypeVar
 
 import keras
 
-from keras_zsharp import keras_internals, perturbations
+from keras_zsharp import perturbations
+from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.training import files, options, own_steps, seeds
 from keras_zsharp.typing import Config, Path
 
 Model = TypeVar("Model", bound="SavedWithItsRule")
 
 
-class SavedWithItsRule(keras_internals.MixinOfAModel):
+class SavedWithItsRule(tracking.MixinOfAModel):
     """Saves and loads a sharpness-aware model: its config, its weights and its random seeds.
 
     Expects a rule as `perturbation`, and the step's options as `step_options`.
@@ -43,7 +44,7 @@ class SavedWithItsRule(keras_internals.MixinOfAModel):
         Returns:
             A dict.
         """
-        return keras_internals.of_any_backend(super().get_compile_config())
+        return saving.of_any_backend(super().get_compile_config())
 
     @classmethod
     def from_config(

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend import surroundings
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.perturbations.state import SEED
 
 GENERATOR = f"{SEED}generator_"
@@ -47,7 +47,7 @@ def load(model: Any, store: Any) -> None:
 def of(model: Any) -> list[Any]:
     """The states of the seed generators of a model, but for its rule's. It may be a plain one."""
     rule = getattr(model, "perturbation", None)
-    seeds = {id(seed) for seed in keras_internals.seeds(model)}
+    seeds = {id(seed) for seed in tracking.seeds(model)}
     seeds -= {id(v) for v in (rule.variables if rule else ())}
     return [v for v in model.variables if id(v) in seeds]
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
 from keras_zsharp.backend import room
 from keras_zsharp.backend.passes import Outcome, Passes
+from keras_zsharp.keras_internals import optimizers, tracking
 from keras_zsharp.training import logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.gradients import descended
 from keras_zsharp.typing import Batch, Gradients, Variables
@@ -85,11 +86,11 @@ class Step(Trainer):
             A bool, or a boolean scalar.
         """
         with passes.before():
-            return turns.perturbs(self, keras_internals.steps_taken(self.optimizer))
+            return turns.perturbs(self, optimizers.steps_taken(self.optimizer))
 
     def build_for_training(self) -> None:
         """Creates the variables that rule and optimizer lack. The model must be built."""
-        variables = keras_internals.trained(self)
+        variables = tracking.trained(self)
         micro_batches.check(self.micro_batches, variables)
         self.perturbation.build(variables)
         if variables and not self.optimizer.built:
@@ -139,7 +140,7 @@ def _both_passes(passes, perturbing, kept, batch, before):
     clean = passes.run(before, batch)
     weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():
-        step = keras_internals.steps_taken(model.optimizer)
+        step = optimizers.steps_taken(model.optimizer)
 
     def perturbed():
         # 2. The rule turns the gradients into e(w).
@@ -176,8 +177,8 @@ def _one_pass(passes, perturbing, _, batch, before):
     model, variables, rule = passes.model, passes.variables, passes.model.perturbation
     weights = passes.weights(passes.start)
     with passes.before():
-        step = keras_internals.steps_taken(model.optimizer)
-        momenta = keras_internals.momenta(model.optimizer, variables)
+        step = optimizers.steps_taken(model.optimizer)
+        momenta = optimizers.momenta(model.optimizer, variables)
 
     def perturbed():
         with passes.before():

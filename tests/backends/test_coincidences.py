@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_zsharp import SharpnessAwareModel, keras_internals, sharpness_aware
+from keras_zsharp import SharpnessAwareModel, sharpness_aware
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.training import chosen
 from tests.tiers import crossed
 
@@ -50,7 +51,7 @@ CHOSEN = {
     BatchNormDense: [],
     TinyLayerNorm: ["gain"],
     Conditional: ["gamma", "beta"],
-    **{kind: None for kind in keras_internals.NORMALIZATIONS if kind.__name__[0] != "U"},
+    **{kind: None for kind in tracking.NORMALIZATIONS if kind.__name__[0] != "U"},
 }
 
 

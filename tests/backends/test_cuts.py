@@ -9,8 +9,9 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from keras.src import backend
 
-from keras_zsharp import FriendlySAM, SharpnessAwareModel, keras_internals
+from keras_zsharp import FriendlySAM, SharpnessAwareModel
 from keras_zsharp.sharpness import ball_loss
 from keras_zsharp.sharpness.averages import Averages
 from tests.backends import networks
@@ -51,7 +52,7 @@ def process():
         "profile": sys.getprofile(),
         "NumPy's generator": generator,
         "its lock is free": free,
-        "scope": keras_internals.backend.in_stateless_scope(),
+        "scope": backend.in_stateless_scope(),
         "Ctrl-C": signal.getsignal(signal.SIGINT),
     }
     if BACKEND == "torch":

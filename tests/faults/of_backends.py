@@ -162,8 +162,8 @@ SHARED = [
     Fault(
         "sharpness has the wrong sign",
         LOGS,
-        "sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss",
-        "sharpness = loss - keras_internals.unscale_loss(outcome.shifted_loss)",
+        "sharpness = calling.unscale_loss(outcome.shifted_loss) - loss",
+        "sharpness = loss - calling.unscale_loss(outcome.shifted_loss)",
         TRAINING + "test_both_passes_see_the_same_noise[1]",
     ),
 ]
@@ -289,7 +289,7 @@ OF_TORCH = [
     Fault(
         "masks of predictions are lost",
         TORCH + "passes.py",
-        "return keras_internals.with_mask(prediction.detach(), mask)",
+        "return calling.with_mask(prediction.detach(), mask)",
         "return prediction.detach()",
         "tests/backends/test_masks.py::test_metrics_leave_out_what_is_masked[wrapper-whole-True]",
     ),

@@ -116,14 +116,14 @@ FAULTS = [
         "regularizers are taken at w in the second pass",
         PASSES,
         "        def scaled():\n"
-        "            y_pred = keras_internals.forward(self.model, x)\n"
-        "            loss = keras_internals.compute_loss("
+        "            y_pred = calling.forward(self.model, x)\n"
+        "            loss = calling.compute_loss("
         "self.model, x, y, y_pred, sample_weight)\n",
         "        variables = self.variables\n"
-        "        at_w = [tf.identity(keras_internals.stored(v).value()) for v in variables]\n\n"
+        "        at_w = [tf.identity(scoping.stored(v).value()) for v in variables]\n\n"
         "        def scaled():\n"
-        "            y_pred = keras_internals.forward(self.model, x)\n"
-        "            loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)\n"
+        "            y_pred = calling.forward(self.model, x)\n"
+        "            loss = calling.compute_loss(self.model, x, y, y_pred, sample_weight)\n"
         "            for v, w, value in zip(variables, weights, at_w):\n"
         "                if v.regularizer is not None:\n"
         "                    unshifted = w - tf.stop_gradient(w - value)\n"
@@ -148,15 +148,15 @@ FAULTS = [
     Fault(
         "the logged loss is that at w + e",
         LOGS,
-        "loss = keras_internals.unscale_loss(outcome.loss)",
-        "loss = keras_internals.unscale_loss(outcome.shifted_loss)",
+        "loss = calling.unscale_loss(outcome.loss)",
+        "loss = calling.unscale_loss(outcome.shifted_loss)",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
         "sharpness has the wrong sign",
         LOGS,
-        "sharpness = keras_internals.unscale_loss(outcome.shifted_loss) - loss",
-        "sharpness = loss - keras_internals.unscale_loss(outcome.shifted_loss)",
+        "sharpness = calling.unscale_loss(outcome.shifted_loss) - loss",
+        "sharpness = loss - calling.unscale_loss(outcome.shifted_loss)",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -170,7 +170,7 @@ FAULTS = [
     ),
     Fault(
         "the last, smaller batch counts as much as the others",
-        "keras_zsharp/keras_internals.py",
+        "keras_zsharp/keras_internals/calling.py",
         "update_state(loss, sample_weight=size_of(x))",
         "update_state(loss)",
         "tests/training/test_micro_batches.py::test_metrics_see_all_predictions_and_the_last_batch_may_be_small[eager]",
@@ -399,7 +399,7 @@ FAULTS = [
     ),
     Fault(
         "scales of float8 count as weights",
-        "keras_zsharp/keras_internals.py",
+        "keras_zsharp/keras_internals/optimizers.py",
         'return getattr(variable, "overwrite_with_gradient", False)',
         "return False",
         "tests/perturbations/test_rules.py::test_variables_overwritten_with_their_gradient_are_no_weights",
@@ -443,13 +443,13 @@ FAULTS = [
     Fault(
         "a rule that was replaced stays with the model",
         MIXIN,
-        "keras_internals.replace_layer(self, old, rule)",
+        "tracking.replace_layer(self, old, rule)",
         "pass",
         "tests/training/test_settings.py::test_a_rule_has_one_model_at_a_time",
     ),
     Fault(
         "the wrapper casts inputs",
-        "keras_zsharp/keras_internals.py",
+        "keras_zsharp/keras_internals/calling.py",
         "wrapper._convert_input_args = False",
         "pass",
         "tests/training/test_inputs.py::test_a_wrapper_trains_what_the_net_alone_would[normalization-mixed_float16]",
@@ -563,7 +563,7 @@ FAULTS = [
     ),
     Fault(
         "a model that takes no `training` is wrapped as if it did",
-        "keras_zsharp/keras_internals.py",
+        "keras_zsharp/keras_internals/calling.py",
         "    wrapper._call_has_training_arg = model._call_has_training_arg\n",
         "",
         "tests/test_model.py::test_trains_in_the_phase_that_plain_keras_trains_in[WithOthers-graph]",
@@ -571,7 +571,7 @@ FAULTS = [
     Fault(
         "a wrapper does not log the metrics of the model inside",
         "keras_zsharp/inside.py",
-        "(m for m in keras_internals.own_metrics(self.model) if id(m) not in known)",
+        "(m for m in tracking.own_metrics(self.model) if id(m) not in known)",
         "()",
         "tests/test_model.py::test_wrapper_logs_the_metrics_of_the_model[graph]",
     ),
@@ -584,7 +584,7 @@ FAULTS = [
     ),
     Fault(
         "what a model says trains is not asked",
-        "keras_zsharp/keras_internals.py",
+        "keras_zsharp/keras_internals/tracking.py",
         "return model.trainable_variables if on_jax else model.trainable_weights",
         "return model.trainable_variables",
         "tests/test_in_place.py::test_what_a_model_says_of_its_weights_and_losses_counts[trainable_weights-last_alone]",

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel, ZSharp, sharpness_aware
-from keras_zsharp.keras_internals import is_overwritten
+from keras_zsharp.keras_internals.optimizers import is_overwritten
 from tests.still import still
 from tests.tiers import crossed
 from tests.training import reference

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import keras
 
-from keras_zsharp import interrupts, keras_internals
+from keras_zsharp import interrupts
+from keras_zsharp.keras_internals import fitting
 
 
 def _with_values_after_errors(name: str) -> Any:
@@ -29,7 +30,7 @@ def _with_values_after_errors(name: str) -> Any:
     return method
 
 
-class KeptState(keras_internals.StateOfATrainer):
+class KeptState(fitting.StateOfATrainer):
     """Mixin of a `keras.Model` on JAX: an error or an interrupt leaves the model before the step.
 
     Keras empties the variables of a model that trains, evaluates or predicts, and gives their
@@ -83,9 +84,9 @@ class KeptState(keras_internals.StateOfATrainer):
             RuntimeError: The variables are empty.
         """
         with interrupts.held_back():
-            keras_internals.check_not_empty(self)
+            fitting.check_not_empty(self)
             state = take(**kinds)
-            keras_internals.set_trainer_state(self, kinds, state)
+            fitting.set_trainer_state(self, kinds, state)
             self.__dict__["_state_taken_by"] = threading.get_ident()
         return state
 
@@ -95,7 +96,7 @@ class KeptState(keras_internals.StateOfATrainer):
         Raises:
             Exception: The error of the last step.
         """
-        state = keras_internals.trainer_state(self)
+        state = fitting.trainer_state(self)
         if state is None:
             super().jax_state_sync()  # A class may have made more of it.
             return
@@ -104,7 +105,7 @@ class KeptState(keras_internals.StateOfATrainer):
         except BaseException:
             before = self.__dict__.get("_before_step")
             if before is not None:
-                keras_internals.set_trainer_state(self, state, before)
+                fitting.set_trainer_state(self, state, before)
             raise
         finally:
             with interrupts.held_back():
@@ -113,7 +114,7 @@ class KeptState(keras_internals.StateOfATrainer):
 
     def _make(self, name, make, force):
         before = getattr(self, name)
-        keras_internals.without_donating(lambda: make(force))
+        fitting.without_donating(lambda: make(force))
         made = getattr(self, name)
         if made is not before:
             setattr(self, name, self._keeping(made))

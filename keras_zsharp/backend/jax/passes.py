@@ -11,13 +11,14 @@ import jax.core
 import jax.numpy as jnp
 import keras
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
 from keras_zsharp.backend.jax import devices
 from keras_zsharp.backend.jax.derivatives import auxiliary_and_gradients
 from keras_zsharp.backend.jax.loops import looped
 from keras_zsharp.backend.jax.state import State, kinds, scope_of, with_values
 from keras_zsharp.backend.passes import Outcome, Pass, kept_scale, unscaled, weighted
 from keras_zsharp.interrupts import PutBack
+from keras_zsharp.keras_internals import calling, tracking
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
@@ -28,7 +29,7 @@ class Passes:
 
     def __init__(self, model: Any, check: Any, state: Any = None, data: Any = None) -> None:
         del data
-        self.model, self.variables, self._check = model, keras_internals.trained(model), check
+        self.model, self.variables, self._check = model, tracking.trained(model), check
         values = ([v.value for v in of_kind] for of_kind in kinds(model))
         self.start = State(*(values if state is None else state))
         self._told = getattr(state, "perturbs", None)
@@ -157,7 +158,7 @@ class Passes:
         with scope_of(self.model, self._after) as scope:
             loss = measure()
         metrics = [scope.read(v) for v in self.model.metrics_variables]
-        logs, metrics = keras_internals.updated_metrics(self.model, metrics, loss, batch, y_pred)
+        logs, metrics = calling.updated_metrics(self.model, metrics, loss, batch, y_pred)
         return logs, tuple(self._after._replace(metrics=metrics))
 
     def _scale_kept(self, before, after):

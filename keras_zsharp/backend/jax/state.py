@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import keras
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import scoping, tracking
 
 
 class State(NamedTuple):
@@ -42,16 +42,16 @@ class Told(tuple):
 def kinds(model: keras.Model) -> tuple[list[Any], ...]:
     """The variables whose values a `State` of the model has."""
     return (
-        keras_internals.trained(model),
+        tracking.trained(model),
         model.non_trainable_variables,
         model.optimizer.variables,
         model.metrics_variables,
     )
 
 
-def scope_of(model: keras.Model, state: State) -> keras_internals.Scope:
+def scope_of(model: keras.Model, state: State) -> scoping.Scope:
     """A scope in which all variables of the model have the values of a state."""
-    return keras_internals.Scope(_pairs(model, state))
+    return scoping.Scope(_pairs(model, state))
 
 
 def check_complete(model: Any) -> None:

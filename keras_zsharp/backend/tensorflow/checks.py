@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION
-from keras_zsharp.keras_internals import read_around_scope
+from keras_zsharp.keras_internals.scoping import read_around_scope
 from keras_zsharp.typing import Gradients
 
 _AROUND = NO_FUNCTION + ". Received: such a layer or loss with the weights {}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
 from keras_zsharp.backend.passes import Outcome, Pass
 from keras_zsharp.backend.scopes import PassesInScopes
 from keras_zsharp.backend.tensorflow import devices, finite, gradients
@@ -18,6 +18,7 @@ from keras_zsharp.backend.tensorflow.recording import recorded
 from keras_zsharp.backend.tensorflow.scope import PassScope, assign_if
 from keras_zsharp.backend.tensorflow.tensorflow_internals import outside_of_graph
 from keras_zsharp.backend.tensorflow.written import nothing_written
+from keras_zsharp.keras_internals import calling
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
@@ -33,8 +34,8 @@ class Passes(PassesInScopes):
         scope, operations = PassScope(self.variables, values, before), Operations()
 
         def scaled():
-            y_pred = keras_internals.forward(self.model, x)
-            loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
+            y_pred = calling.forward(self.model, x)
+            loss = calling.compute_loss(self.model, x, y, y_pred, sample_weight)
             self._check(y_pred, sample_weight, scope.assigned())
             return self.model.optimizer.scale_loss(loss), loss, y_pred
 
@@ -100,6 +101,6 @@ class Passes(PassesInScopes):
 
     def logged(self, measure: Callable[[], Tensor], batch: Batch, y_pred: Nested) -> Any:
         with outside_of_graph():
-            keras_internals.build_metrics(self.model, batch[1], y_pred)
-        logs = keras_internals.logs_of(self.model, measure(), batch, y_pred)
+            calling.build_metrics(self.model, batch[1], y_pred)
+        logs = calling.logs_of(self.model, measure(), batch, y_pred)
         return devices.as_vectors(self.model.distribute_strategy, logs)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_zsharp.backend.scopes import carried_on
 from keras_zsharp.backend.tensorflow.weight_scope import WeightScope
-from keras_zsharp.keras_internals import assign_in_place, stored
+from keras_zsharp.keras_internals.scoping import assign_in_place, stored
 
 
 @tf.custom_gradient

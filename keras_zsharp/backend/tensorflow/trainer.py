@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend.tensorflow import devices
 from keras_zsharp.backend.tensorflow.tensorflow_internals import outside_of_graph
+from keras_zsharp.keras_internals import calling, fitting, tracking
 from keras_zsharp.typing import Batch, Logs
 
 
-class Trainer(keras_internals.BuiltFromABatch):
+class Trainer(fitting.BuiltFromABatch):
     """Base of the step: what it asks of Keras' trainer."""
 
     build_for_training: Callable[[], None]
@@ -33,8 +33,8 @@ class Trainer(keras_internals.BuiltFromABatch):
             batch: Tuple of inputs, targets and sample weights.
         """
         with outside_of_graph():
-            if not keras_internals.is_built(self):
-                keras_internals.build(self, batch[0])
+            if not tracking.is_built(self):
+                calling.build(self, batch[0])
             self.build_for_training()
 
     def train_step(self, data: Any) -> Logs:
@@ -69,9 +69,9 @@ class Trainer(keras_internals.BuiltFromABatch):
 
     def _before_building(self, iterator, data_batch):
         strategy = self.distribute_strategy
-        if iterator is not None and keras_internals.is_distributed(self):
+        if iterator is not None and tracking.is_distributed(self):
             return None, devices.first_batch(strategy, iterator)
         if iterator is not None and not self.built:
             # Keras would build it in the first step, after callbacks have restored weights.
-            keras_internals.build_as_iterated(self, iterator)
+            fitting.build_as_iterated(self, iterator)
         return iterator, data_batch

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_zsharp.backend.tensorflow.tensorflow_internals import TensorAsVariable
-from keras_zsharp.keras_internals import Scope
+from keras_zsharp.keras_internals.scoping import Scope
 
 NO_FUNCTION = (
     "A layer's `call` or a loss must not be a `tf.function` of its own, nor keep tensors from one "

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_zsharp.backend.tensorflow.carried import Operations
-from keras_zsharp.keras_internals import stored
+from keras_zsharp.keras_internals.scoping import stored
 
 WRITES = re.compile(
     "Assign(Add|Sub)?VariableOp|ResourceScatter.*|ResourceStridedSliceAssign"

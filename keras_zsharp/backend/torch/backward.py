@@ -11,7 +11,7 @@ import torch
 from keras_zsharp.backend.torch.checks import in_this_thread, refuse_around
 from keras_zsharp.backend.torch.torch_internals import has_hooks
 from keras_zsharp.interrupts import PutBack
-from keras_zsharp.keras_internals import stored
+from keras_zsharp.keras_internals.scoping import stored
 
 
 def zero_grad(

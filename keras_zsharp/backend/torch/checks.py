@@ -10,7 +10,8 @@ import keras
 import torch
 
 from keras_zsharp.backend.torch.torch_internals import version_of
-from keras_zsharp.keras_internals import flat_layers, stored
+from keras_zsharp.keras_internals.scoping import stored
+from keras_zsharp.keras_internals.tracking import flat_layers
 
 _AROUND = (
     "A layer or loss must read its weights as Keras variables: the pass at w + e(w) gives these "

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import torch
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
 from keras_zsharp.backend.passes import Check, Outcome, Pass, kept_scale, unscaled, weighted
 from keras_zsharp.backend.scopes import PassesInScopes
 from keras_zsharp.backend.torch import backward, processes, randomness
 from keras_zsharp.backend.torch.checks import refuse_in_place
 from keras_zsharp.backend.torch.scope import PassScope
+from keras_zsharp.keras_internals import calling
 from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 
 
@@ -33,9 +34,9 @@ class Passes(PassesInScopes):
         scope = PassScope(self.variables, self.weights(before) if at is None else at, before)
         in_place_refused = refuse_in_place(self._all_variables, self.variables, scope.weights)
         with torch.enable_grad(), scope, in_place_refused:
-            y_pred = keras_internals.forward(self.model, x)
+            y_pred = calling.forward(self.model, x)
             backward.zero_grad(self.model, scope.weights, self.variables)
-            loss = keras_internals.compute_loss(self.model, x, y, y_pred, sample_weight)
+            loss = calling.compute_loss(self.model, x, y, y_pred, sample_weight)
             self._check(y_pred, sample_weight, scope.assigned())
             scaled_loss = self.model.optimizer.scale_loss(loss)
             # What is computed again while going backward belongs to the pass, too.
@@ -104,7 +105,7 @@ class Passes(PassesInScopes):
 
     def logged(self, measure: Callable[[], Tensor], batch: Batch, y_pred: Nested) -> Any:
         with torch.no_grad():
-            return keras_internals.logs_of(self.model, measure(), batch, y_pred)
+            return calling.logs_of(self.model, measure(), batch, y_pred)
 
 
 class _Kept:
@@ -122,5 +123,5 @@ class _Kept:
 def _detached(prediction):
     if not torch.is_tensor(prediction):  # A model may predict None.
         return prediction
-    mask = keras_internals.mask_of(prediction)
-    return keras_internals.with_mask(prediction.detach(), mask)
+    mask = calling.mask_of(prediction)
+    return calling.with_mask(prediction.detach(), mask)

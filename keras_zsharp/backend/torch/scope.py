@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_zsharp.backend.scopes import carried_on
-from keras_zsharp.keras_internals import Scope, stored
+from keras_zsharp.keras_internals.scoping import Scope, stored
 
 
 class PassScope(Scope):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend.torch import processes
 from keras_zsharp.backend.torch.checks import check_modules
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.typing import Batch
 
 
-class Trainer(keras_internals.MixinOfAModel):
+class Trainer(tracking.MixinOfAModel):
     """Base of the step: what it asks of Keras' trainer."""
 
     build_for_training: Callable[[], None]

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals, outside
+from keras_zsharp import outside
+from keras_zsharp.keras_internals import calling, tracking
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 STEP = 1e-2
@@ -44,7 +45,7 @@ class BatchLoss:
     product: OfBatch
 
     def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
-        self.model, self.variables = model, keras_internals.trained(model)
+        self.model, self.variables = model, tracking.trained(model)
         self._structure, self._specs = structure, specs
         ends = [0, *itertools.accumulate(math.prod(v.shape) for v in self.variables)]
         self._bounds = list(itertools.pairwise(ends))
@@ -62,8 +63,8 @@ class BatchLoss:
 
     def _evaluated(self, batch):
         """The loss of a batch, in the scope that the backend has opened."""
-        loss = keras_internals.evaluation_loss(self.model, *self._unpacked(batch))
-        return ops.cast(keras_internals.unscale_loss(loss), "float32")
+        loss = calling.evaluation_loss(self.model, *self._unpacked(batch))
+        return ops.cast(calling.unscale_loss(loss), "float32")
 
     def _unpacked(self, batch):
         """Inputs, targets and sample weights."""

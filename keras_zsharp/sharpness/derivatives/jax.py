@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import keras
 from keras import ops
 
-from keras_zsharp import keras_internals
+from keras_zsharp.keras_internals import fitting
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.typing import Nested
@@ -27,7 +27,7 @@ class BatchLoss(base.BatchLoss):
         function = method if self.model.run_eagerly else jax.jit(method)
 
         def called(vector, scale, batch):
-            keras_internals.synced(self.model)
+            fitting.synced(self.model)
             # Training builds the rule and the metrics, if it comes in between.
             kinds = self.model.non_trainable_variables, self.model.metrics_variables
             weights, *others = ([v.value for v in kind] for kind in (self.variables, *kinds))

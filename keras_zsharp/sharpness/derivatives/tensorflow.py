@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_zsharp import keras_internals
 from keras_zsharp.backend.tensorflow.recording import recorded
 from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION, WeightScope
+from keras_zsharp.keras_internals import scoping
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.typing import Nested
@@ -61,7 +61,7 @@ class BatchLoss(base.BatchLoss):
     def _recorded(self, weights, batch):
         """The loss in the scope that is open, and the tape. New state of the model is dropped."""
         loss, tape = recorded(lambda: self._evaluated(batch), weights)
-        around = keras_internals.read_around_scope(self.variables, tape)
+        around = scoping.read_around_scope(self.variables, tape)
         if around:
             raise ValueError(f"{NO_FUNCTION}. Received: such a layer or loss with {around}")
         return loss, tape

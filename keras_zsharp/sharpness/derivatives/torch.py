@@ -7,9 +7,10 @@ import keras
 import torch
 from keras import ops
 
-from keras_zsharp import interrupts, keras_internals
+from keras_zsharp import interrupts
 from keras_zsharp.backend.torch import torch_internals
 from keras_zsharp.backend.torch.checks import check_modules, check_read_in_scope, in_this_thread
+from keras_zsharp.keras_internals import scoping
 from keras_zsharp.sharpness.derivatives import base
 from keras_zsharp.sharpness.derivatives.base import joined
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
@@ -60,7 +61,7 @@ class BatchLoss(base.BatchLoss):
     def _pass(self, weights):
         """A scope for going forward and backward. New state of the model is dropped."""
         values = zip(self.variables, weights, strict=True)
-        scope = keras_internals.Scope(values, collect_losses=True)
+        scope = scoping.Scope(values, collect_losses=True)
         with torch.enable_grad(), in_this_thread(), scope:
             yield
 
