@@ -1,6 +1,6 @@
 """Trains one of the papers' networks on one of their datasets with the ZSharp paper's recipe.
 
-    python examples/train.py --dataset cifar10 --model resnet56 --perturbation zsharp
+    python examples/train.py --dataset cifar10 --model resnet56 --rule zsharp
 
 AdamW with learning rate 1e-3, times 0.75 every 10 epochs, and weight decay 5e-5; batches of 256
 for 200 epochs; rho 0.05, q_p 0.95, and ZSharp's radius per variable as in the authors' released
@@ -15,7 +15,7 @@ import dataclasses
 import pathlib
 
 from experiments import numbers, programs, recipe, runs
-from keras_zsharp import data, models, perturbations
+from keras_zsharp import data, models, rules
 
 MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_resnet")]
 
@@ -23,8 +23,8 @@ MODELS = [name for name in models.__all__ if name not in ("cifar_resnet", "wide_
 def config(options):
     """The settings of the run, as `experiments.runs` takes them."""
     given = vars(options)
-    rule = perturbations.RULES.get(options.perturbation)
-    settings = ("rho", "q_p", "norm") if rule is perturbations.ZSharp else ("rho",)
+    rule = rules.RULES.get(options.rule)
+    settings = ("rho", "q_p", "norm") if rule is rules.ZSharp else ("rho",)
     of_recipe = {field.name for field in dataclasses.fields(recipe.Recipe)} & given.keys()
     how = {name: given[name] for name in of_recipe} | {"optimizer": "adamw", "schedule": "steps"}
     return {
@@ -70,8 +70,9 @@ def parse(arguments):
 
     add("--dataset", choices=data.NAMES, default="cifar10")
     add("--model", choices=MODELS, default="resnet56")
-    rules = ("none", *perturbations.RULES)
-    add("--perturbation", choices=rules, default="zsharp", help="none: the optimizer alone")
+    add(
+        "--rule", choices=("none", *rules.RULES), default="zsharp", help="none: the optimizer alone"
+    )
     number("--rho", 0.05)
     number("--q-p", 0.95, "ZSharp's percentile")
     add("--norm", choices=("per_variable", "global"), default="per_variable", help="of ZSharp")
@@ -89,7 +90,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.augment == "none":
         options.augment = None
-    run = f"{options.dataset}-{options.model}-{options.perturbation}-{options.seed}"
+    run = f"{options.dataset}-{options.model}-{options.rule}-{options.seed}"
     options.output = options.output or pathlib.Path("runs") / run
     return options
 

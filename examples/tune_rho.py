@@ -49,7 +49,7 @@ def main(arguments=None):
         print(f"rho={trial.hyperparameters['rho']}: {100 * trial.score:.1f} % held out")
     [best] = tuner.get_best_models()
     accuracy = best.evaluate(data.test, verbose=0, return_dict=True)["accuracy"]
-    print(f"Test accuracy at rho={best.perturbation.rho}: {100 * accuracy:.1f} %")
+    print(f"Test accuracy at rho={best.rule.rho}: {100 * accuracy:.1f} %")
 
 
 def parse(arguments):

@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
 from keras_zsharp import models
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
-from keras_zsharp.perturbations import (
+from keras_zsharp.rules import (
     ASAM,
     GSAM,
     LESAM,
@@ -26,12 +26,12 @@ from keras_zsharp.perturbations import (
     FisherSAM,
     FriendlySAM,
     LookSAM,
-    Perturbation,
+    Rule,
     ZSharp,
 )
 from keras_zsharp.training import SharpnessAwareTraining
 
-from . import analysis, callbacks, data, schedules, sharpness
+from . import analysis, callbacks, data, flatness, schedules
 
 __version__ = "0.2.0"
 
@@ -47,16 +47,16 @@ __all__ = [
     "FisherSAM",
     "FriendlySAM",
     "LookSAM",
-    "Perturbation",
+    "Rule",
     "SharpnessAwareModel",
     "SharpnessAwareTraining",
     "ZSharp",
     "analysis",
     "callbacks",
     "data",
+    "flatness",
     "models",
     "plain",
     "schedules",
-    "sharpness",
     "sharpness_aware",
 ]

@@ -7,16 +7,18 @@ from typing import Any
 
 import keras
 
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.model import SharpnessAwareModel, check_model
-from keras_zsharp.perturbations import Perturbation
+from keras_zsharp.rules import Rule
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
-from keras_zsharp.typing import Config, Rule
+from keras_zsharp.training.options import NAMES
+from keras_zsharp.training.saving import of_this_version
+from keras_zsharp.typing import Config
 
 
 def sharpness_aware(
-    model: keras.Model, perturbation: Rule = "zsharp", **options: Any
+    model: keras.Model, rule: Rule | str | None = None, **options: Any
 ) -> keras.Model:
     """Makes an existing model itself sharpness-aware, and returns it.
 
@@ -34,7 +36,8 @@ def sharpness_aware(
     Args:
         model: A `keras.Model`: functional, Sequential or subclassed, built, compiled, trained or
             not.
-        perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
+        rule: A rule, such as `keras_zsharp.SAM(rho=0.05)`, or its name: `"sam"` to begin with,
+            `"zsharp"` for the method of the paper.
         **options: How the step is taken, see `keras_zsharp.training.StepOptions`.
 
     Returns:
@@ -42,10 +45,10 @@ def sharpness_aware(
 
     Raises:
         TypeError: `model` is no Keras model, or overrides a method that plain Keras would call and
-            the two-pass step does not, such as `train_step`; `perturbation` is no rule; there is no
+            the two-pass step does not, such as `train_step`; `rule` is no rule; there is no
             such option.
-        ValueError: `model` is sharpness-aware already; `perturbation` belongs to another model; an
-            option is outside of its bounds.
+        ValueError: `model` is sharpness-aware already, or has an attribute `rule` of its own;
+            `rule` belongs to another model; an option is outside of its bounds.
 
     Example:
 
@@ -61,7 +64,8 @@ def sharpness_aware(
     ['loss', 'sharpness']
     """
     check_model(model)
-    step_options, rule = StepOptions(**options), perturbations.get(perturbation)
+    _check_names(model)
+    step_options, rule = StepOptions(**options), rules.get(rule)
     rule.check_free_for(model)
     return _become(model, rule, step_options)
 
@@ -81,7 +85,7 @@ def plain(model: keras.Model) -> keras.Model:
     Example:
 
     >>> model = keras.Sequential([keras.layers.Dense(1)])
-    >>> type(plain(sharpness_aware(model))) is keras.Sequential
+    >>> type(plain(sharpness_aware(model, "sam"))) is keras.Sequential
     True
     """
     if isinstance(model, SharpnessAwareModel):
@@ -91,8 +95,8 @@ def plain(model: keras.Model) -> keras.Model:
             "`model` must be what `sharpness_aware` returned, or a `SharpnessAwareModel`. "
             f"Received: model={model!r}"
         )
-    model.perturbation.leave()
-    for name in ("perturbation", "sharpness_tracker", "step_options"):
+    model.rule.leave()
+    for name in ("rule", "sharpness_tracker", "step_options"):
         tracking.remove_attribute(model, name)
     for name in ("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"):
         model.__dict__.pop(name, None)
@@ -127,8 +131,8 @@ class InPlace(SharpnessAwareTraining):
     def from_config(
         cls, config: Config, custom_objects: dict[str, Any] | None = None
     ) -> keras.Model:
-        model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
-        settings = {name: value for name, value in config.items() if name != "model"}
+        settings = of_this_version(config)
+        model = keras.saving.deserialize_keras_object(settings.pop("model"), custom_objects)
         with keras.saving.CustomObjectScope(custom_objects or {}):
             return sharpness_aware(model, **settings)
 
@@ -137,7 +141,20 @@ class InPlace(SharpnessAwareTraining):
         return saving.unpickle_model, arguments
 
 
-def _become(model: keras.Model, rule: Perturbation, step_options: StepOptions) -> keras.Model:
+def _check_names(model):
+    """Refuses a model that has other things where its rule and options would be."""
+    ours = {"rule", "step_options", "sharpness_tracker", "skipping", *NAMES}
+    classes = (c for c in type(model).__mro__ if c.__module__.partition(".")[0] != "keras")
+    own = {*tracking.attributes_of(model)}.union(*map(vars, classes))
+    if taken := sorted(ours & own):
+        raise ValueError(
+            f"`model` must not have {', '.join(f'`{name}`' for name in taken)} of its own: the "
+            "rule and the options of the step are there. Rename it, or wrap the model: "
+            f"keras_zsharp.SharpnessAwareModel(model, rule). Received: model={model.name!r}"
+        )
+
+
+def _become(model: keras.Model, rule: Rule, step_options: StepOptions) -> keras.Model:
     """The model with a class made for it."""
     made = _made_for(type(model), model)
     reached.check(made, SharpnessAwareTraining)
@@ -153,11 +170,13 @@ def _made_for(own: type, model: keras.Model) -> type:
     def __init__(self, *args, **kwargs):
         own.__init__(self, *args, **kwargs)
         object.__setattr__(self, "__class__", own)
-        rule, options = perturbations.get("zsharp"), StepOptions()
-        if (cloned := origin()) is not None:
-            rule = type(cloned.perturbation).from_config(cloned.perturbation.get_config())
-            options = cloned.step_options
-        _become(self, rule, options)
+        if (cloned := origin()) is None:
+            raise RuntimeError(
+                f"The model whose rule a clone of this {own.__name__} would have is gone. Make a "
+                f"{own.__name__}, and call keras_zsharp.sharpness_aware(model, rule)"
+            )
+        rule = type(cloned.rule).from_config(cloned.rule.get_config())
+        _become(self, rule, cloned.step_options)
 
     # By the signature, `keras.models.clone_model` knows that it can construct the class.
     __init__.__signature__ = inspect.signature(own.__init__)

@@ -6,8 +6,9 @@ import keras
 
 from keras_zsharp.inside import ShowsItsModel
 from keras_zsharp.keras_internals import calling, saving, tracking
+from keras_zsharp.rules import Rule
 from keras_zsharp.training import SharpnessAwareTraining, reached
-from keras_zsharp.typing import Config, Rule
+from keras_zsharp.typing import Config
 
 
 @keras.saving.register_keras_serializable("keras_zsharp")
@@ -26,10 +27,10 @@ class SharpnessAwareModel(
     Args:
         model: A `keras.Model`: functional, Sequential or subclassed, built or not. The wrapper
             shares its weights and has it as `.model`. It can be saved and served on its own.
-        perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name: `"zsharp"`,
-            `"sam"`, `"asam"`, `"friendly_sam"`, `"adaptive_friendly_sam"`, `"fisher_sam"`,
-            `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`, `"ssam"`, `"wsam"`. The wrapper has it as
-            `.perturbation`.
+        rule: A rule, such as `keras_zsharp.SAM(rho=0.05)`, or its name: `"sam"` to begin with,
+            `"zsharp"` for the method of the paper, `"asam"`, `"friendly_sam"`,
+            `"adaptive_friendly_sam"`, `"fisher_sam"`, `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`,
+            `"ssam"`, `"wsam"`. The wrapper has it as `.rule`.
         name: Name of the wrapper.
         **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
             `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
@@ -37,10 +38,10 @@ class SharpnessAwareModel(
             `keras.Model`.
 
     Raises:
-        TypeError: `model` is no Keras model, or `perturbation` no rule.
+        TypeError: `model` is no Keras model, or `rule` no rule.
         ValueError: `model` is sharpness-aware already, or overrides a method that a wrapper would
             not call, such as `fit`, `test_step` or `compute_loss`: see
-            `keras_zsharp.sharpness_aware`. `perturbation` is no rule's name, or belongs to another
+            `keras_zsharp.sharpness_aware`. `rule` is no rule's name, or belongs to another
             model.
         TypeError, ValueError: What `StepOptions` raises.
 
@@ -60,7 +61,7 @@ class SharpnessAwareModel(
     def __init__(
         self,
         model: keras.Model,
-        perturbation: Rule = "zsharp",
+        rule: Rule | str | None = None,
         *,
         name: str | None = None,
         **kwargs: Any,
@@ -69,7 +70,7 @@ class SharpnessAwareModel(
         _check_methods(model)
         # By the policy, `compile` decides whether float16 needs a loss scale.
         kwargs.setdefault("dtype", model.dtype_policy)
-        super().__init__(perturbation=perturbation, name=name, **kwargs)
+        super().__init__(rule=rule, name=name, **kwargs)
         calling.call_as(self, model, same_arguments=self._calls_as_it_is())
         self.model = model
         self.built = model.built
@@ -95,7 +96,7 @@ def check_model(model: Any) -> None:
     if isinstance(model, SharpnessAwareTraining):
         raise ValueError(
             "`model` must not be sharpness-aware already: one step, one perturbation. "
-            f"Received: model={model.name!r} with {type(model.perturbation).__name__}"
+            f"Received: model={model.name!r} with {type(model.rule).__name__}"
         )
 
 
@@ -112,10 +113,11 @@ def _check_methods(model):
         raise ValueError(
             "`model` must not override `train_step`, which would not be called. Override "
             "`compute_loss` instead, with the loss that the step computes, and make the model "
-            "sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+            "sharpness-aware in place: keras_zsharp.sharpness_aware(model, rule)"
         )
     if own:
         raise ValueError(
             f"`model` must not override {', '.join(f'`{n}`' for n in own)}, which a wrapper would "
-            "not call. Make the model sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+            "not call. Make the model sharpness-aware in place: "
+            "keras_zsharp.sharpness_aware(model, rule)"
         )

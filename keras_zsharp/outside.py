@@ -41,7 +41,7 @@ class Outside:
     def __init__(self, model: Any, gradients: bool = True) -> None:
         self._gradients = gradients
         self._restore: list[Callable[[], None]] = []
-        rule = attributes_of(model).get("perturbation")
+        rule = attributes_of(model).get("rule")
         self._seen = set() if rule is None else set(map(id, flat_layers(rule)))
         for layer in flat_layers(model):
             if id(layer) not in self._seen:

@@ -12,8 +12,6 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from keras_zsharp.perturbations import Perturbation
-
 __all__ = [
     "Batch",
     "BatchedInputs",
@@ -26,7 +24,6 @@ __all__ = [
     "Nested",
     "Path",
     "PerturbOnly",
-    "Rule",
     "Schedule",
     "Tensor",
     "Variables",
@@ -64,9 +61,6 @@ Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
 FloatOrSchedule: TypeAlias = float | Schedule
 """A hyperparameter that may follow a schedule, such as a radius."""
-
-Rule: TypeAlias = "Perturbation | str"
-"""A rule, or its name."""
 
 PerturbOnly: TypeAlias = str | Callable[[Any], Any] | None
 """A choice of weights: a name or a regular expression, a function of a variable, None for all."""

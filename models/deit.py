@@ -22,7 +22,7 @@ def deit_small(
 
     Returns:
         A `keras_hub.models.DeiTImageClassifier`, a functional `keras.Model` from images to logits.
-        It has methods of its own: `keras_zsharp.sharpness_aware(network)` trains it.
+        It has methods of its own: `keras_zsharp.sharpness_aware(network, rule)` trains it.
 
     Raises:
         ImportError: KerasHub is missing.

@@ -11,8 +11,8 @@ from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
 from keras_zsharp.analysis import AscentFrom
-from keras_zsharp.perturbations.operators import projection
-from keras_zsharp.sharpness.objective import MeanLoss
+from keras_zsharp.flatness.objective import MeanLoss
+from keras_zsharp.rules.operators import projection
 from tests.tiers import crossed
 from tests.training.cases import CASES, MODES, OUTSIDE_XLA, SPARSE, Case, assert_same, tokens
 

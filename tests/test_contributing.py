@@ -7,9 +7,9 @@ import pytest
 
 from tests.backends import test_descents
 from tests.markdown import programs
-from tests.perturbations import rules
-from tests.perturbations.checks import RuleChecks
-from tests.perturbations.model_checks import ModelChecks
+from tests.rules import rules
+from tests.rules.checks import RuleChecks
+from tests.rules.model_checks import ModelChecks
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

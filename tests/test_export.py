@@ -62,7 +62,7 @@ NETS = {
 WAYS = {
     "wrapped": lambda net: SharpnessAwareModel(net, "friendly_sam"),
     "in_place": lambda net: sharpness_aware(net, "friendly_sam"),
-    "mixin": lambda net: Mixed(perturbation="friendly_sam"),
+    "mixin": lambda net: Mixed(rule="friendly_sam"),
 }
 CELLS = [(net, way) for net in NETS for way in WAYS if way != "mixin" or net == "subclassed"]
 

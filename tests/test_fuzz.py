@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import analysis, callbacks, data, models, perturbations, sharpness, training
+from keras_zsharp import analysis, callbacks, data, flatness, models, rules, training
 from keras_zsharp.data import loading
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
@@ -40,15 +40,15 @@ LOADED = {
     "noise_draw": "others",
 }
 MEASURED = {"model": net, "data": lambda: (X, Y), "batch_size": 2, "batches": 1}
-WRAPPED = {"model": net, "perturbation": "sam", **OPTIONS}
+WRAPPED = {"model": net, "rule": "sam", **OPTIONS}
 
 # Arguments that pass, of everything public; a function makes a new one each time.
 PUBLIC = {
-    keras_zsharp.Perturbation: {"rho": 0.05, "name": "rule"},
-    **{rule: defaults(rule) for rule in perturbations.RULES.values()},
+    keras_zsharp.Rule: {"rho": 0.05, "name": "rule"},
+    **{rule: defaults(rule) for rule in rules.RULES.values()},
     keras_zsharp.SharpnessAwareModel: {**WRAPPED, "name": "model"},
     keras_zsharp.SharpnessAwareTraining: {},
-    keras_zsharp.plain: {"model": lambda: keras_zsharp.sharpness_aware(net())},
+    keras_zsharp.plain: {"model": lambda: keras_zsharp.sharpness_aware(net(), "sam")},
     keras_zsharp.sharpness_aware: WRAPPED,
     analysis.AscentFrom: {
         **WRAPPED,
@@ -95,8 +95,8 @@ PUBLIC = {
             *("wide_resnet_16_8", "wide_resnet_28_10"),
         )
     },
-    sharpness.MeanLoss: MEASURED,
-    sharpness.ball_loss: {
+    flatness.MeanLoss: MEASURED,
+    flatness.ball_loss: {
         **MEASURED,
         "rho": 0.05,
         "steps": 1,
@@ -104,7 +104,7 @@ PUBLIC = {
         "seed": 0,
         "verbose": 0,
     },
-    sharpness.hessian_spectrum: {
+    flatness.hessian_spectrum: {
         **MEASURED,
         "k": 1,
         "which": "LA",
@@ -114,8 +114,8 @@ PUBLIC = {
         "seed": 0,
         "verbose": 0,
     },
-    sharpness.hessian_trace: {**MEASURED, "samples": 2, "seed": 0, "verbose": 0},
-    sharpness.loss_landscape: {
+    flatness.hessian_trace: {**MEASURED, "samples": 2, "seed": 0, "verbose": 0},
+    flatness.loss_landscape: {
         **MEASURED,
         "extent": 1.0,
         "points": 2,
@@ -123,12 +123,12 @@ PUBLIC = {
         "seed": 0,
         "verbose": 0,
     },
-    perturbations.get: {"perturbation": "sam"},
+    rules.get: {"rule": "sam"},
     training.StepOptions: OPTIONS,
 }
 # What functions give, and what only they make.
 RESULTS = {
-    *(sharpness.BallLoss, sharpness.Landscape, sharpness.Trace),
+    *(flatness.BallLoss, flatness.Landscape, flatness.Trace),
     *(data.DatasetBundle, callbacks.DamagedBackup),
 }
 HOSTILE = {
@@ -166,7 +166,7 @@ HOSTILE = {
 
 
 def everything_public():
-    modules = keras_zsharp, analysis, callbacks, data, models, perturbations, sharpness, training
+    modules = keras_zsharp, analysis, callbacks, data, models, rules, flatness, training
     found = [getattr(module, name) for module in modules for name in module.__all__]
     return {each for each in found if callable(each) and not inspect.ismodule(each)}
 
@@ -176,7 +176,7 @@ def test_everything_public_is_tried():
     for each, arguments in PUBLIC.items():
         parameters = inspect.signature(each).parameters.values()
         named = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-        assert named - {"perturbation"} <= set(arguments) | {"name"}, each
+        assert named - {"rule"} <= set(arguments) | {"name"}, each
 
 
 @contextlib.contextmanager

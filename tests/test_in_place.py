@@ -115,7 +115,7 @@ def test_without_radius_equals_plain_keras(name):
     for wrap in (lambda net: net, lambda net: sharpness_aware(net, still())):
         model = compiled(wrap(build(name)), name, run_eagerly=True)
         history = fit(model, name)
-        rule = {id(v) for v in getattr(model, "perturbation", layers.Identity()).variables}
+        rule = {id(v) for v in getattr(model, "rule", layers.Identity()).variables}
         ends.append([history["loss"], *(v.numpy() for v in model.weights if id(v) not in rule)])
     assert_same(*ends)
 
@@ -217,14 +217,14 @@ def used(kind):
     model = sharpness_aware(MAKE[kind](), FriendlySAM(rho=0.5, sigma=0.5), **OPTIONS)
     model.compile("adamw", "mse")
     model.fit(X, Y, batch_size=4, shuffle=False, verbose=0)
-    model.perturbation.rho = 0.25
+    model.rule.rho = 0.25
     return model
 
 
 def assert_equal_models(one, other):
     assert type(other).own_class is type(one).own_class
     assert other.step_options == one.step_options
-    assert other.perturbation.get_config() == one.perturbation.get_config()
+    assert other.rule.get_config() == one.rule.get_config()
     assert_same(*([v.numpy() for v in m.variables] for m in (one, other)))
     assert_same(one.predict(X, verbose=0), other.predict(X, verbose=0))
 
@@ -254,8 +254,8 @@ def test_cloned(kind):
         # Of a subclass of Sequential Keras makes a Sequential, and of one of Model nothing.
         clone = type(model).from_config(model.get_config())
     assert clone.step_options == model.step_options
-    assert clone.perturbation.get_config()["rho"] == 0.25
-    assert clone.perturbation is not model.perturbation
+    assert clone.rule.get_config()["rho"] == 0.25
+    assert clone.rule is not model.rule
     clone.compile("sgd", "mse")
     assert clone.fit(X, Y, verbose=0).history["sharpness"][0] > 0
 
@@ -263,11 +263,11 @@ def test_cloned(kind):
 @every_kind
 def test_plain_again(kind, tmp_path):
     model = used(kind)
-    rule, own = model.perturbation, type(model).own_class
+    rule, own = model.rule, type(model).own_class
     expected = model.predict(X, verbose=0)
     assert plain(model) is model
     assert type(model) is own
-    assert not hasattr(model, "perturbation")
+    assert not hasattr(model, "rule")
     assert not [v for v in model.variables if "sam" in v.path]
     assert_same(model.predict(X, verbose=0), expected)
     assert "sharpness" not in model.fit(X, Y, verbose=0).history
@@ -279,7 +279,7 @@ def test_plain_again(kind, tmp_path):
 
 def test_plain_of_a_wrapper_and_of_others():
     net = unbuilt()
-    assert plain(SharpnessAwareModel(net)) is net
+    assert plain(SharpnessAwareModel(net, "sam")) is net
     with pytest.raises(TypeError, match=r"^`model` must be what `sharpness_aware` returned"):
         plain(net)
 
@@ -287,7 +287,7 @@ def test_plain_of_a_wrapper_and_of_others():
 LOAD = """
 import sys, numpy as np, keras, keras_zsharp
 model = keras.saving.load_model(sys.argv[1])
-assert model.perturbation.rho == 0.25, model.perturbation.rho
+assert model.rule.rho == 0.25, model.rule.rho
 assert model.perturb_every == 2
 np.save(sys.argv[2], model.predict(np.load(sys.argv[3]), verbose=0))
 """
@@ -308,6 +308,18 @@ class OwnStep(keras.Model):
         return {}
 
 
+class WithAMethod(keras.Model):
+    def micro_batches(self):
+        return []
+
+
+def with_own(**attributes):
+    model = unbuilt()
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model
+
+
 class TfKeras:
     __module__ = "tf_keras.src.engine.training"
 
@@ -315,12 +327,20 @@ class TfKeras:
 @pytest.mark.parametrize(
     ("make", "options", "error", "message"),
     [
-        (OwnStep, {}, TypeError, "`SharpnessAwareOwnStep` must not hide the `train_step` of"),
+        (
+            OwnStep,
+            {"rule": "sam"},
+            TypeError,
+            "`SharpnessAwareOwnStep` must not hide the `train_step` of",
+        ),
         (lambda: layers.Dense(1), {}, TypeError, "`model` must be a keras.Model"),
         (TfKeras, {}, TypeError, "`model` must be a keras.Model"),
-        (lambda: sharpness_aware(unbuilt()), {}, ValueError, "`model` must not be sharpness-aware"),
-        (lambda: SharpnessAwareModel(unbuilt()), {}, ValueError, "`model` must not be sharpness-"),
-        (unbuilt, {"perturbation": "flat"}, ValueError, "`perturbation` must be one of"),
+        (lambda: sharpness_aware(unbuilt(), "sam"), {}, ValueError, "`model` must not be sharp"),
+        (lambda: SharpnessAwareModel(unbuilt(), "sam"), {}, ValueError, "`model` must not be"),
+        (lambda: with_own(rule="mine"), {}, ValueError, "`model` must not have `rule` of its own"),
+        (lambda: with_own(skipping=1), {}, ValueError, "`model` must not have `skipping` of"),
+        (WithAMethod, {}, ValueError, "`model` must not have `micro_batches` of its own"),
+        (unbuilt, {"rule": "flat"}, ValueError, "`rule` must be one of"),
         (unbuilt, {"perturb_every": 0}, ValueError, "`perturb_every` must be an int >= 1"),
         (unbuilt, {"rho": 0.1}, TypeError, ".* unexpected keyword argument 'rho'"),
     ],
@@ -336,8 +356,8 @@ def test_refused_and_left_as_it_was(make, options, error, message):
 
 def test_a_rule_of_another_model_is_refused():
     owner, net = SharpnessAwareModel(unbuilt(), "sam"), unbuilt()
-    rule = owner.perturbation
-    with pytest.raises(ValueError, match=r"^`perturbation` must not belong to another model"):
+    rule = owner.rule
+    with pytest.raises(ValueError, match=r"^`rule` must not belong to another model"):
         sharpness_aware(net, rule)
     assert type(net) is keras.Sequential
 

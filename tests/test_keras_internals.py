@@ -98,7 +98,7 @@ def test_a_missing_name_is_an_error(name, monkeypatch):
     monkeypatch.setattr(names, "OF_MODELS", {f"{name}_of_old": needed[name]})
     message = f"Keras {keras.__version__}, whose .* lacks .*`{name}_of_old`, {needed[name]}"
     with pytest.raises(RuntimeError, match=message):
-        sharpness_aware(keras.Sequential([keras.layers.Dense(1)]))
+        sharpness_aware(keras.Sequential([keras.layers.Dense(1)]), "sam")
 
 
 @pytest.mark.parametrize("name", MODULES)

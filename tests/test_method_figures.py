@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp.perturbations import RULES
+from keras_zsharp.rules import RULES
 from tests.markdown import anchor, section, tables
 from tests.test_methods import FOLDER, PAGES
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp.perturbations import RULES
+from keras_zsharp.rules import RULES
 from keras_zsharp.training import StepOptions
 from tests.markdown import programs, section, tables
 
@@ -121,7 +121,7 @@ def test_program(page):
     assert few in short
     scope = {}
     exec(short, scope)
-    rule, history = scope["model"].perturbation, scope["model"].history.history
+    rule, history = scope["model"].rule, scope["model"].history.history
     assert page not in RULES or type(rule) is RULES[page]
     assert np.isfinite(history["val_loss"]).all()
     assert (history["sharpness"][0] != 0) == (not rule.along_momentum)

@@ -13,8 +13,7 @@ from keras_zsharp import (
     SAM,
     SharpnessAwareModel,
     SharpnessAwareTraining,
-    ZSharp,
-    perturbations,
+    rules,
     sharpness_aware,
 )
 from keras_zsharp import backend as here
@@ -30,10 +29,18 @@ def dense():
     return keras.Sequential([keras.Input((5,)), layers.Dense(1)])
 
 
-def test_zsharp_is_the_default():
-    model = SharpnessAwareModel(dense())
-    assert isinstance(model.perturbation, ZSharp)
-    assert model.perturbation.get_config()["q_p"] == 0.95
+class OfTheMixin(SharpnessAwareTraining, keras.Model):
+    pass
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: SharpnessAwareModel(dense()), lambda: sharpness_aware(dense()), OfTheMixin],
+    ids=["wrapped", "in_place", "mixin"],
+)
+def test_there_is_no_rule_by_default(make):
+    with pytest.raises(TypeError, match="'sam' to begin with, 'zsharp' for the method of the pap"):
+        make()
 
 
 def test_shares_weights_with_the_model_inside():
@@ -119,8 +126,8 @@ def test_rule_given_twice():
         "Received: model='inner' with SAM",
         lambda: SharpnessAwareModel(model, "zsharp"),
     )
-    with pytest.raises(TypeError, match="multiple values for argument 'perturbation'"):
-        SharpnessAwareModel(dense(), SAM(), perturbation=SAM())
+    with pytest.raises(TypeError, match="multiple values for argument 'rule'"):
+        SharpnessAwareModel(dense(), SAM(), rule=SAM())
 
 
 def test_rule_of_another_model():
@@ -128,18 +135,17 @@ def test_rule_of_another_model():
     owner = SharpnessAwareModel(dense(), rule, name="first")
     refuse(
         ValueError,
-        "`perturbation` must not belong to another model: 'mine' belongs to 'first'. "
+        "`rule` must not belong to another model: 'mine' belongs to 'first'. "
         "Make a new one: SAM.from_config(rule.get_config())",
         lambda: SharpnessAwareModel(dense(), rule),
     )
-    assert owner.perturbation is rule
+    assert owner.rule is rule
 
 
 def test_unknown_rule():
     refuse(
         ValueError,
-        f"`perturbation` must be one of {', '.join(map(repr, perturbations.RULES))}. "
-        "Received: perturbation='flat'",
+        f"`rule` must be one of {', '.join(map(repr, rules.RULES))}. Received: rule='flat'",
         lambda: SharpnessAwareModel(dense(), "flat"),
     )
 
@@ -202,7 +208,7 @@ def test_fit_before_compile():
     refuse(
         ValueError,
         "You must call `compile()` before using the model.",
-        lambda: SharpnessAwareModel(dense()).fit(X, Y),
+        lambda: SharpnessAwareModel(dense(), "sam").fit(X, Y),
     )
 
 
@@ -221,13 +227,13 @@ def test_the_training_interface_is_that_of_keras():
 @pytest.mark.parametrize("method", TRAINING)
 def test_model_with_a_method_that_a_wrapper_would_not_call(method):
     own = type("Own", (Subclassed,), {method: lambda self, *args, **kwargs: None})
-    advice = "Make the model sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+    advice = "Make the model sharpness-aware in place: keras_zsharp.sharpness_aware(model, rule)"
     message = f"`model` must not override `{method}`, which a wrapper would not call. {advice}"
     if method == "train_step":
         message = (
             "`model` must not override `train_step`, which would not be called. Override "
             "`compute_loss` instead, with the loss that the step computes, and make the model "
-            "sharpness-aware in place: keras_zsharp.sharpness_aware(model)"
+            "sharpness-aware in place: keras_zsharp.sharpness_aware(model, rule)"
         )
     net = own.__new__(own)
     refuse(ValueError, message, lambda: SharpnessAwareModel(net))
@@ -387,7 +393,7 @@ def test_wrapper_is_trained_by_itself():
 def test_mixin_honours_own_loss_and_metrics():
     class Own(SharpnessAwareTraining, Subclassed.__base__):
         def __init__(self):
-            super().__init__(perturbation="sam")
+            super().__init__(rule="sam")
             self.dense = layers.Dense(1)
 
         def call(self, inputs):

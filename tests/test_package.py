@@ -163,7 +163,7 @@ def test_one_module_touches_keras_inside():
 
 
 RULES = (
-    *("keras_zsharp/perturbations/**/*.py", "keras_zsharp/selection/**/*.py"),
+    *("keras_zsharp/rules/**/*.py", "keras_zsharp/selection/**/*.py"),
     *("keras_zsharp/checks.py", "keras_zsharp/ops.py", "keras_zsharp/keras_internals/*.py"),
     *("keras_zsharp/typing.py", "keras_zsharp/backend/__init__.py"),
 )
@@ -200,8 +200,8 @@ def test_rules_know_no_backend_no_model_and_no_optimizer():
 
 @pytest.mark.parametrize(
     "folder",
-    ["keras_zsharp/callbacks", "keras_zsharp/data", "keras_zsharp/sharpness", "models"],
+    ["keras_zsharp/callbacks", "keras_zsharp/data", "keras_zsharp/flatness", "models"],
 )
 def test_what_surrounds_training_knows_no_rule(folder):
     for name in imports_of(f"{folder}/**/*.py"):
-        assert not name.startswith(("keras_zsharp.perturbations", "keras_zsharp.training"))
+        assert not name.startswith(("keras_zsharp.rules", "keras_zsharp.training"))

@@ -92,7 +92,7 @@ def choosing(scope, printed):
 
 
 def options(scope, printed):
-    assert (scope["model"].perturbation.rho, scope["model"].perturb_every) == (0.1, 2)
+    assert (scope["model"].rule.rho, scope["model"].perturb_every) == (0.1, 2)
 
 
 def cost(scope, printed):
@@ -115,7 +115,7 @@ def own_model(scope, printed):
 
 def own_rule(scope, printed):
     np.testing.assert_allclose(scope["epsilon"], [0, 0.5], atol=1e-6)
-    assert scope["loaded"].perturbation.get_config()["floor"] == 1e-3
+    assert scope["loaded"].rule.get_config()["floor"] == 1e-3
 
 
 def keras_hub(scope, printed):
@@ -132,7 +132,7 @@ def analysis(scope, printed):
 
 
 def limits(scope, printed):
-    assert "keras_zsharp.sharpness_aware(model)" in printed
+    assert "keras_zsharp.sharpness_aware(model, rule)" in printed
 
 
 PROMISES = {
@@ -162,7 +162,7 @@ def test_every_guide_starts_with_a_program_that_runs():
 def test_training_command_names_what_there_is():
     [command] = re.findall(r"examples/train.py (--.*)", read(DOCS / "results" / "experiments.md"))
     options = train.parse(command.split())
-    assert (options.model, options.perturbation) == ("resnet56", "zsharp")
+    assert (options.model, options.rule) == ("resnet56", "zsharp")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

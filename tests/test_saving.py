@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
-from tests.perturbations.rules import RULES, every_rule, fresh
+from tests.rules.rules import RULES, every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import CASES, assert_same
 
@@ -33,8 +33,8 @@ class Net(keras.Model):
 
 @keras.saving.register_keras_serializable("tests")
 class SharpNet(SharpnessAwareTraining, Net):
-    def __init__(self, perturbation="friendly_sam", **kwargs):
-        super().__init__(perturbation=perturbation, **kwargs)
+    def __init__(self, rule="friendly_sam", **kwargs):
+        super().__init__(rule=rule, **kwargs)
 
 
 def network():
@@ -62,7 +62,7 @@ MODELS = {
     "random": lambda: SharpnessAwareModel(network(), ZSharp(rho=0.5, score="random")),
 }
 BESIDE_RULES = ["friendly_sam", *(name for name in MODELS if name not in RULES)]
-"""`tests/perturbations/checks.py` goes on from a file with every rule."""
+"""`tests/rules/checks.py` goes on from a file with every rule."""
 
 
 def compiled(name):
@@ -119,9 +119,9 @@ def test_weights_file_carries_rule_and_optimizer(name, tmp_path):
 
 def test_rho_set_while_training_is_saved(tmp_path):
     model = compiled("sam")
-    model.perturbation.rho = 0.3
+    model.rule.rho = 0.3
     model.save(tmp_path / "model.keras")
-    assert keras.saving.load_model(tmp_path / "model.keras").perturbation.rho == 0.3
+    assert keras.saving.load_model(tmp_path / "model.keras").rule.rho == 0.3
 
 
 @every_rule
@@ -129,7 +129,7 @@ def test_untrained_model(name, tmp_path):
     model = SharpnessAwareModel(network(), fresh(name))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    assert loaded.rule.get_config() == model.rule.get_config()
     np.testing.assert_array_equal(
         loaded.predict(CASE.x, verbose=0), model.predict(CASE.x, verbose=0)
     )

@@ -35,14 +35,14 @@ def test_rule_and_optimizer_are_at_the_same_step_also_once_loaded(tmp_path):
     model.compile(keras.optimizers.SGD(COSINE), "mse")
     x, y = np.ones((4, 2)), np.ones((4, 1))
     for _ in range(3):
-        assert model.perturbation.rho == pytest.approx(2.5 * float(model.optimizer.learning_rate))
+        assert model.rule.rho == pytest.approx(2.5 * float(model.optimizer.learning_rate))
         model.train_on_batch(x, y)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.perturbation.rho == model.perturbation.rho
-    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    assert loaded.rule.rho == model.rule.rho
+    assert loaded.rule.get_config() == model.rule.get_config()
     loaded.train_on_batch(x, y)
-    assert loaded.perturbation.rho == pytest.approx(2.5 * float(loaded.optimizer.learning_rate))
+    assert loaded.rule.rho == pytest.approx(2.5 * float(loaded.optimizer.learning_rate))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Trainer:
 
     def weights(self, h, start, noise, eta, radius, q_p):
         """w_0 to w_T, from a batch of `noise` per step: of shape (T, b, SIZE)."""
-        rule, w = self.model.perturbation, self.quadratic.w
+        rule, w = self.model.rule, self.quadratic.w
         rule.rho, rule.q_p, self.model.optimizer.learning_rate = radius, q_p, eta
         w.assign(start)
         self.quadratic.h.assign(h)

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
-from tests.perturbations.rules import RULES, fresh
+from tests.rules.rules import RULES, fresh
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 
@@ -49,7 +49,7 @@ WAYS = {
     "plain": lambda net, rule: net,
     "wrapped": SharpnessAwareModel,
     "in_place": sharpness_aware,
-    "mixin": lambda net, rule: Mixed(perturbation=rule),
+    "mixin": lambda net, rule: Mixed(rule=rule),
 }
 PAIRS = list(itertools.product(WAYS, WAYS))
 CELLS = [(n, *pair) for n in NETS for pair in PAIRS if n == "subclassed" or "mixin" not in pair]
@@ -105,10 +105,10 @@ def test_another_rule_keeps_its_own_state(source, target, way, tmp_path):
     first, second = (made("functional", way, fresh(rule)) for rule in (source, target))
     train(first)
     first.save_weights(tmp_path / "run.weights.h5")
-    second.perturbation.rho = 0.125
-    with pytest.warns(UserWarning, match=f"variables of {type(first.perturbation).__name__}, "):
+    second.rule.rho = 0.125
+    with pytest.warns(UserWarning, match=f"variables of {type(first.rule).__name__}, "):
         second.load_weights(tmp_path / "run.weights.h5")
-    assert second.perturbation.rho == 0.125
+    assert second.rule.rho == 0.125
     assert_same(predicted(first), predicted(second))
     assert np.isfinite(train(second)["sharpness"]).all()
 
@@ -121,10 +121,10 @@ def test_a_number_is_no_schedule(tmp_path):
     scheduled.save_weights(tmp_path / "scheduled.weights.h5")
     fixed.save_weights(tmp_path / "fixed.weights.h5")
     fixed.load_weights(tmp_path / "scheduled.weights.h5")
-    assert fixed.perturbation.rho == 0.25
+    assert fixed.rule.rho == 0.25
     with pytest.warns(UserWarning, match="keeps its own"):
         scheduled.load_weights(tmp_path / "fixed.weights.h5")
-    assert scheduled.perturbation.rho == 0.5
+    assert scheduled.rule.rho == 0.5
 
 
 @pytest.mark.parametrize("way", crossed(list(WAYS)[1:], default=["wrapped"]))
@@ -154,7 +154,7 @@ def test_hdf5_of_before_keras_3(way, tmp_path):
 @pytest.mark.parametrize("way", crossed(list(WAYS)[1:], default=["in_place"]))
 def test_the_rule_is_none_of_the_layers(way):
     model = made("subclassed", way)
-    assert model.perturbation not in model.layers
+    assert model.rule not in model.layers
     assert len(model.layers) == 5
 
 

@@ -95,12 +95,12 @@ def network(config, bundle):
     """
     model = getattr(models, config["model"])(bundle.input_shape, bundle.classes)
     saved = keras.Model(model.inputs, model.outputs, name=model.name)
-    perturbation, component = rule(config), config.get("ascent")
-    if perturbation is not None and component:
+    chosen, component = rule(config), config.get("ascent")
+    if chosen is not None and component:
         images = ascent_data(bundle, config)
-        model = analysis.AscentFrom(model, perturbation, ascent_data=images, component=component)
-    elif perturbation is not None:
-        model = keras_zsharp.sharpness_aware(model, perturbation, **config.get("step", {}))
+        model = analysis.AscentFrom(model, chosen, ascent_data=images, component=component)
+    elif chosen is not None:
+        model = keras_zsharp.sharpness_aware(model, chosen, **config.get("step", {}))
     losses = keras.losses
     loss = (
         losses.CategoricalCrossentropy if bundle.one_hot else losses.SparseCategoricalCrossentropy

@@ -10,8 +10,9 @@ from keras_zsharp.checks import one_of
 from keras_zsharp.keras_internals import fitting
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.ops import each, size_of
-from keras_zsharp.perturbations.operators import projection, widened
-from keras_zsharp.typing import Config, Data, Gradients, Rule, Variables
+from keras_zsharp.rules import Rule
+from keras_zsharp.rules.operators import projection, widened
+from keras_zsharp.typing import Config, Data, Gradients, Variables
 
 
 class AscentFrom(SharpnessAwareModel):
@@ -42,7 +43,7 @@ class AscentFrom(SharpnessAwareModel):
 
     Args:
         model: A `keras.Model`, see `SharpnessAwareModel`.
-        perturbation: A rule, or its name.
+        rule: A rule, or its name.
         ascent_data: The training data: a `tf.data.Dataset` of batches `(x, y)` or
             `(x, y, sample_weight)`, or such a tuple of (nested) arrays. For `"batch"`, arrays are
             shuffled, and a dataset is read in its order.
@@ -75,14 +76,14 @@ class AscentFrom(SharpnessAwareModel):
     def __init__(
         self,
         model: keras.Model,
-        perturbation: Rule = "sam",
+        rule: Rule | str = "sam",
         *,
         ascent_data: Data,
         component: Literal["full", "noise", "batch"] = "full",
         batch_size: int = 32,
         **kwargs: Any,
     ) -> None:
-        super().__init__(model, perturbation, **kwargs)
+        super().__init__(model, rule, **kwargs)
         self.component = one_of("component", component, "full", "noise", "batch")
         fitting.never_compiled(self)
         self._source = source(ascent_data, batch_size, drawn=component == "batch")
@@ -112,10 +113,10 @@ class AscentFrom(SharpnessAwareModel):
         return [total / ops.cast(size, total.dtype) for total in totals]
 
     def make_train_function(self, force: bool = False) -> None:
-        if self.perturbation.along_momentum:
+        if self.rule.along_momentum:
             raise ValueError(
-                f"`perturbation` of an `{type(self).__name__}` must perturb along gradients, not "
-                f"along the optimizer's momentum. Received: {type(self.perturbation).__name__}"
+                f"`rule` of an `{type(self).__name__}` must perturb along gradients, not "
+                f"along the optimizer's momentum. Received: {type(self.rule).__name__}"
             )
         devices = self.count_devices()
         if devices > 1:

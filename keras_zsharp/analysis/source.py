@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_zsharp.backend import NAME
+from keras_zsharp.flatness.batches import ArrayBatches, batched, unpacked
 from keras_zsharp.lazily import tf
-from keras_zsharp.sharpness.batches import ArrayBatches, batched, unpacked
 from keras_zsharp.typing import Batch, Data
 
 

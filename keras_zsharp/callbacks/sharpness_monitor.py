@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from keras_zsharp.checks import positive_int
-from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
-from keras_zsharp.sharpness.batches import kept
-from keras_zsharp.sharpness.checks import CHECKS, checked
+from keras_zsharp.flatness import MeanLoss, ball_loss, hessian_spectrum, hessian_trace
+from keras_zsharp.flatness.batches import kept
+from keras_zsharp.flatness.checks import CHECKS, checked
 from keras_zsharp.typing import Data, Logs
 
 
@@ -42,7 +42,7 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     | measure | logs | see |
     | --- | --- | --- |
-    | `"ball"` | `ball_loss`, `ball_sharpness` | `keras_zsharp.sharpness.ball_loss` |
+    | `"ball"` | `ball_loss`, `ball_sharpness` | `keras_zsharp.flatness.ball_loss` |
     | `"eigenvalue"` | `hessian_eigenvalue`, the largest | `hessian_spectrum` |
     | `"trace"` | `hessian_trace`, `hessian_trace_error` | `hessian_trace` |
 
@@ -57,7 +57,7 @@ class SharpnessMonitor(keras.callbacks.Callback):
 
     Args:
         data: The data to measure on, as a rule training data: a `tf.data.Dataset` of batches or a
-            tuple of arrays, or whatever else `fit` takes, see `keras_zsharp.sharpness.MeanLoss`. A
+            tuple of arrays, or whatever else `fit` takes, see `keras_zsharp.flatness.MeanLoss`. A
             generator is read when the callback is made, once for all runs.
         measures: Names of measures, or a dict of names and the arguments of their functions:
             `{"ball": {"rho": 0.1, "steps": 3}, "trace": {}}`.

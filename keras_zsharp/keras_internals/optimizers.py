@@ -21,8 +21,8 @@ def build_optimizer(model: Any) -> None:
     if not model.optimizer.built:
         with variables_of(model):
             model.optimizer.build(model.trainable_variables)
-    if hasattr(model, "perturbation"):
-        model.perturbation.build(trained(model))
+    if hasattr(model, "rule"):
+        model.rule.build(trained(model))
 
 
 def decayed(model: Any) -> list[bool]:

@@ -70,7 +70,7 @@ class FilesOfItsModel(MixinOfAModel):
     def _with_rule_and_optimizer(self):
         # Keras saves and loads what is among an object's attributes.
         own = attributes_of(self)
-        own = {n: own[n] for n in ("perturbation", "optimizer") if n in own}
+        own = {n: own[n] for n in ("rule", "optimizer") if n in own}
         attributes = vars(self.model)
         before = {name: attributes[name] for name in own if name in attributes}
         attributes.update(own)
@@ -108,6 +108,20 @@ def leave_arguments_to_keras(cls: Any) -> None:
 
 unpickle_model = keras.Model._unpickle_model
 """The function by which Keras copies and unpickles models."""
+
+
+def in_an_older_file(store: Any, name: str) -> Any:
+    """Keras' store of an object of the model, opened anew if the file has it under an older name.
+
+    Args:
+        store: What Keras hands to `load_own_variables`.
+        name: The name of the model's attribute in older versions.
+
+    Returns:
+        The store.
+    """
+    older = not list(store.keys()) and name in getattr(store, "h5_file", ())
+    return store.get(name) if older else store
 
 
 def save_as(cls: type, registered: type) -> None:

@@ -71,5 +71,5 @@ def is_finite(model: Any) -> bool:
 
 
 def _variables(model):
-    rule = getattr(model, "perturbation", None)
+    rule = getattr(model, "rule", None)
     return [*model.weights, *(rule.variables if rule else ()), *model.optimizer.variables]

@@ -13,10 +13,10 @@ import numpy as np
 
 from keras_zsharp.keras_internals import calling, fitting, optimizers, tracking
 from keras_zsharp.model import SharpnessAwareModel
-from keras_zsharp.perturbations import Perturbation
-from keras_zsharp.perturbations.hyperparameter import Hyperparameter
 from keras_zsharp.resuming import program_code
 from keras_zsharp.resuming.program_code import is_of_library
+from keras_zsharp.rules import Rule
+from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.training import options
 
 Program = dict[str, Any]
@@ -43,13 +43,13 @@ def of(model: Any, arguments: dict[str, Any]) -> Program:
         model: The compiled model. Its optimizer is built.
         arguments: Those of `fit`.
     """
-    rule = getattr(model, "perturbation", None)
+    rule = getattr(model, "rule", None)
     parts: dict[str, Any] = {KERAS: keras.__version__}
     parts["model"] = type(model).__name__
     layers = [
         layer
         for layer in reversed(tracking.flat_layers(model))
-        if not isinstance(layer, Perturbation) and layer is not model
+        if not isinstance(layer, Rule) and layer is not model
     ]
     places = {layer.name: f"layer {number}" for number, layer in enumerate(layers)}
     operations = [
@@ -102,7 +102,7 @@ def are_numbers(model: Any, names: Iterable[str]) -> bool:
         model: The model.
         names: Of parts of its program.
     """
-    rule = getattr(model, "perturbation", None)
+    rule = getattr(model, "rule", None)
     numbers = {f"rule {name}" for name in hyperparameters(rule)} | {"optimizer learning_rate"}
     return numbers.issuperset(names)
 

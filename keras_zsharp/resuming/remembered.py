@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 from keras_zsharp.backend import surroundings
 from keras_zsharp.keras_internals import tracking
 from keras_zsharp.resuming import plain_values, program
@@ -70,7 +70,7 @@ class Remembered:
         saved["options"] = {k: v for k, v in saved["options"].items() if not callable(v)}
         saved["rule"] = None
         if rule != self._rule:
-            saved["rule"] = keras.saving.serialize_keras_object(self._model.perturbation)
+            saved["rule"] = keras.saving.serialize_keras_object(self._model.rule)
         seeds_now = [np.asarray(keras.ops.convert_to_numpy(v)) for v in seeds.of(self._model)]
         saved["seeds"] = encoded(seeds_now, arrays)
         numpy_state: Any = np.random.get_state(legacy=False)
@@ -102,9 +102,7 @@ class Remembered:
             saved: What `to_save` returned.
         """
         if saved["rule"]:
-            self._model.perturbation = perturbations.get(
-                keras.saving.deserialize_keras_object(saved["rule"])
-            )
+            self._model.rule = rules.get(keras.saving.deserialize_keras_object(saved["rule"]))
         for name, value in saved["options"].items():
             setattr(self._model, name, value)
 
@@ -166,7 +164,7 @@ def _options(model):
 
 def _rule(model):
     """Class and config of the rule. Its numbers are in the weights' file."""
-    rule = getattr(model, "perturbation", None)
+    rule = getattr(model, "rule", None)
     if rule is None:
         return None
     numbers = program.hyperparameters(rule)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_zsharp.keras_internals import tracking
-from keras_zsharp.perturbations.variables import is_bias
+from keras_zsharp.rules.variables import is_bias
 from keras_zsharp.typing import Config, PerturbOnly
 
 

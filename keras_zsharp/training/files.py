@@ -16,7 +16,7 @@ def warn_of_hdf5(model: keras.Model, filepath: Path) -> None:
     """Warns of HDF5: files of Keras 2 have no place for a rule's state."""
     if str(filepath).endswith((".h5", ".hdf5")):
         warnings.warn(
-            f"HDF5 keeps no state of {type(model.perturbation).__name__}, nor of random seeds: "
+            f"HDF5 keeps no state of {type(model.rule).__name__}, nor of random seeds: "
             "averages and schedules start anew when it is loaded. Save as `.keras`.",
             stacklevel=3,
         )
@@ -28,7 +28,7 @@ def whole_or_not(model: keras.Model, filepath: Path) -> Iterator[None]:
     if model.built:
         # The rule's variables must exist to be restored. An error here comes again in training.
         with contextlib.suppress(ValueError):
-            model.perturbation.build(tracking.trained(model))
+            model.rule.build(tracking.trained(model))
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     before = [keras.ops.convert_to_numpy(v) for v in variables]

@@ -7,7 +7,7 @@ from typing import Any
 from keras_zsharp.backend.passes import Passes
 from keras_zsharp.keras_internals.optimizers import is_overwritten
 from keras_zsharp.keras_internals.scoping import Scope
-from keras_zsharp.perturbations import Perturbation, steps
+from keras_zsharp.rules import Rule, steps
 from keras_zsharp.typing import Gradients, Tensor
 
 
@@ -29,7 +29,7 @@ def descended(
         rule_state: The values of the rule's variables so far.
         perturbing: Whether the step perturbs: a bool, or a boolean scalar tensor.
     """
-    rule, result = passes.model.perturbation, both[1]
+    rule, result = passes.model.rule, both[1]
     if _changes_descent(rule):
         at_w, shifted = map(passes.dense, both)
 
@@ -51,5 +51,5 @@ def descended(
 
 
 def _changes_descent(rule):
-    changed, plain = type(rule), Perturbation
+    changed, plain = type(rule), Rule
     return changed.descent is not plain.descent or changed.plain_descent is not plain.plain_descent

@@ -160,7 +160,7 @@ def mean(passes: Passes, outcomes: list[Outcome], sizes: Sequence[Any]) -> Outco
         rule_state=[
             mean_of(values) if variable.aggregation == "mean" else values[0]
             for variable, values in zip(
-                passes.model.perturbation.variables, zip(*rule_states, strict=True), strict=True
+                passes.model.rule.variables, zip(*rule_states, strict=True), strict=True
             )
         ],
         finite=None if finite[0] is None else ops.all(ops.stack(finite)),

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 
-from keras_zsharp import interrupts, perturbations
+from keras_zsharp import interrupts, rules
 from keras_zsharp.backend import surroundings
 from keras_zsharp.keras_internals import fitting, names, saving, scoping, tracking
+from keras_zsharp.rules import Rule
 from keras_zsharp.training import (
     chosen,
     noise,
@@ -18,12 +19,9 @@ from keras_zsharp.training import (
     skipped,
     turns,
 )
-from keras_zsharp.training.saving import SavedWithItsRule
+from keras_zsharp.training.saving import SavedWithItsRule, rule_of_the_config
 from keras_zsharp.training.step import Step
-from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Rule, Variables
-
-if TYPE_CHECKING:
-    from keras_zsharp.perturbations import Perturbation
+from keras_zsharp.typing import BatchedInputs, Gradients, PerturbOnly, Variables
 
 
 class SharpnessAwareTraining(SavedWithItsRule, Step):
@@ -47,7 +45,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     noise if layers draw it from `keras.random`. Noise from `tf.random` or NumPy differs, unless it
     comes from a generator that is an attribute of a layer.
 
-    List the mixin before `keras.Model`, and pass `perturbation` on to `super().__init__`. A class
+    List the mixin before `keras.Model`, and pass `rule` on to `super().__init__`. A class
     may override `compute_loss` and `compute_metrics`. It may override `train_step` if it calls
     `super().train_step(data)`. A functional model (`Net(inputs, outputs)`) cannot have the mixin:
     use `sharpness_aware` or `SharpnessAwareModel`.
@@ -64,11 +62,12 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     before the model was built.
 
     Rule and options are saved with the model. They can be set at any time, also by a callback, and
-    hold from the next step on: `model.perturbation = "sam"`, `model.perturb_every = 2`.
+    hold from the next step on: `model.rule = "sam"`, `model.perturb_every = 2`.
 
     Args:
         *args: None may be given: it would be a functional model.
-        perturbation: A rule, such as `keras_zsharp.ZSharp(rho=0.05)`, or its name.
+        rule: A rule, such as `keras_zsharp.SAM(rho=0.05)`, or its name: `"sam"` to begin with,
+            `"zsharp"` for the method of the paper.
         **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
             `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
             step is taken, see `keras_zsharp.training.StepOptions`. The others are passed on to
@@ -76,7 +75,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
 
     Raises:
         TypeError: A class overrides a method that plain Keras would call and this step does not.
-        TypeError, ValueError: `perturbation` is no rule, or belongs to another model; what
+        TypeError, ValueError: `rule` is no rule, or belongs to another model; what
             `StepOptions` raises. Before training on several devices: `gradient_accumulation_steps`,
             `steps_per_execution > 1` or, on CPUs, `jit_compile=True`, which fail there in plain
             Keras too.
@@ -86,13 +85,13 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     >>> import keras
     >>> import keras_zsharp
     >>> class Net(keras_zsharp.SharpnessAwareTraining, keras.Model):
-    ...     def __init__(self, perturbation="zsharp", **kwargs):
-    ...         super().__init__(perturbation=perturbation, **kwargs)
+    ...     def __init__(self, rule="sam", **kwargs):
+    ...         super().__init__(rule=rule, **kwargs)
     ...         self.dense = keras.layers.Dense(10)
     ...
     ...     def call(self, inputs):
     ...         return self.dense(inputs)
-    >>> net = Net(perturbation="sam")
+    >>> net = Net(rule="sam")
     >>> net.compile(optimizer="adamw", loss="mse")
     """
 
@@ -111,10 +110,10 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     if TYPE_CHECKING:  # `__setattr__` does what the setter says.
 
         @property
-        def perturbation(self) -> Perturbation: ...
+        def rule(self) -> Rule: ...
 
-        @perturbation.setter
-        def perturbation(self, rule: Rule) -> None: ...
+        @rule.setter
+        def rule(self, rule: Rule | str) -> None: ...
 
     perturb_every: options.Option[int] = options.Option()
     perturb_from: options.Option[int] = options.Option()
@@ -128,7 +127,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     inputs_are_arrays: bool = False
     """Whether `fit` cuts its inputs into batches itself. A step keeps what holds for its graph."""
 
-    def __init__(self, *args: Any, perturbation: Rule = "zsharp", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rule: Rule | str | None = None, **kwargs: Any) -> None:
         if args or "inputs" in kwargs or "outputs" in kwargs:
             raise TypeError(
                 f"`{type(self).__name__}` cannot be constructed functionally. Build "
@@ -137,9 +136,11 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         reached.check(type(self), SharpnessAwareTraining)
         step_options = options.taken_from(kwargs)
         super().__init__(**kwargs)
-        self.become_sharpness_aware(perturbation, step_options)
+        self.become_sharpness_aware(rule_of_the_config() if rule is None else rule, step_options)
 
-    def become_sharpness_aware(self, rule: Rule, step_options: options.StepOptions) -> None:
+    def become_sharpness_aware(
+        self, rule: Rule | str | None, step_options: options.StepOptions
+    ) -> None:
         """Sets the attributes that the step needs. The model may be built.
 
         Args:
@@ -151,7 +152,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         tracking.names_of_keras()
         with tracking.unlocked(self):
             self.step_options = step_options
-            self.perturbation = rule
+            self.rule = rule
             self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
             with tracking.variables_of(self):
                 self.skipping = skipped.Skipping()
@@ -161,14 +162,14 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             # Keras would track a variable as a weight of the model, also if it is refused.
             object.__setattr__(self, name, value)
             return
-        if name not in ("perturbation", "step_options"):
+        if name not in ("rule", "step_options"):
             super().__setattr__(name, value)
             return
         # While JAX trains the model, its variables are empty: a new rule would leave them so.
         fitting.synced(self)
         old = tracking.attributes_of(self).get(name)
-        if name == "perturbation":
-            value = self._in_place_of(old, perturbations.get(value))
+        if name == "rule":
+            value = self._in_place_of(old, rules.get(value))
         elif not isinstance(value, options.StepOptions):
             raise TypeError(f"`step_options` must be `StepOptions`. Received: {value!r}")
         super().__setattr__(name, value)
@@ -237,7 +238,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     @property
     def layers(self) -> list[keras.Layer]:
         """The layers of the model, without the rule."""
-        rule = tracking.attributes_of(self).get("perturbation")
+        rule = tracking.attributes_of(self).get("rule")
         return [each for each in super().layers if each is not rule]
 
     @layers.setter
@@ -264,7 +265,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         return [v for v in super().weights if id(v) not in of_the_rule]
 
     def _of_the_rule(self):
-        rule = tracking.attributes_of(self).get("perturbation")
+        rule = tracking.attributes_of(self).get("rule")
         return rule.variables if rule else ()
 
     @property

@@ -41,12 +41,12 @@ def _plain(noting, _):
 
 def _in_front(noting, mixin):
     """What a class with the mixin overrides."""
-    return noting(type("Net", (mixin, _Net), {}))(perturbation="sam")
+    return noting(type("Net", (mixin, _Net), {}))(rule="sam")
 
 
 def _behind(noting, mixin):
     """What the classes override that the mixin comes before: in place, all."""
-    return type("Net", (mixin, noting(_Net)), {})(perturbation="sam")
+    return type("Net", (mixin, noting(_Net)), {})(rule="sam")
 
 
 def inside(noting: Subclass, wrapper: Any) -> keras.Model:

@@ -1,22 +1,37 @@
 from __future__ import annotations
 
+import contextvars
 import inspect
 from typing import Any, TypeVar
 
 import keras
 
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 from keras_zsharp.keras_internals import saving, tracking
+from keras_zsharp.rules import Rule
 from keras_zsharp.training import files, options, own_steps, seeds
 from keras_zsharp.typing import Config, Path
 
 Model = TypeVar("Model", bound="SavedWithItsRule")
 
 
+_OF_THE_CONFIG: contextvars.ContextVar[Rule | None] = contextvars.ContextVar("rule", default=None)
+
+
+def rule_of_the_config() -> Rule | None:
+    """The rule of the config that a model is made from, if its constructor names none."""
+    return _OF_THE_CONFIG.get()
+
+
+def of_this_version(config: Config) -> Config:
+    """A model's config. Those of version 0.2.0 have the rule as `perturbation`."""
+    return {"rule" if name == "perturbation" else name: value for name, value in config.items()}
+
+
 class SavedWithItsRule(tracking.MixinOfAModel):
     """Saves and loads a sharpness-aware model: its config, its weights and its random seeds.
 
-    Expects a rule as `perturbation`, and the step's options as `step_options`.
+    Expects a rule as `rule`, and the step's options as `step_options`.
     """
 
     def get_config(self) -> Config:
@@ -34,7 +49,7 @@ class SavedWithItsRule(tracking.MixinOfAModel):
             A dict.
         """
         return {
-            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
+            "rule": keras.saving.serialize_keras_object(self.rule),
             **self.step_options.to_config(),
         }
 
@@ -62,19 +77,23 @@ class SavedWithItsRule(tracking.MixinOfAModel):
         Raises:
             ValueError: `config` has no rule.
         """
-        others = dict(config)
-        settings = {n: others.pop(n) for n in ("perturbation", *options.NAMES) if n in others}
-        if "perturbation" not in settings:
+        others = of_this_version(config)
+        settings = {n: others.pop(n) for n in ("rule", *options.NAMES) if n in others}
+        if "rule" not in settings:
             raise ValueError(
                 f"`config` must have the rule and settings of a `{cls.__name__}`. Call "
                 "`super().get_config()` where the class overrides `get_config`. "
                 f"Received: config={config}"
             )
         with keras.saving.CustomObjectScope(custom_objects or {}):
-            settings["perturbation"] = perturbations.get(settings["perturbation"])
-        if "perturbation" in inspect.signature(cls.__init__).parameters:
-            others["perturbation"] = settings["perturbation"]
-        model = super().from_config(others, custom_objects)
+            settings["rule"] = rules.get(settings["rule"])
+        if "rule" in inspect.signature(cls.__init__).parameters:
+            others["rule"] = settings["rule"]
+        token = _OF_THE_CONFIG.set(settings["rule"])
+        try:
+            model = super().from_config(others, custom_objects)
+        finally:
+            _OF_THE_CONFIG.reset(token)
         with keras.saving.CustomObjectScope(custom_objects or {}):
             for name, value in settings.items():
                 setattr(model, name, value)

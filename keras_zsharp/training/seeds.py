@@ -9,7 +9,7 @@ import keras
 
 from keras_zsharp.backend import surroundings
 from keras_zsharp.keras_internals import tracking
-from keras_zsharp.perturbations.state import SEED
+from keras_zsharp.rules.state import SEED
 
 GENERATOR = f"{SEED}generator_"
 
@@ -46,7 +46,7 @@ def load(model: Any, store: Any) -> None:
 
 def of(model: Any) -> list[Any]:
     """The states of the seed generators of a model, but for its rule's. It may be a plain one."""
-    rule = getattr(model, "perturbation", None)
+    rule = getattr(model, "rule", None)
     seeds = {id(seed) for seed in tracking.seeds(model)}
     seeds -= {id(v) for v in (rule.variables if rule else ())}
     return [v for v in model.variables if id(v) in seeds]

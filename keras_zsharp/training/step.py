@@ -26,7 +26,7 @@ else:
 class Step(Trainer):
     """The training step of `SharpnessAwareTraining`.
 
-    Expects a `keras.Model` with a rule as `perturbation`, a mean as `sharpness_tracker`, and the
+    Expects a `keras.Model` with a rule as `rule`, a mean as `sharpness_tracker`, and the
     step's options.
     """
 
@@ -92,7 +92,7 @@ class Step(Trainer):
         """Creates the variables that rule and optimizer lack. The model must be built."""
         variables = tracking.trained(self)
         micro_batches.check(self.micro_batches, variables)
-        self.perturbation.build(variables)
+        self.rule.build(variables)
         if variables and not self.optimizer.built:
             self.optimizer.build(variables)
 
@@ -122,7 +122,7 @@ class Step(Trainer):
 def _in_turn(kept, are_cut, passes, batch, perturbing):
     """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
     model = passes.model
-    take = _one_pass if model.perturbation.along_momentum else _both_passes
+    take = _one_pass if model.rule.along_momentum else _both_passes
     take = functools.partial(take, passes, perturbing, kept)
     split = micro_batches.split(batch, model.micro_batches, are_cut)
     return micro_batches.in_turn(passes, take, split)
@@ -133,7 +133,7 @@ def _both_passes(passes, perturbing, kept, batch, before):
 
     `kept` is what there was outside of variables before the step.
     """
-    model, variables, rule = passes.model, passes.variables, passes.model.perturbation
+    model, variables, rule = passes.model, passes.variables, passes.model.rule
     # 1. Loss and gradients at w.
     kept = kept if before is passes.start else outside.Outside(model)
     generators = noise.shared_generators()
@@ -174,7 +174,7 @@ def _both_passes(passes, perturbing, kept, batch, before):
 
 def _one_pass(passes, perturbing, _, batch, before):
     """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
-    model, variables, rule = passes.model, passes.variables, passes.model.perturbation
+    model, variables, rule = passes.model, passes.variables, passes.model.rule
     weights = passes.weights(passes.start)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)

@@ -7,13 +7,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_zsharp.perturbations import steps
+from keras_zsharp.rules import steps
 from keras_zsharp.typing import Tensor
 
 
 def settled(model: Any) -> bool | None:
     """Whether every step of a model perturbs, or none does. None if it depends on the step."""
-    options, rule = model.step_options, model.perturbation.settled()
+    options, rule = model.step_options, model.rule.settled()
     each = options.perturb_every == 1 and not options.perturb_from
     return rule if each or rule is False else None
 
@@ -27,7 +27,7 @@ def perturbs(model: Any, step: Tensor) -> bool | Tensor:
     """
     if model.every_step_perturbs is not None:
         return model.every_step_perturbs
-    options, conditions = model.step_options, [steps.at(step, model.perturbation.perturbs)]
+    options, conditions = model.step_options, [steps.at(step, model.rule.perturbs)]
     if options.perturb_from:
         conditions.append(step >= options.perturb_from)
     if options.perturb_every > 1:

@@ -22,7 +22,7 @@ def weights_after(rule, dropout=0.0, **options):
     )
     networks.compiled(model)
     networks.trained(model, examples=10 * networks.BATCH)
-    kinds = model.model.trainable_weights, model.perturbation.variables
+    kinds = model.model.trainable_weights, model.rule.variables
     trained = networks.flat(networks.copied([v for kind in kinds for v in kind]))
     return trained, networks.flat(networks.copied(model.model.non_trainable_weights))
 

@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 
 STORED = pathlib.Path(__file__).parents[1] / "golden" / "twenty_steps.npz"
 STEPS, BATCH = 20, 32
@@ -15,7 +15,7 @@ CHANGES_OF_SAM = ("le_sam", "ssam", "wsam")
 SETTINGS = {
     **{
         f"{rule}-{option}": (rule, {}, options)
-        for rule in perturbations.RULES
+        for rule in rules.RULES
         for option, options in OPTIONS.items()
         if not option or rule not in CHANGES_OF_SAM
     },
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def rule_of(name, **arguments):
-    return type(perturbations.get(name))(**{"rho": 0.1, **arguments})
+    return type(rules.get(name))(**{"rho": 0.1, **arguments})
 
 
 def network(*layers, dropout=0.0):

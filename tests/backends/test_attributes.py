@@ -56,7 +56,7 @@ NETS = {
 WAYS = {
     "wrapper": SharpnessAwareModel,
     "in_place": sharpness_aware,
-    "mixin": lambda net, rule: Mixed(perturbation=rule, name=net.name),
+    "mixin": lambda net, rule: Mixed(rule=rule, name=net.name),
 }
 CASES = [(net, way) for net in NETS for way in WAYS if way != "mixin" or net == "subclass"]
 
@@ -95,7 +95,7 @@ def of_the_plain(model, name, value):
     if name not in ADDED or not isinstance(model, SharpnessAwareTraining):
         return value
     tracker = model.sharpness_tracker
-    ours = [*model.perturbation.variables, tracker, tracker.name, *tracker.variables]
+    ours = [*model.rule.variables, tracker, tracker.name, *tracker.variables]
     kept = [each for each in value if not any(each is our for our in ours)]
     assert len(kept) < len(value)
     return kept

@@ -12,8 +12,8 @@ import pytest
 from keras.src import backend
 
 from keras_zsharp import FriendlySAM, SharpnessAwareModel
-from keras_zsharp.sharpness import ball_loss
-from keras_zsharp.sharpness.averages import Averages
+from keras_zsharp.flatness import ball_loss
+from keras_zsharp.flatness.averages import Averages
 from tests.backends import networks
 from tests.tiers import crossed
 

@@ -229,7 +229,7 @@ def test_what_trains_the_same_may_change(edit, tmp_path):
 class Interrupt(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
-            self.model.optimizer.learning_rate = self.model.perturbation.rho = 0.01
+            self.model.optimizer.learning_rate = self.model.rule.rho = 0.01
             raise KeyboardInterrupt
 
 
@@ -240,7 +240,7 @@ def test_the_interrupted_fit_goes_on_with_what_its_callbacks_have_set(tmp_path):
     with pytest.warns(UserWarning, match="(?s)continues from .* as it was there:.*learning_rate"):
         assert fit(model, tmp_path, 2) == [1]
     assert float(model.optimizer.learning_rate) == np.float32(0.05)
-    assert model.perturbation.rho == 0.5
+    assert model.rule.rho == 0.5
 
 
 def test_the_interrupted_fit_refuses_what_no_file_of_weights_has(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import perturbations, schedules, sharpness, sharpness_aware
+from keras_zsharp import flatness, rules, schedules, sharpness_aware
 from keras_zsharp.backend import surroundings
 from tests.backends import networks
 from tests.still import still
@@ -29,7 +29,7 @@ class WithoutFloat64(torch.utils._python_dispatch.TorchDispatchMode):
         return made
 
 
-@pytest.mark.parametrize("rule", sorted(perturbations.RULES))
+@pytest.mark.parametrize("rule", sorted(rules.RULES))
 def test_every_rule_trains_without_float64(rule):
     with WithoutFloat64():
         model = sharpness_aware(networks.network(), rule)
@@ -45,8 +45,8 @@ def test_options_schedules_and_measures_without_float64():
         networks.compiled(model, keras.optimizers.SGD(decay))
         assert np.isfinite(networks.trained(model, examples=64)["loss"]).all()
         x, y = networks.data(32)
-        assert np.isfinite(sharpness.hessian_trace(model, (x, y), samples=2).mean)
-        assert sharpness.ball_loss(model, (x, y), rho=0.1)
+        assert np.isfinite(flatness.hessian_trace(model, (x, y), samples=2).mean)
+        assert flatness.ball_loss(model, (x, y), rho=0.1)
 
 
 def test_a_quantile_is_the_same_without_float64():

@@ -40,14 +40,14 @@ def test_it_goes_on(rule, backend):
     """As on the backend that it comes from."""
     model = keras.models.load_model(path(rule, backend))
     made = RULES[rule]()
-    assert type(model.perturbation) is type(made)
-    ours, expected = model.perturbation.get_config(), made.get_config()
+    assert type(model.rule) is type(made)
+    ours, expected = model.rule.get_config(), made.get_config()
     assert {**ours, "name": None} == {**expected, "name": None}
     stored = np.load(FOLDER / f"{rule}_{backend}.npz")
     before = [stored[name] for name in stored if name.startswith("before")]
     # Rules of version 0.2 counted steps, if a schedule did: an integer among their variables.
     before = [value for value in before if value.dtype.kind == "f"]
-    loaded = networks.copied([*model.model.weights, *model.perturbation.variables])
+    loaded = networks.copied([*model.model.weights, *model.rule.variables])
     for value, expected in zip(loaded, before, strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-7)
     for i, value in enumerate(train(model)):
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     for name, make in RULES.items():
         trained = networks.compiled(SharpnessAwareModel(networks.network(), make()))
         train(trained)
-        variables = [*trained.model.weights, *trained.perturbation.variables]
+        variables = [*trained.model.weights, *trained.rule.variables]
         before = networks.copied(variables)
         trained.save(path(name, keras.backend.backend()))
         arrays = {f"before_{i}": value for i, value in enumerate(before)}

@@ -57,5 +57,5 @@ def test_a_copy_outlives_its_model(way, tmp_path):
     gc.collect()
     made.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert (loaded.perturbation.rho, loaded.perturb_every) == (0.25, 2)
+    assert (loaded.rule.rho, loaded.perturb_every) == (0.25, 2)
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(X)) for m in (made, loaded)))

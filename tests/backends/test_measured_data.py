@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_zsharp.callbacks import SharpnessMonitor
-from keras_zsharp.sharpness import MeanLoss, ball_loss
+from keras_zsharp.flatness import MeanLoss, ball_loss
 from tests.tiers import crossed
 
 RANDOM = np.random.default_rng(0)

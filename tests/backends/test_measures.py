@@ -7,7 +7,7 @@ import pytest
 from keras_zsharp import SAM, SharpnessAwareModel
 from keras_zsharp.analysis import AscentFrom
 from keras_zsharp.callbacks import SharpnessMonitor
-from keras_zsharp.sharpness import MeanLoss, ball_loss, hessian_trace, loss_landscape
+from keras_zsharp.flatness import MeanLoss, ball_loss, hessian_trace, loss_landscape
 from tests.backends import networks
 
 pytestmark = pytest.mark.matrix

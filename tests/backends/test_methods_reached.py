@@ -87,9 +87,7 @@ def counting(net, names, calls):
 
 WAYS = {
     "in_place": lambda make, net: sharpness_aware(make(net)(), "sam"),
-    "mixin": lambda make, net: make(type("Mixed", (SharpnessAwareTraining, net), {}))(
-        perturbation="sam"
-    ),
+    "mixin": lambda make, net: make(type("Mixed", (SharpnessAwareTraining, net), {}))(rule="sam"),
     "wrapper": lambda make, net: SharpnessAwareModel(make(net)(), "sam"),
 }
 

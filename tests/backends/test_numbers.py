@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import SharpnessAwareModel, perturbations
-from keras_zsharp.perturbations.hyperparameter import Hyperparameter
+from keras_zsharp import SharpnessAwareModel, rules
+from keras_zsharp.rules.hyperparameter import Hyperparameter
 
 NUMBERS = [
     (name, attribute)
-    for name, rule in perturbations.RULES.items()
+    for name, rule in rules.RULES.items()
     for attribute in dir(rule)
     if isinstance(getattr(rule, attribute), Hyperparameter)
 ]
@@ -39,7 +39,7 @@ def test_a_refused_value_leaves_rule_and_model_as_they_were(kind):
     value = WITHOUT_VALUE[kind]()
     for name, attribute in NUMBERS:
         model = model_of(name)
-        rule, before = model.perturbation, ids(model.variables)
+        rule, before = model.rule, ids(model.variables)
         old = getattr(rule, attribute)
         with pytest.raises(TypeError, match=f"`{attribute}` must be a number"):
             setattr(rule, attribute, value)
@@ -66,9 +66,9 @@ def test_a_rule_without_a_model_refuses_variables_too():
 def test_what_has_a_value_is_a_number_at_once(make):
     model = model_of("zsharp")
     before = ids(model.variables)
-    model.perturbation.rho = make(0.25)
+    model.rule.rho = make(0.25)
     model.perturb_every = keras.ops.convert_to_tensor(2)
-    assert model.perturbation.rho == 0.25
+    assert model.rule.rho == 0.25
     assert type(model.perturb_every) is int
     assert ids(model.variables) == before
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp import SAM, SharpnessAwareModel, sharpness, sharpness_aware
+from keras_zsharp import SAM, SharpnessAwareModel, flatness, sharpness_aware
 from tests.backends import places
 from tests.still import still
 from tests.tiers import crossed
@@ -168,6 +168,6 @@ def test_measures_of_flatness_leave_all_as_it_was(mode):
     net = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)])
     net.compile("sgd", "mse", run_eagerly=MODES[mode])
     before = layer.read()
-    measured = [sharpness.hessian_trace(net, (X, Y), samples=2) for _ in range(2)]
+    measured = [flatness.hessian_trace(net, (X, Y), samples=2) for _ in range(2)]
     assert layer.read() == before
     assert measured[0].mean == measured[1].mean

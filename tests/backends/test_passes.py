@@ -46,7 +46,7 @@ class PassesOfEachStep(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch in self.radii:
-            self.model.perturbation.rho = self.radii[batch]
+            self.model.rule.rho = self.radii[batch]
         self.before = Counting.passes
 
     def on_train_batch_end(self, batch, logs=None):

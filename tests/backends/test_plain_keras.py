@@ -53,8 +53,8 @@ def functional():
 
 def mixed(kind, rule):
     if kind is Subclass:
-        return Mixed(perturbation=rule)
-    model = MixedSequential(perturbation=rule)
+        return Mixed(rule=rule)
+    model = MixedSequential(rule=rule)
     for layer in parts():
         model.add(layer)
     return model

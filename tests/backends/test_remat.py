@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import SharpnessAwareModel, sharpness
+from keras_zsharp import SharpnessAwareModel, flatness
 from tests.backends import networks
 from tests.still import still
 
@@ -83,7 +83,7 @@ def test_without_radius_layers_with_state_that_are_computed_again_train_as_in_pl
 def test_derivatives_of_layers_that_are_computed_again():
     data, found = networks.data(32), []
     for kind in (InTurn, Again):
-        loss = sharpness.MeanLoss(networks.compiled(network(kind), run_eagerly=True), data)
+        loss = flatness.MeanLoss(networks.compiled(network(kind), run_eagerly=True), data)
         shift = np.linspace(-0.1, 0.1, loss.size)
         found.append([loss.gradient(shift)[1]])
         if BACKEND != "tensorflow":  # `tf.recompute_grad` has no second derivative.

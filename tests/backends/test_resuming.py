@@ -135,9 +135,9 @@ class Sets(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
-            self.model.perturbation = FriendlySAM(rho=0.2, lmbda=0.5)
+            self.model.rule = FriendlySAM(rho=0.2, lmbda=0.5)
             self.model.perturb_every = 2
-        self.model.perturbation.rho = 0.1 * self.random.uniform()
+        self.model.rule.rho = 0.1 * self.random.uniform()
 
     def on_epoch_end(self, epoch, logs=None):
         self.losses.append(logs["loss"])
@@ -154,7 +154,7 @@ def test_what_callbacks_set_and_remember_goes_on(tmp_path):
     assert resumed.losses == straight.losses
     assert len(resumed.losses) == EPOCHS
     assert model.perturb_every == 2
-    assert model.perturbation.lmbda == 0.5
+    assert model.rule.lmbda == 0.5
 
 
 class Meter:

@@ -42,7 +42,7 @@ def mixin_of(kind):
         pass
 
     def make(rule):
-        model = Mixed(perturbation=rule)
+        model = Mixed(rule=rule)
         for layer in layers():
             model.add(layer)
         return model
@@ -145,7 +145,7 @@ def test_a_variable_without_a_place_in_the_state_is_an_error():
         def call(self, inputs):
             return self.dense(inputs)
 
-    model = Forgetful(perturbation="sam")
+    model = Forgetful(rule="sam")
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"`model.variables`.*Received: .*without \['.*rho'\]"):
         model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0)

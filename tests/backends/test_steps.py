@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_zsharp import LESAM, SAM, LookSAM, SharpnessAwareModel, ZSharp, sharpness_aware
-from keras_zsharp.perturbations import state
+from keras_zsharp.rules import state
 from keras_zsharp.schedules import FollowLearningRate
 from tests.backends import networks, optimizers
 
@@ -30,7 +30,7 @@ def in_place(rule, _):
 def replaced(rule, _):
     model = SharpnessAwareModel(optimizers.network(), SAM(rho=0.0))
     optimizers.fit(networks.compiled(model, sgd()), PLAIN)
-    model.perturbation = rule
+    model.rule = rule
     return model
 
 
@@ -46,9 +46,9 @@ def loaded(rule, folder):
 @pytest.mark.parametrize("way", [in_place, replaced, loaded])
 def test_a_schedule_goes_on_where_the_optimizer_is(way, tmp_path):
     model = way(SAM(FollowLearningRate(DECAY, 0.1)), tmp_path)
-    assert model.perturbation.rho == pytest.approx(0.0095, abs=5e-5)
+    assert model.rule.rho == pytest.approx(0.0095, abs=5e-5)
     optimizers.fit(model, 1)
-    assert model.perturbation.rho == pytest.approx(float(DECAY(PLAIN + 1)))
+    assert model.rule.rho == pytest.approx(float(DECAY(PLAIN + 1)))
 
 
 def perturbs(model, batches=1):
@@ -129,7 +129,7 @@ def test_a_rule_of_ones_own_gets_the_step_if_it_takes_it(rule, expected):
 def test_without_a_model_a_schedule_reads_as_its_first_value():
     rule = SAM(rho=DECAY)
     assert rule.rho == pytest.approx(0.1)
-    assert rule.rho == SharpnessAwareModel(optimizers.network(), rule).perturbation.rho
+    assert rule.rho == SharpnessAwareModel(optimizers.network(), rule).rule.rho
 
 
 def test_the_count_of_a_file_of_version_02_is_read_over():

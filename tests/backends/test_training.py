@@ -160,7 +160,7 @@ def test_a_saved_model_goes_on_with_the_same_bits(rule, tmp_path):
     networks.trained(model, examples=96)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    assert loaded.rule.get_config() == model.rule.get_config()
     assert_equal(networks.state(loaded), networks.state(model))
     for each in (model, loaded):
         networks.trained(each, examples=96)
@@ -227,18 +227,18 @@ def test_the_rule_is_replaced_from_a_callback():
     class Replaces(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 0:
-                self.model.perturbation = keras_zsharp.FriendlySAM(rho=0.0)
+                self.model.rule = keras_zsharp.FriendlySAM(rho=0.0)
 
     model = networks.compiled(SharpnessAwareModel(networks.network(), "sam"))
     history = networks.trained(model, epochs=2, examples=96, callbacks=[Replaces()])
     assert history["sharpness"][0] > 1e-3 > abs(history["sharpness"][1])
-    assert len(model.perturbation.averages) == len(model.trainable_variables)
+    assert len(model.rule.averages) == len(model.trainable_variables)
 
 
 SET_WITHIN_AN_EPOCH = {
-    "rule": lambda model: setattr(model, "perturbation", keras_zsharp.FriendlySAM(rho=0.0)),
+    "rule": lambda model: setattr(model, "rule", keras_zsharp.FriendlySAM(rho=0.0)),
     "option": lambda model: setattr(model, "perturb_from", 100),
-    "rho": lambda model: setattr(model.perturbation, "rho", 0.0),
+    "rho": lambda model: setattr(model.rule, "rho", 0.0),
 }
 
 
@@ -258,7 +258,7 @@ def test_settings_hold_within_an_epoch_from_a_closure_over_the_model(what):
     assert seen[0] > 1e-3
     # The mean over the perturbed steps, of which there is no other.
     np.testing.assert_allclose(seen, [seen[0]] * 3, rtol=1e-6)
-    assert model.perturbation.rho == (0.05 if what == "option" else 0.0)
+    assert model.rule.rho == (0.05 if what == "option" else 0.0)
     assert int(model.optimizer.iterations) == 3
 
 

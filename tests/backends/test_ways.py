@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp import SAM, LookSAM, SharpnessAwareModel, perturbations, sharpness_aware
+from keras_zsharp import SAM, LookSAM, SharpnessAwareModel, rules, sharpness_aware
 from keras_zsharp.schedules import FollowLearningRate
 from tests.backends import networks, ways
 from tests.tiers import crossed
@@ -20,7 +20,7 @@ OPTIONS = {
     "perturb_only": {"perturb_only": "normalization"},
     "skip_nonfinite": {"skip_nonfinite": True},
 }
-RULES = list(perturbations.RULES)
+RULES = list(rules.RULES)
 
 
 def rule_of(kind, i):
@@ -90,7 +90,7 @@ def test_a_radius_that_is_set_counts(kind):
         model = ways.made(way, kind, SAM(rho=0.01), keras.optimizers.SGD(0.0))
         found.append([])
         for rho in (0.01, 1.0):
-            model.perturbation.rho = rho
+            model.rule.rho = rho
             found[-1] += ways.fit(model, kind, 1)["sharpness"]
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[1][1] > 10 * found[1][0] > 0
@@ -131,11 +131,11 @@ def test_a_file_has_the_rules_state(kind, through, tmp_path):
     model = look_sam(kind)
     ways.fit(model, kind, 3)
     other = through(model, kind, tmp_path)
-    [kept, *_] = networks.copied(model.perturbation.kept)
+    [kept, *_] = networks.copied(model.rule.kept)
     assert np.abs(kept).max() > 0
     for each in (model, other):
         ways.fit(each, kind, 2)
-    ours, others = (networks.copied(m.perturbation.variables) for m in (model, other))
+    ours, others = (networks.copied(m.rule.variables) for m in (model, other))
     for one, two in zip(
         [*ours, *model.get_weights()], [*others, *other.get_weights()], strict=True
     ):
@@ -146,12 +146,12 @@ def test_a_file_has_the_rules_state(kind, through, tmp_path):
 def test_a_clone_has_a_rule_of_its_own(kind):
     model = look_sam(kind)
     ways.fit(model, kind, 1)
-    model.perturbation.rho = 0.5
+    model.rule.rho = 0.5
     clone = type(model).from_config(model.get_config())
     clone.compile("sgd", model.loss)
     ways.fit(clone, kind, 2)
-    assert clone.perturbation is not model.perturbation
-    assert clone.perturbation.rho == 0.5
-    assert len(clone.perturbation.variables) == len(model.perturbation.variables) > 1
+    assert clone.rule is not model.rule
+    assert clone.rule.rho == 0.5
+    assert len(clone.rule.variables) == len(model.rule.variables) > 1
     known = set(map(id, clone.variables))
-    assert known.issuperset(map(id, clone.perturbation.variables))
+    assert known.issuperset(map(id, clone.rule.variables))

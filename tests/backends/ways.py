@@ -87,10 +87,10 @@ KINDS = [sequential, unbuilt, functional, nested, Subclass, task, wrapper_within
 
 def mixin(kind, rule, **options):
     if kind is Subclass:
-        return Mixed(perturbation=rule, **options)
+        return Mixed(rule=rule, **options)
     if kind not in (sequential, unbuilt):
         return None
-    model = MixedSequential(perturbation=rule, **options)
+    model = MixedSequential(rule=rule, **options)
     for layer in [keras.Input((3,)), *layers()][kind is unbuilt :]:
         model.add(layer)
     return model

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 
 pytestmark = pytest.mark.project
 SECONDS = {"AdamW": [1.0, 2.0, 1.5], "SAM": [2.0, 3.0, 3.0], "ZSharp": [2.2, 3.0, 3.6]}
@@ -85,7 +85,7 @@ def test_every_rule_is_measured(step_time):
     from steps import keras3
 
     assert set(keras3.RULES) == {"SAM", *step_time.tables.RULES}
-    assert set(keras3.RULES.values()) == set(perturbations.RULES.values())
+    assert set(keras3.RULES.values()) == set(rules.RULES.values())
 
 
 def test_machines_are_not_mixed(step_time, tmp_path):

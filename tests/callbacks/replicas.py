@@ -11,7 +11,7 @@ import sys
 import keras
 import numpy as np
 
-from keras_zsharp import SharpnessAwareModel, perturbations
+from keras_zsharp import SharpnessAwareModel, rules
 from keras_zsharp.callbacks import Backup
 
 
@@ -25,8 +25,8 @@ def main(file, folder, devices, rule, epochs):
         net = keras.Sequential(
             [keras.Input((4,)), hidden, keras.layers.Dropout(0.3), keras.layers.Dense(1)]
         )
-        model = SharpnessAwareModel(net, perturbations.get(rule))
-        model.perturbation.rho = 0.5
+        model = SharpnessAwareModel(net, rules.get(rule))
+        model.rule.rho = 0.5
         model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
     random = np.random.default_rng(0)
     x = random.normal(size=(64, 4)).astype("float32")

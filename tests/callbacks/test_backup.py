@@ -39,7 +39,7 @@ class Own(SharpnessAwareTraining, keras.Model):
 MODELS = {
     "wrapped": lambda: SharpnessAwareModel(net(), FriendlySAM(rho=0.1)),
     "in place": lambda: sharpness_aware(net(), FriendlySAM(rho=0.1)),
-    "mixin": lambda: Own(perturbation=FriendlySAM(rho=0.1)),
+    "mixin": lambda: Own(rule=FriendlySAM(rho=0.1)),
     "plain": net,
 }
 

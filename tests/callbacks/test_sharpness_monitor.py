@@ -10,7 +10,7 @@ import pytest
 import keras_zsharp
 from keras_zsharp import SharpnessAwareModel
 from keras_zsharp.callbacks import SharpnessMonitor
-from keras_zsharp.sharpness import ball_loss, hessian_spectrum, hessian_trace
+from keras_zsharp.flatness import ball_loss, hessian_spectrum, hessian_trace
 from tests.tiers import crossed
 from tests.training.cases import CASES, SPARSE, assert_same
 

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from examples import custom_loop
-from keras_zsharp import SharpnessAwareModel, perturbations
+from keras_zsharp import SharpnessAwareModel, rules
 from tests.tiers import crossed
 
 STEPS = 3
@@ -30,7 +30,7 @@ def batches():
         yield rng.normal(size=(8, 4)).astype("float32"), rng.integers(0, 3, 8)
 
 
-RULES = [name for name in perturbations.RULES if name not in ("look_sam", "msam")]
+RULES = [name for name in rules.RULES if name not in ("look_sam", "msam")]
 
 
 @pytest.mark.parametrize("name", crossed(RULES, ["sam", "friendly_sam", "gsam"], tier="slow"))
@@ -38,7 +38,7 @@ def test_the_step_is_the_librarys(name):
     losses, ends = [], []
     for by_hand in (True, False):
         keras.utils.set_random_seed(0)
-        trained, rule, optimizer = net(), perturbations.get(name), keras.optimizers.AdamW(1e-2)
+        trained, rule, optimizer = net(), rules.get(name), keras.optimizers.AdamW(1e-2)
         if by_hand:
             step = custom_loop.make_step(trained, rule, optimizer)
             losses.append([float(step(*batch)[0]) for batch in batches()])

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 
 from examples import custom_loop_jax
-from keras_zsharp import SharpnessAwareModel, perturbations
+from keras_zsharp import SharpnessAwareModel, rules
 from tests.examples.test_custom_loop import batches, net
 
 for name in ("sam", "friendly_sam", "gsam"):
     keras.utils.set_random_seed(0)
-    mine, rule, optimizer = net(), perturbations.get(name), keras.optimizers.AdamW(1e-2)
+    mine, rule, optimizer = net(), rules.get(name), keras.optimizers.AdamW(1e-2)
     step = custom_loop_jax.make_step(mine, rule, optimizer)
     changing = mine.trainable_variables, mine.non_trainable_variables
     changing += rule.variables, optimizer.variables
@@ -27,7 +27,7 @@ for name in ("sam", "friendly_sam", "gsam"):
         values, _ = step(values, *batch)
     keras.utils.set_random_seed(0)
     librarys = net()
-    model = SharpnessAwareModel(librarys, perturbations.get(name))
+    model = SharpnessAwareModel(librarys, rules.get(name))
     model.compile(keras.optimizers.AdamW(1e-2), custom_loop_jax.loss_of)
     for batch in batches():
         model.train_on_batch(*batch)

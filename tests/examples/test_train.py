@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from examples import train
 from experiments import building, files, numbers
 from experiments import history as told
-from keras_zsharp import perturbations
+from keras_zsharp import rules
 from tests.tiers import crossed
 from tests.training.cases import assert_same
 
@@ -46,7 +46,7 @@ def test_the_papers_recipe_is_the_default(models, tmp_path):
     assert train.parse([]).epochs == 200
     [model] = models
     assert (
-        model.perturbation.get_config().items()
+        model.rule.get_config().items()
         >= {
             "rho": pytest.approx(0.05),
             "q_p": 0.95,
@@ -60,17 +60,17 @@ def test_the_papers_recipe_is_the_default(models, tmp_path):
         assert float(rate(epoch * steps)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", perturbations.RULES)
+@pytest.mark.parametrize("name", rules.RULES)
 def test_every_rule_is_on_offer(name):
-    config = train.config(train.parse(["--perturbation", name]))
-    assert type(building.rule(config)) is perturbations.RULES[name]
+    config = train.config(train.parse(["--rule", name]))
+    assert type(building.rule(config)) is rules.RULES[name]
 
 
-@pytest.mark.parametrize("perturbation", crossed(["zsharp", "none"], [], tier="slow"))
-def test_trains_on_digits(perturbation, tmp_path, capsys):
+@pytest.mark.parametrize("rule", crossed(["zsharp", "none"], [], tier="slow"))
+def test_trains_on_digits(rule, tmp_path, capsys):
     folder = tmp_path / "new"
     noisy = ["--label-noise", "0.2", "--validation", "0.1"]
-    arguments = [*QUICK, "--epochs", "2", *noisy, "--perturbation", perturbation]
+    arguments = [*QUICK, "--epochs", "2", *noisy, "--rule", rule]
     train.main([*arguments, "--output", str(folder)])
     printed = capsys.readouterr().out
     assert "{'train': 1080, 'validation': 120, 'test': 597}" in printed
@@ -79,7 +79,7 @@ def test_trains_on_digits(perturbation, tmp_path, capsys):
     rows = history(folder)
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
-    assert ("sharpness" in rows[0]) == (perturbation != "none")
+    assert ("sharpness" in rows[0]) == (rule != "none")
     network = keras.models.load_model(folder / "model.keras")
     bundle = building.dataset(train.config(train.parse(arguments)))
     network.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -42,8 +42,8 @@ SHARED = [
     Fault(
         "the optimizer gets the gradients at w",
         GRADIENTS,
-        "passes.model.perturbation, both[1]",
-        "passes.model.perturbation, both[0]",
+        "passes.model.rule, both[1]",
+        "passes.model.rule, both[0]",
         AGREES.format("zsharp-"),
     ),
     Fault(

@@ -32,9 +32,9 @@ FINITE = "keras_zsharp/backend/tensorflow/finite.py"
 MICRO_BATCHES = "keras_zsharp/training/micro_batches.py"
 LOGS = "keras_zsharp/training/logs.py"
 TURNS = "keras_zsharp/training/turns.py"
-BASE = "keras_zsharp/perturbations/base.py"
+BASE = "keras_zsharp/rules/base.py"
 MASKS = "keras_zsharp/selection/masks.py"
-RULES = "keras_zsharp/perturbations/"
+RULES = "keras_zsharp/rules/"
 
 FAULTS = [
     # The two passes.
@@ -48,8 +48,8 @@ FAULTS = [
     Fault(
         "the optimizer is given the gradients at w",
         "keras_zsharp/training/gradients.py",
-        "passes.model.perturbation, both[1]",
-        "passes.model.perturbation, both[0]",
+        "passes.model.rule, both[1]",
+        "passes.model.rule, both[0]",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -323,7 +323,7 @@ FAULTS = [
         RULES + "zsharp.py",
         "lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients",
         "lambda g, c: ops.where(next(masks), g, 0) if c else g, gradients",
-        "tests/perturbations/test_rules.py::TestEveryRule::test_poison_is_not_hidden[zsharp-nan]",
+        "tests/rules/test_rules.py::TestEveryRule::test_poison_is_not_hidden[zsharp-nan]",
     ),
     # The rules.
     Fault(
@@ -331,14 +331,14 @@ FAULTS = [
         RULES + "zsharp.py",
         "return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)",
         "return to_radius(filtered, rho)",
-        "tests/perturbations/test_rules.py::test_zsharp_falls_back_to_sam_where_nothing_stands_out",
+        "tests/rules/test_rules.py::test_zsharp_falls_back_to_sam_where_nothing_stands_out",
     ),
     Fault(
         "ZSharp filters variables of rank 1",
         RULES + "zsharp.py",
         "return rank >= self.min_rank and",
         "return rank >= self.min_rank - 1 and",
-        "tests/perturbations/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
+        "tests/rules/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
     ),
     Fault(
         "Friendly-SAM's average is fed the gradient that is already shifted",
@@ -360,49 +360,49 @@ FAULTS = [
         RULES + "variables.py",
         'in ("bias", "beta")',
         "in ()",
-        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
         "ASAM multiplies by T once",
         RULES + "operators.py",
         "return each(ops.multiply, scaled, operators)",
         "return scaled",
-        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
         "GSAM adds what it should take off",
         RULES + "gsam.py",
         "p - scale(g - a, self.alpha)",
         "p + scale(g - a, self.alpha)",
-        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
         "LookSAM keeps all of the second gradient",
         RULES + "look_sam.py",
         "scale(s - a, inverse)",
         "scale(s, inverse)",
-        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
         "LESAM's radius is the larger of two",
         RULES + "le_sam.py",
         "ops.minimum(",
         "ops.maximum(",
-        "tests/perturbations/test_rules.py::test_hand_computed_goldens",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(
         "squares of half precision overflow",
         RULES + "operators.py",
         'in ("float16", "bfloat16")\n',
         "in ()\n",
-        "tests/perturbations/test_rules.py::TestEveryRule::test_half_precision_gradients[sam]",
+        "tests/rules/test_rules.py::TestEveryRule::test_half_precision_gradients[sam]",
     ),
     Fault(
         "scales of float8 count as weights",
         "keras_zsharp/keras_internals/optimizers.py",
         'return getattr(variable, "overwrite_with_gradient", False)',
         "return False",
-        "tests/perturbations/test_rules.py::test_variables_overwritten_with_their_gradient_are_no_weights",
+        "tests/rules/test_rules.py::test_variables_overwritten_with_their_gradient_are_no_weights",
     ),
     Fault(
         "a schedule of rho stands still",
@@ -415,7 +415,7 @@ FAULTS = [
     Fault(
         "the rule is missing in a model's config",
         SAVING,
-        '"perturbation": keras.saving.serialize_keras_object(self.perturbation),',
+        '"rule": keras.saving.serialize_keras_object(self.rule),',
         "",
         "tests/training/test_settings.py::test_saved_as_they_are_set[mixin]",
     ),
@@ -487,7 +487,7 @@ FAULTS = [
         RULES + "zsharp.py",
         'names = ("norm", "min_rank", "score", "percentile_scope")',
         'names = ("norm", "min_rank", "score")',
-        "tests/perturbations/test_rules.py::TestEveryRule::test_every_argument_is_in_the_config[zsharp]",
+        "tests/rules/test_rules.py::TestEveryRule::test_every_argument_is_in_the_config[zsharp]",
     ),
     Fault(
         "the state of seeds is not saved",
@@ -549,10 +549,10 @@ FAULTS = [
     ),
     Fault(
         "a batch's size does not count in the measured loss",
-        "keras_zsharp/sharpness/averages.py",
+        "keras_zsharp/flatness/averages.py",
         'values = [size * value.astype("float64") for value in values]\n',
         'values, size = [value.astype("float64") for value in values], 1\n',
-        "tests/sharpness/test_objective.py::test_loss_is_what_evaluate_says_of_shifted_weights[sequential]",
+        "tests/flatness/test_objective.py::test_loss_is_what_evaluate_says_of_shifted_weights[sequential]",
     ),
     Fault(
         "SAM-noise perturbs along the full gradient",

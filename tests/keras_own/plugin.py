@@ -72,7 +72,7 @@ def pytest_configure(config):
     others = {
         "make_train_function": make_train_function,
         "build_for_training": build_for_training,
-        "perturbation": property(lambda model: beside(model)[0]),
+        "rule": property(lambda model: beside(model)[0]),
         "sharpness_tracker": property(lambda model: beside(model)[1]),
         "training_metrics": property(lambda model: [beside(model)[1]]),
         "skipping": property(lambda model: beside(model)[2]),

@@ -39,7 +39,7 @@ def built(rule, sync):
     net = network()
     if not rule:
         return net
-    rule = keras_zsharp.perturbations.get(rule)
+    rule = keras_zsharp.rules.get(rule)
     rule.rho = 0.5
     every, sync = (2, "global") if sync == "global, every other step" else (1, sync)
     return keras_zsharp.SharpnessAwareModel(net, rule, perturb_every=every, perturbation_sync=sync)

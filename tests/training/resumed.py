@@ -25,7 +25,7 @@ EPOCHS, STEPS = 4, 6
 STATELESS = ("fisher_sam", "gsam", "le_sam", "ssam", "wsam")
 """Rules of which a file has nothing more than of SAM."""
 RULES = {
-    **{n: rule for n, rule in keras_zsharp.perturbations.RULES.items() if n not in STATELESS},
+    **{n: rule for n, rule in keras_zsharp.rules.RULES.items() if n not in STATELESS},
     "unbuilt": keras_zsharp.FriendlySAM,
 }
 

@@ -187,7 +187,7 @@ def test_an_average_stays_with_its_variable(mode, tmp_path):
     with pytest.raises(ValueError, match=r"must be those that this FriendlySAM averages\. Make a"):
         model.train_on_batch(normal(5), normal(5))
     assert_same(net.get_weights(), before)
-    model.perturbation = "friendly_sam"
+    model.rule = "friendly_sam"
     model.train_on_batch(normal(5), normal(5))
     assert (second.kernel.numpy() != before[2]).any()
 
@@ -274,17 +274,17 @@ def test_keras_hub_task_with_its_preprocessor(make, tmp_path):
         losses += model.fit(x, labels, batch_size=6, shuffle=False, verbose=0).history["loss"]
         ends.append([*losses, model.evaluate(x, labels, verbose=0), model.predict(x, verbose=0)])
     assert_same(*ends)
-    model.perturbation, model.run_eagerly = "zsharp", False
+    model.rule, model.run_eagerly = "zsharp", False
     history = model.fit(x, labels, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert np.all(history["sharpness"])
     model.save(tmp_path / "task.keras")
     loaded = keras.saving.load_model(tmp_path / "task.keras")
-    assert isinstance(loaded.perturbation, ZSharp)
+    assert isinstance(loaded.rule, ZSharp)
     np.testing.assert_allclose(
         loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
     )
-    with pytest.raises(ValueError, match=r"`fit`.* keras_zsharp\.sharpness_aware\(model\)"):
+    with pytest.raises(ValueError, match=r"`fit`.* keras_zsharp\.sharpness_aware\(model, rule\)"):
         SharpnessAwareModel(make()[0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SharpnessAwareModel
-from tests.perturbations.rules import every_rule, fresh
+from tests.rules.rules import every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 
@@ -54,7 +54,7 @@ def test_five_hundred_steps_do_not_grow_the_process():
         model.train_on_batch(X, Y)
     before = resident_bytes()
     for rho in np.linspace(0.01, 0.1, 500):
-        model.perturbation.rho = rho
+        model.rule.rho = rho
         model.train_on_batch(X, Y)
     assert len(traces) == 1
     assert resident_bytes() - before < 10 * 2**20

@@ -189,8 +189,8 @@ def test_average_is_that_of_the_whole_batch():
         model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=micro_batches, **CUT)
         sgd(model, "dict_inputs", 0.0, run_eagerly=True)
         model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
-        averages.append([a.numpy() for a in model.perturbation.averages])
-        assert model.perturbation.rho == pytest.approx(0.4)
+        averages.append([a.numpy() for a in model.rule.averages])
+        assert model.rule.rho == pytest.approx(0.4)
     for one, five in zip(*averages, strict=True):
         np.testing.assert_allclose(five, one, rtol=1e-4, atol=1e-7)
 

@@ -31,7 +31,7 @@ def compiled(rule="friendly_sam", optimizer="adamw", mode=MODES["graph"], **argu
 
 def state(model, but=()):
     """Everything the step may write but for metrics, and the names in `but`."""
-    variables = [*model.model.variables, *model.perturbation.variables, *model.optimizer.variables]
+    variables = [*model.model.variables, *model.rule.variables, *model.optimizer.variables]
     return {
         f"{i} {v.path}": v.numpy()
         for i, v in enumerate(variables)
@@ -114,7 +114,7 @@ def test_overflow_in_the_second_pass_alone(skip, mode):
     assert np.isfinite(logs["sharpness"]) == skip
     assert model.optimizer.iterations.numpy() == (0 if skip else 1)
     assert (net.get_weights()[0] == 40) == skip
-    assert (model.perturbation.averages[0].numpy() == 0) == skip
+    assert (model.rule.averages[0].numpy() == 0) == skip
 
 
 class Root(layers.Layer):

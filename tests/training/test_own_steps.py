@@ -25,7 +25,7 @@ class Net(SharpnessAwareTraining, keras.Model):
 
 class Logging(Net):
     def train_step(self, data):
-        return {**super().train_step(data), "rho": self.perturbation.rho}
+        return {**super().train_step(data), "rho": self.rule.rho}
 
 
 class Twice(Logging):
@@ -72,7 +72,7 @@ def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
     """With what it adds to the logs."""
     ends = []
     for cls, steps in ((Net, 1), (Logging, 1), (Twice, 2)):
-        model = compiled(cls(perturbation=SAM(rho=0.5)), mode)
+        model = compiled(cls(rule=SAM(rho=0.5)), mode)
         logs = model.fit(X, Y, batch_size=12, verbose=0).history
         assert logs["sharpness"][0] > 0
         assert logs.get("rho", [0.5]) == [0.5]
@@ -85,7 +85,7 @@ def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
 @pytest.mark.parametrize("mode", OUTSIDE_XLA)
 @pytest.mark.parametrize("cls", [Plain, PlainInside, PlainAgain])
 def test_a_step_that_does_not_is_refused(cls, mode):
-    model = compiled(cls(perturbation=SAM(rho=5.0)), mode)
+    model = compiled(cls(rule=SAM(rho=5.0)), mode)
     with pytest.raises(TypeError, match=r"train_step` must call `super\(\)\.train_step\(data\)`"):
         model.fit(X, Y, verbose=0)
 
@@ -119,7 +119,7 @@ BASES = {"in place": Own, "mixin": Net}
 def test_a_loop_that_does_not_come_to_ours_is_refused(name, base):
     cls = type("Loop", (BASES[base],), {name: LOOPS[name]})
     rule = SAM(rho=5.0)
-    model = sharpness_aware(cls(), rule) if base == "in place" else cls(perturbation=rule)
+    model = sharpness_aware(cls(), rule) if base == "in place" else cls(rule=rule)
     compiled(model, "eager")
     called = "train_on_batch" if name == "train_on_batch" else "fit"
     with pytest.raises(TypeError, match=rf"Loop\.{called}` must train by `train_step`"):
@@ -133,7 +133,7 @@ def test_a_fit_that_comes_to_ours_trains(base):
 
     cls = type("Scaled", (BASES[base],), {"fit": fit})
     rule = SAM(rho=0.5)
-    model = sharpness_aware(cls(), rule) if base == "in place" else cls(perturbation=rule)
+    model = sharpness_aware(cls(), rule) if base == "in place" else cls(rule=rule)
     compiled(model, "graph")
     for epochs in (1, 2, 0):
         history = model.fit(X, Y, epochs=epochs, verbose=0).history
@@ -174,7 +174,7 @@ def test_what_the_advice_says_works():
             error = keras.ops.mean(keras.ops.square(x - y_pred["decoded"]))
             return error + 0.1 * keras.ops.mean(keras.ops.square(y_pred["latent"]))
 
-    model = Autoencoder(perturbation="sam")
+    model = Autoencoder(rule="sam")
     model.compile("adamw")
     history = model.fit(X, epochs=5, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]

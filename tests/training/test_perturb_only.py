@@ -104,7 +104,7 @@ def test_averages_of_what_is_not_chosen_stay_zero():
     model = SharpnessAwareModel(network(), FriendlySAM(), perturb_only="kernels")
     model.compile("sgd", "mse")
     model.train_on_batch(X, Y)
-    pairs = zip(model.perturbation.averages, model.trainable_variables, strict=True)
+    pairs = zip(model.rule.averages, model.trainable_variables, strict=True)
     for average, variable in pairs:
         assert np.any(average.numpy()) == (variable.name == "kernel")
 

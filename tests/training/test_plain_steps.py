@@ -61,9 +61,9 @@ def test_averages_stand_still_on_plain_steps_and_schedules_do_not(rho, options, 
     seen = [0.0]
     for step in range(5):
         if not isinstance(rho, float):
-            assert model.perturbation.rho == pytest.approx(float(rho(step)))
+            assert model.rule.rho == pytest.approx(float(rho(step)))
         model.train_on_batch(*batch)
-        averages = model.perturbation.averages
+        averages = model.rule.averages
         seen.append(np.abs(averages[0].numpy()).sum())
     assert [step for step in range(5) if seen[step + 1] != seen[step]] == perturbed
 
@@ -91,8 +91,8 @@ def test_a_radius_of_a_file_is_in_force_at_once(tmp_path):
     moving.train_on_batch(*batch)
     moving.load_weights(tmp_path / "of.weights.h5")
     moving.train_on_batch(*batch)
-    assert moving.perturbation.rho == 0
-    assert not np.any(moving.perturbation.averages[0])
+    assert moving.rule.rho == 0
+    assert not np.any(moving.rule.averages[0])
 
 
 def test_counted_by_the_optimizer_across_a_save(tmp_path):

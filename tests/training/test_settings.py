@@ -9,16 +9,16 @@ import pytest
 from keras import layers
 
 from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining
-from keras_zsharp.perturbations.hyperparameter import Hyperparameter
+from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.training import StepOptions
-from tests.perturbations.rules import RULES, again, every_rule
+from tests.rules.rules import RULES, again, every_rule
 from tests.tiers import crossed
 from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
 from tests.training.running import build
 
 X, Y = normal(5), normal(1)
 SETTINGS = {
-    "perturbation": lambda: FriendlySAM(rho=1.0, sigma=0.5),
+    "rule": lambda: FriendlySAM(rho=1.0, sigma=0.5),
     "perturb_every": lambda: 3,
     "micro_batches": lambda: 2,
     "skip_nonfinite": lambda: True,
@@ -35,8 +35,8 @@ SETTINGS = {
 class Net(SharpnessAwareTraining, keras.Model):
     """Leaves it to Keras to find out what its constructor was given."""
 
-    def __init__(self, units=3, perturbation="sam", **kwargs):
-        super().__init__(perturbation=perturbation, **kwargs)
+    def __init__(self, units=3, rule="sam", **kwargs):
+        super().__init__(rule=rule, **kwargs)
         self.hidden, self.head = layers.Dense(units, activation="tanh"), layers.Dense(1)
 
     def call(self, inputs):
@@ -48,7 +48,7 @@ class OfOneRule(Net):
     """Its constructor has no argument for what is set later."""
 
     def __init__(self, units=3, **kwargs):
-        super().__init__(units, perturbation="asam", **kwargs)
+        super().__init__(units, rule="asam", **kwargs)
 
 
 @keras.saving.register_keras_serializable("tests.settings")
@@ -102,7 +102,7 @@ def compiled(model, mode="graph"):
 
 def test_every_option_is_here():
     defaults = {field.name: field.default for field in dataclasses.fields(StepOptions)}
-    assert SETTINGS.keys() - {"perturbation"} == defaults.keys()
+    assert SETTINGS.keys() - {"rule"} == defaults.keys()
     assert all(SETTINGS[name]() != default for name, default in defaults.items())
 
 
@@ -110,11 +110,11 @@ def test_every_option_is_here():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_in_force_from_the_next_step(name, mode):
     """As in a model that is made with the setting, and goes on from where the first one was."""
-    first, x = compiled(wrapped(perturbation=SAM(rho=0.5)), mode), X.copy()
+    first, x = compiled(wrapped(rule=SAM(rho=0.5)), mode), X.copy()
     first.train_on_batch(X, Y)
     if name == "skip_nonfinite":
         x[0] = np.nan
-    setting = {"perturbation": SAM(rho=0.5), name: SETTINGS[name]()}
+    setting = {"rule": SAM(rho=0.5), name: SETTINGS[name]()}
     second = compiled(wrapped(**setting), mode)
     second.model.set_weights(first.model.get_weights())
     second.optimizer.iterations.assign(1)
@@ -130,15 +130,15 @@ def test_in_force_from_the_next_step(name, mode):
 
 
 def test_in_force_in_the_middle_of_fit():
-    model, seen = compiled(wrapped(perturbation=SAM(rho=0.5))), []
+    model, seen = compiled(wrapped(rule=SAM(rho=0.5))), []
 
     class Change(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append(logs["sharpness"])
             if epoch == 0:
-                self.model.perturbation = SAM(rho=0.0)
+                self.model.rule = SAM(rho=0.0)
             if epoch == 1:
-                self.model.perturbation.rho = 0.5
+                self.model.rule.rho = 0.5
                 self.model.perturb_every = 4
 
     model.fit(X, Y, batch_size=12, epochs=5, verbose=0, callbacks=[Change()])
@@ -146,11 +146,11 @@ def test_in_force_in_the_middle_of_fit():
 
 
 def test_the_same_again_traces_nothing():
-    model, traces = wrapped(perturbation="sam"), []
+    model, traces = wrapped(rule="sam"), []
     model.compile("sgd", lambda y, y_pred: traces.append(1) or keras.ops.square(y - y_pred))
     model.train_on_batch(X, Y)
     del traces[:]
-    model.perturbation, model.perturb_every = model.perturbation, 1
+    model.rule, model.perturb_every = model.rule, 1
     model.train_on_batch(X, Y)
     assert not traces
 
@@ -161,14 +161,14 @@ def test_saved_as_they_are_set(make, tmp_path):
     model.fit(X, Y, verbose=0)
     for name, value in SETTINGS.items():
         setattr(model, name, value())
-    model.perturbation.rho = 0.25
+    model.rule.rho = 0.25
     model.fit(X, Y, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
     expected = StepOptions(3, 2, True, "global", 1, "kernels", "all", True)
     assert loaded.step_options == model.step_options == expected
-    assert loaded.perturbation.get_config() == model.perturbation.get_config()
+    assert loaded.rule.get_config() == model.rule.get_config()
     assert_same(*([v.numpy() for v in m.variables] for m in (loaded, model)))
     assert_same(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
 
@@ -177,10 +177,10 @@ def test_saved_as_they_are_set(make, tmp_path):
 def test_a_clone_has_them(make):
     model = MAKE[make]()
     model(X)
-    model.perturbation, model.micro_batches = ASAM(rho=0.75), 3
+    model.rule, model.micro_batches = ASAM(rho=0.75), 3
     clone = type(model).from_config(model.get_config())
     assert clone.step_options == model.step_options
-    assert clone.perturbation.get_config() == model.perturbation.get_config()
+    assert clone.rule.get_config() == model.rule.get_config()
 
 
 def test_a_config_without_them_is_refused():
@@ -190,24 +190,24 @@ def test_a_config_without_them_is_refused():
 
 @pytest.mark.parametrize("value", [layers.Dense(1), SAM, "flat", 3, None])
 def test_what_is_no_rule_is_refused_and_leaves_nothing(value):
-    model = compiled(wrapped(perturbation="sam"))
+    model = compiled(wrapped(rule="sam"))
     model.train_on_batch(X, Y)
-    rule, variables = model.perturbation, [id(v) for v in model.variables]
-    with pytest.raises((TypeError, ValueError), match=r"^`perturbation` must be"):
-        model.perturbation = value
-    assert model.perturbation is rule
+    rule, variables = model.rule, [id(v) for v in model.variables]
+    with pytest.raises((TypeError, ValueError), match=r"^`rule` must be"):
+        model.rule = value
+    assert model.rule is rule
     assert [id(v) for v in model.variables] == variables
     model.train_on_batch(X, Y)
 
 
 def test_a_rule_has_one_model_at_a_time():
-    first, second = wrapped(perturbation="sam"), wrapped(perturbation="asam")
-    rule = first.perturbation
-    with pytest.raises(ValueError, match=r"^`perturbation` must not belong to another model"):
-        second.perturbation = rule
-    assert isinstance(second.perturbation, ASAM)
-    first.perturbation = "zsharp"
-    second.perturbation = rule
+    first, second = wrapped(rule="sam"), wrapped(rule="asam")
+    rule = first.rule
+    with pytest.raises(ValueError, match=r"^`rule` must not belong to another model"):
+        second.rule = rule
+    assert isinstance(second.rule, ASAM)
+    first.rule = "zsharp"
+    second.rule = rule
     assert [v for v in first.variables if v.path.startswith(f"{rule.name}/")] == []
 
 

@@ -190,7 +190,7 @@ def test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale():
         model = SharpnessAwareModel(net, FriendlySAM(rho=0.1))
         model.compile(keras.optimizers.SGD(0.1), case.loss)
         model.train_on_batch(case.x, case.y)
-        averages.append([a.numpy() for a in model.perturbation.averages])
+        averages.append([a.numpy() for a in model.rule.averages])
         weights.append(net.get_weights())
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     for pair in (averages, weights):
@@ -205,7 +205,7 @@ def test_mixin_trains_as_the_wrapper_does():
         pass
 
     losses = []
-    for make in (lambda: Net(perturbation="sam"), lambda: SharpnessAwareModel(case.build(), "sam")):
+    for make in (lambda: Net(rule="sam"), lambda: SharpnessAwareModel(case.build(), "sam")):
         keras.utils.set_random_seed(0)
         model = make()
         model.compile("adamw", case.loss, run_eagerly=True)
@@ -222,19 +222,19 @@ def test_rho_can_be_set_and_scheduled_while_training():
     class Grow(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append(logs["sharpness"])
-            self.model.perturbation.rho *= 2
+            self.model.rule.rho *= 2
 
     model.fit(x, y, callbacks=[Grow()], verbose=0)
     del traces[:]
     model.fit(x, y, epochs=2, callbacks=[Grow()], verbose=0)
     assert not traces
-    assert model.perturbation.rho == 0.8
+    assert model.rule.rho == 0.8
     doubling = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 2.0)
     model, _ = quadratic(SAM(rho=doubling), learning_rate=0.0)
     scheduled = model.fit(x, y, epochs=3, verbose=0).history["sharpness"]
     np.testing.assert_allclose(seen, scheduled, rtol=1e-5)
     assert seen[0] < seen[1] < seen[2]
-    assert model.perturbation.rho == 0.8
+    assert model.rule.rho == 0.8
 
 
 def test_steps_per_execution_and_partial_batches():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel
-from keras_zsharp.sharpness import ball_loss
+from keras_zsharp.flatness import ball_loss
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import MODES, assert_same, normal

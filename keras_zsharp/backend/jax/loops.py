@@ -41,7 +41,7 @@ def looped(
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes._replace(y_pred=None))
     if nothing.finite is not None:
         nothing = nothing._replace(finite=jnp.array(True))
-    averaged = [variable.aggregation == "mean" for variable in model.perturbation.variables]
+    averaged = [variable.aggregation == "mean" for variable in model.rule.variables]
 
     def add(total, value):
         return total + value / len(batches)

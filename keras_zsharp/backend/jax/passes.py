@@ -134,7 +134,7 @@ class Passes:
         return devices.on_each(self.model, on_one, batch, are_cut, self.start, perturbing)
 
     def write(self, clean: State, outcome: Outcome) -> None:
-        rule_variables = self.model.perturbation.variables
+        rule_variables = self.model.rule.variables
         clean = with_values(self.model, clean, rule_variables, outcome.rule_state)
         finite, gradients, before = outcome.finite, outcome.gradients, self.start
         scales = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)

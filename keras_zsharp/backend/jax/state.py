@@ -62,7 +62,7 @@ def check_complete(model: Any) -> None:
     """
     known = {id(v) for of_kind in kinds(model) for v in of_kind}
     needed = [v for metric in model.training_metrics for v in metric.variables]
-    needed = [*model.perturbation.variables, *needed]
+    needed = [*model.rule.variables, *needed]
     missing = [v.path for v in needed if id(v) not in known]
     if missing:
         raise ValueError(

@@ -94,7 +94,7 @@ class Passes(PassesInScopes):
             both_passes_are_through = tf.no_op()
         with tf.control_dependencies([both_passes_are_through]):
             clean.commit(outcome.finite)
-            pairs = zip(self.model.perturbation.variables, outcome.rule_state, strict=True)
+            pairs = zip(self.model.rule.variables, outcome.rule_state, strict=True)
             for variable, value in pairs:
                 assign_if(outcome.finite, variable, value)
             finite.apply(self.model.optimizer, outcome.gradients, self.variables, outcome.finite)

@@ -92,7 +92,7 @@ class Passes(PassesInScopes):
         with torch.no_grad():
             if outcome.finite is None or outcome.finite:
                 clean.commit()
-                pairs = zip(self.model.perturbation.variables, outcome.rule_state, strict=True)
+                pairs = zip(self.model.rule.variables, outcome.rule_state, strict=True)
                 for variable, value in pairs:
                     variable.assign(value)
                 optimizer.apply(outcome.gradients, self.variables)

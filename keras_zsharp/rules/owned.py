@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import inspect
+import weakref
+from typing import Any
+
+import keras
+
+from keras_zsharp.checks import number
+from keras_zsharp.keras_internals import fitting, optimizers, tracking
+from keras_zsharp.rules.hyperparameter import Hyperparameter
+
+
+class OwnedByAModel(keras.layers.Layer):
+    """A rule's bond to the model that trains by it, of which there is one at a time."""
+
+    _owner = None
+    """A weak reference to the model. A model that were an attribute, Keras would save, too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_fixed(name):
+            raise TypeError(
+                f"`{name}` of this {type(self).__name__} cannot be assigned: a compiled step "
+                "computes with what it was. Make a new rule: "
+                f"`model.rule = {type(self).__name__}({name}=...)`"
+            )
+        if isinstance(getattr(type(self), name, None), Hyperparameter):
+            # Keras would track a variable as a weight of the rule, also if it is refused.
+            object.__setattr__(self, name, value)
+            return
+        if hasattr(value, "assign") and isinstance(vars(self).get(name), int | float):
+            number(name, value)
+        super().__setattr__(name, value)
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Layer.add_weight`: the replicas of the rule's model share the variable.
+
+        Args:
+            *args: Passed on to `keras.Layer.add_weight`.
+            **kwargs: Passed on to `keras.Layer.add_weight`.
+
+        Returns:
+            The variable.
+        """
+        with tracking.variables_of(self._model()):
+            return super().add_weight(*args, **kwargs)
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether a model's step may be compiled with an argument: no descriptor is for it."""
+        if self._owner is None or hasattr(type(self), name):
+            return False
+        return name in inspect.signature(type(self).__init__).parameters
+
+    def _model(self) -> Any:
+        """The model that the rule belongs to, or None."""
+        return self._owner and self._owner()
+
+    def steps_taken(self) -> Any:
+        """The number of steps that the optimizer of the rule's model has taken, 0 without one."""
+        optimizer = getattr(self._model(), "optimizer", None)
+        return 0 if optimizer is None else optimizers.steps_taken(optimizer)
+
+    def sync(self) -> None:
+        """Updates the rule's variables. While a model trains, JAX keeps their values elsewhere."""
+        if (model := self._model()) is not None:
+            fitting.synced(model)
+
+    def changed(self) -> None:
+        """Tells the rule's model that one of the rule's numbers may have changed."""
+        if (model := self._model()) is not None:
+            model.rule_has_changed()
+
+    def belong_to(self, model: keras.Model) -> None:
+        """Binds the rule to one model: its state depends on the gradients of that model.
+
+        Args:
+            model: The model that trains by the rule.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
+        self.check_free_for(model)
+        self._owner = weakref.ref(model)
+
+    def check_free_for(self, model: keras.Model) -> None:
+        """Refuses a model if the rule belongs to another one.
+
+        Args:
+            model: A model.
+
+        Raises:
+            ValueError: The rule belongs to another model.
+        """
+        owner = self._model()
+        if owner not in (None, model):
+            raise ValueError(
+                f"`rule` must not belong to another model: {self.name!r} belongs to "
+                f"{owner.name!r}. Make a new one: "
+                f"{type(self).__name__}.from_config(rule.get_config())"
+            )
+
+    def leave(self) -> None:
+        """Frees the rule for another model."""
+        self._owner = None
