@@ -1,4 +1,4 @@
-"""Measures the networks that `reproduce.py` has trained: do flat minima keep more, or know more?
+"""Measures the networks that `reproduce.py` has trained: do networks in flat minima lose less?
 
     python examples/reproduce.py fashion_mnist_vit
     python examples/after_training.py fashion_mnist_vit

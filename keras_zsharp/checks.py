@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import keras
 import numpy as np
 
 from keras_zsharp.typing import Path
@@ -56,9 +57,13 @@ def number(
 
 
 def _as_number(value):
-    other = isinstance(value, np.ndarray) and value.dtype.kind in "bSUO"
-    if other or isinstance(value, bool | np.bool_ | str | bytes) or np.ndim(value):
+    """`value` if it is a real number, an array or a tensor of one, and no bool."""
+    if isinstance(value, bool | str | bytes) or np.ndim(value):
         raise TypeError
+    if hasattr(value, "dtype"):
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
+            raise TypeError
     return value
 
 
@@ -88,9 +93,9 @@ def count(name: str, value: Any, least: int = 0) -> int:
 def integer(name: str, value: Any) -> int:
     """`value` as an int, after checking that it is an int of Python or NumPy."""
     try:
-        if isinstance(value, bool | np.bool_) or hasattr(value, "assign"):
+        if hasattr(value, "assign"):
             raise TypeError
-        value = operator.index(value)
+        value = operator.index(_as_number(value))
     except Exception:  # Tensors without a value raise whatever their backend likes.
         raise TypeError(
             f"`{name}` must be an int. Received: {name}={value!r} of type {type(value)}"
@@ -100,11 +105,11 @@ def integer(name: str, value: Any) -> int:
     return value
 
 
-def flag(name: str, value: Any) -> bool:
+def flag(name: str, value: Any, or_else: str = "") -> bool:
     """`value` as a bool, after checking that it is a bool of Python or NumPy."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(
-            f"`{name}` must be a bool. Received: {name}={value!r} of type {type(value)}"
+            f"`{name}` must be a bool{or_else}. Received: {name}={value!r} of type {type(value)}"
         )
     return bool(value)
 

@@ -8,6 +8,7 @@ import itertools
 import operator
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -147,9 +148,17 @@ def put_back(model: Any, always: bool = True) -> PutBack:
     return PutBack(before.put_back, always, before)
 
 
-@functools.cache
+_KINDS: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
+
+
 def _kind(cls: type) -> Any:
     """The method of `Outside` that copies values of a class. None for those that never change."""
+    if cls not in _KINDS:
+        _KINDS[cls] = _found_kind(cls)
+    return _KINDS[cls]
+
+
+def _found_kind(cls):
     for classes, method in _BY_CLASS.items():
         if issubclass(cls, classes):
             return method

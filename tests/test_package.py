@@ -188,7 +188,7 @@ def test_rules_know_no_backend_no_model_and_no_optimizer():
     known = {path.stem for path in paths} | {
         "backend",
         "keras_internals",
-        "perturbations",
+        "rules",
         "selection",
     }
     for path in paths:

@@ -17,7 +17,7 @@ import keras_zsharp
 pytestmark = pytest.mark.project
 ROOT = pathlib.Path(__file__).parents[1]
 MODULES = [name for name in keras_zsharp.__all__ if inspect.ismodule(getattr(keras_zsharp, name))]
-MODULES += ["perturbations", "training"]
+MODULES += ["rules", "training"]
 
 
 class Page(html.parser.HTMLParser):

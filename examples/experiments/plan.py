@@ -109,7 +109,7 @@ class Plan:
             for its in tables.finished(output):
                 if other_versions or own <= its.result["versions"].items():
                     found[tables.text(its.settings)] = its
-        # What others want may depend on what has been restored.
+        # Which runs are wanted may depend on those that have been restored.
         while now := [run for run in self.left() if self.settings(run) in found]:
             for run in now:
                 folders.restore(self.folder(run), found[self.settings(run)])

@@ -134,11 +134,12 @@ def _training_batches(dataset, split, classes, options, epoch_order):
             images = augmentation.cutout(images, hole, dataset.cutout, CUTOUTS[augment])
         return images, labels
 
-    batches = split.shuffled(options.batch_size, seed, epoch_order).map(augmented, tf.data.AUTOTUNE)
+    # Not in parallel where layers draw from a state of their own: whoever came first would draw.
+    at_once = tf.data.AUTOTUNE if operations is None else None
+    batches = split.shuffled(options.batch_size, seed, epoch_order).map(augmented, at_once)
     steps = math.ceil(split.size / options.batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     if options.one_hot:
-        # Not in parallel: these layers draw from a state of their own.
         batches = batches.map(library_layers.mix(augment, classes, seed))
     return _prefetched(batches, split)
 

@@ -50,8 +50,8 @@ class Streamed:
 
     def arrays(self, mean: Sequence[float], std: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
-            "`arrays` must be asked of a dataset that is kept in memory: take `train`, "
-            f"`validation` and `test`. Received: {self.size} images that are read one by one"
+            "`arrays` needs a dataset in memory: take `train`, `validation` and `test`. "
+            f"Received: {self.size} images that are read one by one"
         )
 
     def batches(self, batch_size: int) -> Any:

@@ -21,7 +21,7 @@ class Spec:
     """Shape and dtype of the batches of an array."""
 
     shape: tuple[int | None, ...]
-    dtype: np.dtype
+    dtype: Any
 
 
 class AdaptedBatches:
@@ -70,8 +70,36 @@ class AdaptedBatches:
                 return
             data = _joined(first, data)
         with _put_back():
-            read = fitting.numpy_batches(data)
-            yield from itertools.islice(read, self._number)
+            for batch in itertools.islice(_read_by_keras(data), self._number):
+                yield without_none(batch)
+
+
+def without_none(batch: Any) -> Any:
+    """A batch without the targets or sample weights at its end that are None, as Keras takes it."""
+    if isinstance(batch, tuple | list):
+        while len(batch) > 1 and batch[-1] is None:
+            batch = batch[:-1]
+    return batch
+
+
+def as_numpy(array: Any) -> np.ndarray:
+    """An array or tensor of NumPy, of which a sparse one of SciPy is made dense."""
+    if keras.ops.is_tensor(array):
+        return keras.ops.convert_to_numpy(array)
+    return np.asarray(array.toarray() if hasattr(array, "toarray") else array)
+
+
+def dtype_of(array: np.ndarray) -> Any:
+    """The dtype of an array. NumPy has none for strings of all lengths."""
+    return "string" if array.dtype.kind in "OSU" else array.dtype
+
+
+def _read_by_keras(data):
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(data, torch.utils.data.DataLoader):
+        # NumPy lacks some of PyTorch's dtypes, so that Keras' adapter would fail.
+        return iter(data)
+    return fitting.numpy_batches(data)
 
 
 def _is_finite(dataset):
@@ -92,14 +120,14 @@ def _joined(first, others):
 
 
 def _leaves(batch):
-    return [np.asarray(leaf) for leaf in keras.tree.flatten(batch)]
+    return [as_numpy(leaf) for leaf in keras.tree.flatten(batch)]
 
 
 def _spec(arrays):
     """Lengths that differ between the first batches are unknown, as in Keras."""
     sizes = zip(*(array.shape[1:] for array in arrays), strict=True)
     known = [size if len({size, *others}) == 1 else None for size, *others in sizes]
-    return Spec((None, *known), arrays[0].dtype)
+    return Spec((None, *known), dtype_of(arrays[0]))
 
 
 @contextlib.contextmanager

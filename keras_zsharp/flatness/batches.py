@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_zsharp.backend import NAME
-from keras_zsharp.flatness.adapted import AdaptedBatches, Spec
+from keras_zsharp.flatness.adapted import AdaptedBatches, Spec, as_numpy, dtype_of, without_none
 from keras_zsharp.flatness.checks import checked
 from keras_zsharp.keras_internals import fitting
 from keras_zsharp.typing import Batch, Data, Nested, Tensor
@@ -32,12 +32,12 @@ class ArrayBatches:
 
     def __init__(self, structure: Nested, batch_size: int) -> None:
         self.structure, self.batch_size = structure, batch_size
-        self.arrays = [_as_numpy(leaf) for leaf in keras.tree.flatten(structure)]
-        self.specs = [Spec((None, *array.shape[1:]), array.dtype) for array in self.arrays]
+        self.arrays = [_sliceable(leaf) for leaf in keras.tree.flatten(structure)]
+        self.specs = [Spec((None, *array.shape[1:]), dtype_of(array)) for array in self.arrays]
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
-        for start in range(0, len(self.arrays[0]), self.batch_size):
-            yield [array[start : start + self.batch_size] for array in self.arrays]
+        for start in range(0, self.arrays[0].shape[0], self.batch_size):
+            yield [as_numpy(array[start : start + self.batch_size]) for array in self.arrays]
 
     def take(self, number: int) -> ArrayBatches:
         """The first `number` batches."""
@@ -100,8 +100,10 @@ def finite(data: Data, batch_size: int, batches: int | None) -> Batches:
 
 
 def as_tuple(data: Any) -> Any:
-    """Arrays that are inputs alone as a tuple, as `fit` takes them. Other data is left as it is."""
-    return (data,) if not isinstance(data, tuple) and fitting.are_arrays(data) else data
+    """Arrays as `fit` takes them: inputs alone as a tuple. Other data is left as it is."""
+    if isinstance(data, tuple):
+        return without_none(data)
+    return (data,) if fitting.are_arrays(data) else data
 
 
 def kept(data: Any, batch_size: int, batches: int | None) -> Any:
@@ -137,7 +139,8 @@ def check_data(data: Data, name: str = "data") -> None:
         )
     if not isinstance(data, tuple):
         return
-    shapes = [np.shape(array) for array in keras.tree.flatten(data)]
+    shapes = [getattr(leaf, "shape", np.shape(leaf)) for leaf in keras.tree.flatten(data)]
+    shapes = [tuple(shape) for shape in shapes]
     if len({shape[:1] for shape in shapes}) != 1 or not shapes[0]:
         raise ValueError(
             f"`{name}` must hold arrays with one entry per example. "
@@ -157,8 +160,9 @@ def _is_dataset(data):
     return tensorflow is not None and isinstance(data, tensorflow.data.Dataset)
 
 
-def _as_numpy(array):
-    return keras.ops.convert_to_numpy(array) if keras.ops.is_tensor(array) else np.asarray(array)
+def _sliceable(array):
+    """An array of NumPy, or a sparse one of SciPy, which stays so: each batch is made dense."""
+    return array.tocsr() if hasattr(array, "tocsr") else as_numpy(array)
 
 
 def unpacked(structure: Nested, leaves: Sequence[Tensor]) -> Batch:

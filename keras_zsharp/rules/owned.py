@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from keras_zsharp.checks import number
 from keras_zsharp.keras_internals import fitting, optimizers, tracking
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 
@@ -15,21 +14,19 @@ class OwnedByAModel(keras.layers.Layer):
     """A rule's bond to the model that trains by it, of which there is one at a time."""
 
     _owner = None
-    """A weak reference to the model. A model that were an attribute, Keras would save, too."""
+    """A weak reference to the model: Keras would save a model that is an attribute."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._is_fixed(name):
             raise TypeError(
-                f"`{name}` of this {type(self).__name__} cannot be assigned: a compiled step "
-                "computes with what it was. Make a new rule: "
+                f"`{name}` of this {type(self).__name__} cannot be assigned: the constructor has "
+                "checked it, and a compiled step computes with what it was. Make a new rule: "
                 f"`model.rule = {type(self).__name__}({name}=...)`"
             )
         if isinstance(getattr(type(self), name, None), Hyperparameter):
             # Keras would track a variable as a weight of the rule, also if it is refused.
             object.__setattr__(self, name, value)
             return
-        if hasattr(value, "assign") and isinstance(vars(self).get(name), int | float):
-            number(name, value)
         super().__setattr__(name, value)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
@@ -46,10 +43,12 @@ class OwnedByAModel(keras.layers.Layer):
             return super().add_weight(*args, **kwargs)
 
     def _is_fixed(self, name: str) -> bool:
-        """Whether a model's step may be compiled with an argument: no descriptor is for it."""
-        if self._owner is None or hasattr(type(self), name):
+        """Whether an attribute is an argument of the constructor, and that is through."""
+        if name not in vars(self) or hasattr(type(self), name):
             return False
-        return name in inspect.signature(type(self).__init__).parameters
+        frame: Any = inspect.currentframe()
+        in_constructor = frame.f_back.f_back.f_code.co_name == "__init__"
+        return not in_constructor and name in inspect.signature(type(self).__init__).parameters
 
     def _model(self) -> Any:
         """The model that the rule belongs to, or None."""

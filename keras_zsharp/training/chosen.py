@@ -112,7 +112,7 @@ def among(model: keras.Model, perturb_only: PerturbOnly, variables: Sequence[Any
         chosen = [bool(perturb_only(v)) for v in variables]
     if variables and not any(chosen):
         raise ValueError(
-            "`perturb_only` must be a choice of some trainable variables, and chooses none. "
+            "`perturb_only` must choose one trainable variable or more. It chooses none. "
             f"Received: perturb_only={perturb_only!r} and the variables "
             f"{[v.path for v in variables]}"
         )

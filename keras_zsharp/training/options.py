@@ -21,7 +21,7 @@ class StepOptions:
       optimizer's own: it takes one pass. The iterations are counted from 0 and saved with the
       optimizer. Perturbing late in training has most of the effect.
     - `perturb_every=k` perturbs at every k-th step from there on, and takes plain steps between. A
-      step takes `1 + 1/k` passes on average instead of 2, and the weights are drawn less to flat
+      step takes `1 + 1/k` passes on average instead of 2, and pulls the weights less towards flat
       regions.
 
       A step whose radius is 0 is plain, too. A plain step does not call the rule: the rule's
@@ -117,16 +117,14 @@ class StepOptions:
         for name in ("perturb_every", "micro_batches"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         object.__setattr__(self, "perturb_from", count("perturb_from", self.perturb_from))
-        if not isinstance(self.skip_nonfinite, bool | None):
-            raise TypeError(
-                "`skip_nonfinite` must be None, True or False. "
-                f"Received: skip_nonfinite={self.skip_nonfinite!r}"
-            )
+        if self.skip_nonfinite is not None:
+            checked = flag("skip_nonfinite", self.skip_nonfinite, " or None")
+            object.__setattr__(self, "skip_nonfinite", checked)
         if self.perturbation_sync is not None:
             one_of("perturbation_sync", self.perturbation_sync, "replica", "global")
         object.__setattr__(self, "perturb_only", chosen.get(self.perturb_only))
         object.__setattr__(self, "batched_inputs", _names(self.batched_inputs))
-        flag("mean_of_parts", self.mean_of_parts)
+        object.__setattr__(self, "mean_of_parts", flag("mean_of_parts", self.mean_of_parts))
 
     def to_config(self) -> Config:
         """Makes a config that Keras can save.

@@ -136,7 +136,7 @@ def _both_passes(passes, perturbing, kept, batch, before):
     model, variables, rule = passes.model, passes.variables, passes.model.rule
     # 1. Loss and gradients at w.
     kept = kept if before is passes.start else outside.Outside(model)
-    generators = noise.shared_generators()
+    generators = {} if perturbing is False else noise.shared_generators()
     clean = passes.run(before, batch)
     weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():

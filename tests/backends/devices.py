@@ -50,6 +50,29 @@ def error_of_an_uneven_batch(way):
         return type(error).__name__
 
 
+class Table(keras.layers.Layer):
+    """Has state that looks like a random seed."""
+
+    def build(self, shape):
+        self.table = self.add_weight(
+            shape=(2,), dtype="uint32", initializer="ones", trainable=False, aggregation="mean"
+        )
+
+    def call(self, inputs):
+        return inputs * keras.ops.cast(keras.ops.sum(self.table), "float32")
+
+
+def by_replicas(net):
+    return SharpnessAwareModel(net, still(), perturbation_sync="replica")
+
+
+def with_a_table(way):
+    net = keras.Sequential(
+        [keras.Input((5,)), Table(), keras.layers.Dense(3, kernel_initializer="ones")]
+    )
+    return test_parts.step(way(net), "mse", np.ones((8, 5), "float32"), np.ones((8, 3), "float32"))
+
+
 def compared():
     one = {rule: weights_after(rule, dropout=0.5) for rule in ("zsharp", "friendly_sam")}
     every_other = weights_after("zsharp", perturb_every=2)
@@ -68,6 +91,7 @@ def compared():
         error_of_an_uneven_batch(way)
         for way in (lambda net: net, lambda net: SharpnessAwareModel(net, "sam"))
     ]
+    found["a table"] = distance(*(with_a_table(way) for way in (lambda net: net, by_replicas)))
     found["every other"] = distance(weights_after("zsharp", perturb_every=2), every_other)
     replica = weights_after("friendly_sam", perturbation_sync="replica")
     found["replica"] = distance(replica, parts)

@@ -87,7 +87,7 @@ def test_lora_is_what_keras_has_enabled():
     net = keras.Sequential(
         [keras.Input((2,), dtype="int32"), layers.Embedding(5, 3, name="words"), Flora(), dense]
     )
-    with pytest.raises(ValueError, match="`perturb_only` must be a choice of some"):
+    with pytest.raises(ValueError, match="`perturb_only` must choose one"):
         paths(net, "lora")
     dense.enable_lora(1)
     net.get_layer("words").enable_lora(1)

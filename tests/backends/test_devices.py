@@ -41,6 +41,10 @@ def test_a_perturbation_of_each_replicas_own(found):
     assert found["replica is not global"][0] > 1e-3
 
 
+def test_state_that_looks_like_a_seed_is_none(found):
+    assert max(found["a table"]) < 1e-5
+
+
 def test_replicas_that_share_the_weights_have_one_perturbation(found):
     assert "under a `ModelParallel`, whose devices share the weights" in found["refused"]
 

@@ -3,13 +3,14 @@
 import copy
 import gc
 import pickle
+import weakref
 
 import keras
 import numpy as np
 import pytest
 from keras.src.saving.object_registration import GLOBAL_CUSTOM_NAMES
 
-from keras_zsharp import SAM, plain, sharpness_aware
+from keras_zsharp import SAM, SharpnessAwareModel, plain, sharpness_aware
 
 X = np.ones((2, 3), "float32")
 
@@ -46,6 +47,35 @@ def test_nothing_is_left_of_a_model_in_keras_registry():
     assert type(kept) is keras.Sequential
     del model
     assert registered() == before
+
+
+def trained(way):
+    """A weak reference to a class whose model has trained, with a loss that is its method."""
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def squares(self, y, y_pred):
+            return keras.ops.mean(keras.ops.square(y - y_pred))
+
+    net = Net()
+    model = way(net)
+    model.compile("sgd", net.squares, run_eagerly=True)
+    model.fit(X, X[:, :1], verbose=0)
+    return weakref.ref(Net)
+
+
+@pytest.mark.parametrize("way", [SharpnessAwareModel, sharpness_aware])
+def test_a_class_goes_with_its_models(way):
+    known = trained(lambda net: way(net, "sam"))
+    keras.utils.clear_session()
+    gc.collect()
+    assert known() is None
 
 
 @pytest.mark.parametrize("way", COPIES)

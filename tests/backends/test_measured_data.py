@@ -36,7 +36,7 @@ def compiled():
 
 
 def cut(data, start):
-    return keras.tree.map_structure(lambda x: x[start : start + SIZE], data)
+    return keras.tree.map_structure(lambda x: None if x is None else x[start : start + SIZE], data)
 
 
 def batches(data):
@@ -121,6 +121,54 @@ def test_the_callback_measures_in_each_run(kind):
         assert all(np.isfinite(logs["ball_loss"]))
     expected = ball_loss(model, (A, Y), batch_size=SIZE)
     assert logs["ball_loss"][-1] == pytest.approx(expected.ball_loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "generator", "PyDataset", "DataLoader"])
+def test_sample_weights_that_are_none(kind):
+    """As `fit` takes them. PyTorch's own loaders cannot put them together."""
+    data, model = (A, Y, None), compiled()
+    if kind == "DataLoader":
+        torch = pytest.importorskip("torch", reason="PyTorch is not here")
+        made = torch.utils.data.DataLoader(list(batches(data)), batch_size=None)
+    else:
+        made = data if kind == "arrays" else KINDS[kind](data)
+    found, expected = (MeanLoss(model, each, SIZE) for each in (made, (A, Y)))
+    nothing = np.zeros(found.size)
+    assert found.loss(nothing) == pytest.approx(expected.loss(nothing), rel=1e-5)
+
+
+def test_sparse_arrays():
+    sparse = pytest.importorskip("scipy.sparse")
+    model = compiled()
+    for make in (sparse.csr_matrix, sparse.coo_matrix):
+        found, expected = (MeanLoss(model, (x, Y), SIZE) for x in (make(A), A))
+        nothing = np.zeros(found.size)
+        assert found.loss(nothing) == pytest.approx(expected.loss(nothing), rel=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow has strings")
+@pytest.mark.parametrize("make", [np.array, lambda words: np.array(words, object), "tensor"])
+def test_strings(make):
+    words = [["a b"], ["c"], ["b"]] * 4
+    x, y = keras.ops.convert_to_tensor(words) if make == "tensor" else make(words), np.ones((12, 1))
+    text = keras.layers.TextVectorization(output_sequence_length=3, vocabulary=["a", "b", "c"])
+    model = keras.Sequential(
+        [text, keras.layers.Embedding(9, 2), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    model.fit(keras.ops.convert_to_tensor(words), y, verbose=0)
+    found = ball_loss(model, (x, y), steps=1)
+    expected = model.evaluate(keras.ops.convert_to_tensor(words), y, verbose=0)
+    assert found.loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's loader is for PyTorch")
+def test_a_loader_of_what_numpy_lacks():
+    torch = pytest.importorskip("torch")
+    halves = [torch.tensor(array).bfloat16() for array in (A, Y)]
+    made = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*halves), batch_size=SIZE)
+    model = compiled()
+    assert ball_loss(model, made).loss == pytest.approx(model.evaluate(made, verbose=0), rel=1e-2)
 
 
 @pytest.mark.parametrize("kind", ["DataLoader", "shuffled DataLoader"])

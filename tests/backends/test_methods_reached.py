@@ -178,7 +178,7 @@ def test_what_the_next_keras_calls_is_refused(monkeypatch, traced_anew):
         assert make(lambda net: net, Doubled if way != "wrapper" else Net)
     message = r"`SharpnessAwareOwn` must.*: Keras .* calls it .*Received: .* \['prepare_step'\]$"
     with pytest.raises(TypeError, match=message):
-        sharpness_aware(type("Own", (Net,), {"prepare_step": lambda self: None})())
+        sharpness_aware(type("Own", (Net,), {"prepare_step": lambda self: None})(), "sam")
 
 
 def test_a_method_of_the_object_is_refused_inside_of_a_wrapper():
@@ -186,7 +186,7 @@ def test_a_method_of_the_object_is_refused_inside_of_a_wrapper():
     net.compile("sgd", "mse")
     net.compute_loss = lambda *args, **kwargs: 0.0
     with pytest.raises(ValueError, match=r"must not override `compute_loss`, which a wrapper"):
-        SharpnessAwareModel(net)
+        SharpnessAwareModel(net, "sam")
 
 
 @pytest.mark.parametrize("way", WAYS)

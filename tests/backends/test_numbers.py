@@ -53,10 +53,40 @@ def test_a_refused_value_leaves_rule_and_model_as_they_were(kind):
     model.train_on_batch(np.ones((4, 3)), np.ones((4, 1)))
 
 
-def test_a_rule_without_a_model_refuses_variables_too():
+OTHERS = {
+    "bool": lambda: True,
+    "bool of NumPy": lambda: np.bool_(True),
+    "tensor of a bool": lambda: keras.ops.convert_to_tensor(True),
+    "complex": lambda: 0.5 + 0j,
+    "complex of NumPy": lambda: np.complex64(0.5),
+    "string": lambda: "0.5",
+    "string of NumPy": lambda: np.str_("1"),
+    "None": lambda: None,
+    "list": lambda: [0.5],
+    "array": lambda: np.array([1]),
+    "tensor with an axis": lambda: keras.ops.convert_to_tensor([1]),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_things_are_no_numbers(kind):
+    value = OTHERS[kind]()
+    for name, attribute in NUMBERS:
+        rule = model_of(name).rule
+        with pytest.raises(TypeError, match=f"`{attribute}` must be a number"):
+            setattr(rule, attribute, value)
+    for name, argument in (("FriendlySAM", "lmbda"), ("ASAM", "eta"), ("LookSAM", "every")):
+        with pytest.raises(TypeError, match=f"`{argument}` must be"):
+            getattr(keras_zsharp, name)(**{argument: value})
+    for option in OPTIONS.keys() - {"skip_nonfinite"}:
+        with pytest.raises(TypeError, match=f"`{option}` must be an int"):
+            setattr(model_of("sam"), option, value)
+
+
+def test_a_rule_without_a_model_refuses_what_its_constructor_would_check():
     rule = keras_zsharp.ASAM(eta=0.5)
-    with pytest.raises(TypeError, match="`eta` must be a number, and no variable"):
-        rule.eta = keras.Variable(0.1)
+    with pytest.raises(TypeError, match="`eta` of this ASAM cannot be assigned"):
+        rule.eta = float("nan")
     assert rule.get_config()["eta"] == 0.5
     with pytest.raises(TypeError, match="`rho` must be a number, and no variable"):
         keras_zsharp.SAM(rho=keras.Variable(0.1))

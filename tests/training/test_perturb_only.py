@@ -146,12 +146,12 @@ def test_set_while_training():
 )
 def test_wrong_arguments(perturb_only, error, message):
     with pytest.raises(error) as raised:
-        SharpnessAwareModel(network(), perturb_only=perturb_only)
+        SharpnessAwareModel(network(), "sam", perturb_only=perturb_only)
     assert message in str(raised.value)
 
 
 def test_a_choice_of_nothing_is_refused_with_what_there_is():
-    model = SharpnessAwareModel(network(), perturb_only="no such")
+    model = SharpnessAwareModel(network(), "sam", perturb_only="no such")
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"`perturb_only` must be a choice of some .*head/kernel"):
+    with pytest.raises(ValueError, match=r"`perturb_only` must choose one .*head/kernel"):
         model.train_on_batch(X, Y)

@@ -81,8 +81,8 @@ class OfInheriting(Inheriting):
     pass
 
 
-def wrapped(**arguments):
-    return SharpnessAwareModel(build("regularized"), **arguments)
+def wrapped(rule="zsharp", **arguments):
+    return SharpnessAwareModel(build("regularized"), rule, **arguments)
 
 
 MAKE = {
@@ -90,8 +90,8 @@ MAKE = {
     "mixin": Net,
     "of one rule": OfOneRule,
     "with config": WithConfig,
-    "inheriting": lambda: Inheriting(activation=lambda x: keras.ops.tanh(x)),
-    "of inheriting": lambda: OfInheriting(activation=lambda x: keras.ops.tanh(x)),
+    "inheriting": lambda: Inheriting(rule="zsharp", activation=lambda x: keras.ops.tanh(x)),
+    "of inheriting": lambda: OfInheriting(rule="zsharp", activation=lambda x: keras.ops.tanh(x)),
 }
 
 
@@ -223,7 +223,7 @@ MISTAKES = [
         for name in ("perturb_every", "micro_batches")
         for value in (0, -1, np.int64(0))
     ),
-    *(("skip_nonfinite", value, TypeError, "None, True or False") for value in (0, "yes", 1.0)),
+    *(("skip_nonfinite", value, TypeError, "a bool or None") for value in (0, "yes", 1.0)),
     *(("perturbation_sync", value, TypeError, STRING) for value in (True, 2)),
     ("perturbation_sync", "all", ValueError, "'replica' or 'global'"),
 ]
@@ -252,6 +252,11 @@ def test_step_options_can_be_set_together():
     assert (model.perturb_every, model.micro_batches) == (2, 3)
 
 
+def test_bools_of_numpy_are_bools():
+    model = wrapped(skip_nonfinite=np.bool_(True), mean_of_parts=np.bool_(True))
+    assert model.skip_nonfinite is model.mean_of_parts is True
+
+
 def test_ints_of_numpy_are_ints():
     model = wrapped(perturb_every=np.int64(2), micro_batches=np.array(3))
     assert (type(model.perturb_every), model.perturb_every) == (int, 2)
@@ -260,11 +265,14 @@ def test_ints_of_numpy_are_ints():
     assert model.get_config()["perturb_every"] == 4
 
 
+@pytest.mark.parametrize("owned", [True, False])
 @every_rule
-def test_an_argument_that_a_step_is_compiled_with_cannot_be_assigned(name):
+def test_an_argument_that_a_step_is_compiled_with_cannot_be_assigned(name, owned):
+    """Nor before there is a model: nothing would check it."""
     rule = again(RULES[name])
     given = rule.get_config()
-    SharpnessAwareModel(keras.Sequential([keras.Input((5,)), layers.Dense(1)]), rule)
+    if owned:
+        SharpnessAwareModel(keras.Sequential([keras.Input((5,)), layers.Dense(1)]), rule)
     for argument in given.keys() - {"name"}:
         if isinstance(getattr(type(rule), argument, None), Hyperparameter):
             continue

@@ -11,6 +11,7 @@ import keras
 from jax.sharding import PartitionSpec
 
 from keras_zsharp.backend.passes import Outcome
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.typing import Batch, Nested, Tensor
 
 
@@ -85,7 +86,8 @@ def on_each(
 
     def on_one(batch, given, *unknown):
         index = jax.lax.axis_index(axis)
-        clean, outcome = passes(batch, _with_own_seeds(given, index), *(unknown or [perturbing]))
+        own = _with_own_seeds(model, given, index)
+        clean, outcome = passes(batch, own, *(unknown or [perturbing]))
         y_pred, finite = outcome.y_pred, outcome.finite
         averaged = jax.tree.map(mean, outcome._replace(y_pred=None, finite=None))
         if finite is not None:
@@ -115,14 +117,12 @@ def on_each(
     )(batch, given, *unknown)
 
 
-def _with_own_seeds(state, index):
+def _with_own_seeds(model, state, index):
     """A state with seeds that differ between the devices. The first device keeps its seeds."""
+    seeds = set(map(id, tracking.seeds(model) + tracking.seeds(model.rule)))
+    pairs = zip(model.non_trainable_variables, state.others, strict=True)
     others = [
-        value.at[0].add(index.astype(value.dtype)) if _is_seed(value) else value
-        for value in state.others
+        value.at[0].add(index.astype(value.dtype)) if id(variable) in seeds else value
+        for variable, value in pairs
     ]
     return state._replace(others=others)
-
-
-def _is_seed(value):
-    return value.dtype == jnp.uint32 and value.shape == (2,)

@@ -21,21 +21,21 @@ class State(NamedTuple):
 
 
 @jax.tree_util.register_pytree_node_class
-class Told(tuple):
+class Decided(tuple):
     """The state, and whether the step perturbs. JAX compiles one program for each answer."""
 
     perturbs: bool
 
-    def __new__(cls, state: Any, perturbs: bool) -> Told:
-        told = super().__new__(cls, state)
-        told.perturbs = perturbs
-        return told
+    def __new__(cls, state: Any, perturbs: bool) -> Decided:
+        decided = super().__new__(cls, state)
+        decided.perturbs = perturbs
+        return decided
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], bool]:
         return tuple(self), self.perturbs
 
     @classmethod
-    def tree_unflatten(cls, perturbs: bool, state: Any) -> Told:
+    def tree_unflatten(cls, perturbs: bool, state: Any) -> Decided:
         return cls(state, perturbs)
 
 

@@ -9,7 +9,7 @@ from keras_zsharp.backend.jax import devices
 from keras_zsharp.backend.jax.checks import check_mode
 from keras_zsharp.backend.jax.kept import KeptState
 from keras_zsharp.backend.jax.passes import Passes
-from keras_zsharp.backend.jax.state import Told, check_complete
+from keras_zsharp.backend.jax.state import Decided, check_complete
 from keras_zsharp.typing import Batch
 
 
@@ -59,7 +59,7 @@ class Trainer(KeptState):
         def chosen(state, iterator):
             if self.every_step_perturbs is None and devices.on_cpu():
                 passes = Passes(self, None, state)
-                state = Told(state, perturbs=bool(self.perturbs_in(passes)))
+                state = Decided(state, perturbs=bool(self.perturbs_in(passes)))
             return train_function(state, iterator)
 
         return chosen
