@@ -27,11 +27,9 @@ def widened(tensor: Tensor) -> Tensor:
 
 def dot(tensors: Gradients, others: Gradients) -> Tensor:
     """`t · o` over all tensors together: a float32 (or wider) scalar."""
-    products = [
-        ops.sum(widened(t) * widened(o))
-        for t, o in zip(tensors, others, strict=True)
-        if t is not None
-    ]
+    wide = each(widened, tensors)
+    pairs = zip(wide, wide if others is tensors else each(widened, others), strict=True)
+    products = [ops.sum(t * o) for t, o in pairs if t is not None]
     if not products:
         return ops.zeros((), "float32")
     dtype = backend.result_type("float32", *(p.dtype for p in products))

@@ -22,12 +22,15 @@ def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tens
         perturbing: Whether the step has perturbed: a bool, or a boolean scalar tensor.
     """
     loss = calling.unscale_loss(outcome.loss)
-    sharpness = calling.unscale_loss(outcome.shifted_loss) - loss
-    counts = perturbing
     if outcome.finite is not None:
-        counts &= outcome.finite
         model.skipping.metric.update_state(outcome.finite)
+    if perturbing is False:
+        return loss
+    sharpness, weight = calling.unscale_loss(outcome.shifted_loss) - loss, size_of(batch[0])
+    if outcome.finite is not None:
+        perturbing &= outcome.finite
         sharpness = ops.where(outcome.finite, sharpness, ops.zeros_like(sharpness))
-    weight = size_of(batch[0]) * ops.cast(counts, "int32")
+    if perturbing is not True:
+        weight *= ops.cast(perturbing, "int32")
     model.sharpness_tracker.update_state(sharpness, sample_weight=weight)
     return loss

@@ -40,7 +40,7 @@ def drawn_here(before: dict[str, Any]) -> Iterator[list[str]]:
         moved = [name for name in before if before[name] != between[name]]
         notes = [stack.enter_context(NOTING[name]()) for name in moved]
         yield found
-    after = shared_generators()
+    after = shared_generators() if moved else between
     # A layer that seeds a generator draws the same numbers in each pass.
     found += [n for n, note in zip(moved, notes, strict=True) if note and after[n] != between[n]]
 

@@ -52,7 +52,7 @@ class Passes(PassesInScopes):
 
     def values(self, variables: Sequence[Any], scope: Any = None) -> list[Tensor]:
         with scope or contextlib.nullcontext():
-            return [keras.ops.convert_to_tensor(v).detach() for v in variables]
+            return [v.value.detach() for v in variables]
 
     def decided(self, perturbs: Callable[[], bool | Tensor]) -> bool:
         return bool(perturbs())
