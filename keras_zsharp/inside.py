@@ -70,14 +70,14 @@ class ShowsItsModel(tracking.MixinOfAModel):
         Returns:
             The outputs, the new values of `non_trainable_variables`, and perhaps the losses.
         """
-        given = trainable_variables, non_trainable_variables
+        by_kind = trainable_variables, non_trainable_variables
         if not self._calls_as_it_is():
-            return super().stateless_call(*given, *args, return_losses=return_losses, **kwargs)
+            return super().stateless_call(*by_kind, *args, return_losses=return_losses, **kwargs)
         kinds = self.trainable_variables, self.non_trainable_variables
         values = {
             id(variable): value
-            for of_kind, given_values in zip(kinds, given, strict=True)
-            for variable, value in zip(of_kind, given_values, strict=True)
+            for of_kind, their_values in zip(kinds, by_kind, strict=True)
+            for variable, value in zip(of_kind, their_values, strict=True)
         }
         inside = self.model.trainable_variables, self.model.non_trainable_variables
         outputs, new, *losses = self.model.stateless_call(

@@ -106,10 +106,10 @@ def load(
     if train_size is not None:
         train_size = positive_int("train_size", train_size)
     if name == "digits":
-        given: dict[str, Any] = dataclasses.asdict(options)
+        arguments: dict[str, Any] = dataclasses.asdict(options)
         if train_size is not None:
-            given["train_size"] = train_size
-        return digits(**given)
+            arguments["train_size"] = train_size
+        return digits(**arguments)
     dataset = DATASETS[name]
     train, test, classes = _splits(dataset, data_dir)
     if train_size is not None:

@@ -26,16 +26,16 @@ def folder(data_dir: Path | None) -> pathlib.Path | None:
     """
     if data_dir is None:
         return None
-    given = pathlib.Path(data_dir)
-    missing = [file for files in FILES.values() for file in files if not (given / file).is_file()]
+    folder = pathlib.Path(data_dir)
+    missing = [file for files in FILES.values() for file in files if not (folder / file).is_file()]
     if len(missing) == sum(map(len, FILES.values())):
         return None
     if missing:
         raise ValueError(
             f"`data_dir` must have {', '.join(missing)} beside the other files of the dataset. "
-            f"Received: data_dir={str(given)!r}"
+            f"Received: data_dir={str(folder)!r}"
         )
-    return given
+    return folder
 
 
 def read(folder: pathlib.Path, split: str, classes: int) -> InMemory:

@@ -117,8 +117,8 @@ class ZSharp(Rule):
 
     def _filtered(self, gradients, chosen, q_p):
         """f: the gradients, of which those that are chosen are multiplied by their masks."""
-        given = [g for g, c in zip(gradients, chosen, strict=True) if c and g is not None]
-        masks = iter(top_masks(given, q_p, self._score(), self.percentile_scope == "global"))
+        filtered = [g for g, c in zip(gradients, chosen, strict=True) if c and g is not None]
+        masks = iter(top_masks(filtered, q_p, self._score(), self.percentile_scope == "global"))
         # A product, not `where`: Inf and NaN must not disappear behind the mask.
         return each(lambda g, c: g * ops.cast(next(masks), g.dtype) if c else g, gradients, chosen)
 

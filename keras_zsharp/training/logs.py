@@ -26,7 +26,8 @@ def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tens
         model.skipping.metric.update_state(outcome.finite)
     if perturbing is False:
         return loss
-    sharpness, weight = calling.unscale_loss(outcome.shifted_loss) - loss, size_of(batch[0])
+    sharpness = calling.unscale_loss(outcome.shifted_loss) - loss
+    weight = size_of(batch[0])
     if outcome.finite is not None:
         perturbing &= outcome.finite
         sharpness = ops.where(outcome.finite, sharpness, ops.zeros_like(sharpness))

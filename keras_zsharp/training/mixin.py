@@ -231,9 +231,9 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         Returns:
             List of tensors, None for the weights that are not chosen.
         """
-        given = self.ascent_gradients(gradients, variables)
+        ascent = self.ascent_gradients(gradients, variables)
         among = chosen.among(self, self.perturb_only, variables)
-        return [g if is_chosen else None for g, is_chosen in zip(given, among, strict=True)]
+        return [g if is_chosen else None for g, is_chosen in zip(ascent, among, strict=True)]
 
     @property
     def layers(self) -> list[keras.Layer]:

@@ -243,9 +243,16 @@ OF_JAX = [
     Fault(
         "replicas have the same seeds",
         JAX + "devices.py",
-        "value.at[0].add(index.astype(value.dtype)) if _is_seed(value) else value",
+        "value.at[0].add(index.astype(value.dtype)) if id(variable) in seeds else value",
         "value",
         "tests/backends/test_devices.py::test_each_replica_has_seeds_of_its_own",
+    ),
+    Fault(
+        "what looks like a random seed is one",
+        JAX + "devices.py",
+        "if id(variable) in seeds else value",
+        'if value.dtype == "uint32" and value.shape == (2,) else value',
+        "tests/backends/test_devices.py::test_state_that_looks_like_a_seed_is_none",
     ),
     Fault(
         "a variable without a place in the state is dropped",

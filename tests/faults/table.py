@@ -235,7 +235,7 @@ FAULTS = [
     Fault(
         "sharpness includes skipped steps",
         LOGS,
-        "counts &= outcome.finite",
+        "perturbing &= outcome.finite",
         "pass",
         "tests/training/test_nonfinite.py::test_sharpness_is_the_mean_of_the_steps_that_were_taken",
     ),

@@ -32,14 +32,14 @@ def auxiliary_and_gradients(
         return tuple(w.value for w in weights), None
 
     def backward(_, gradients):
-        given = []
+        instantiated = []
         for i, gradient in enumerate(gradients):
             if isinstance(gradient, jax.custom_derivatives.SymbolicZero):
-                given.append(jnp.zeros(gradient.shape, str(gradient.dtype)))
+                instantiated.append(jnp.zeros(gradient.shape, str(gradient.dtype)))
             else:
                 absent[i] = False
-                given.append(gradient)
-        return tuple(given)
+                instantiated.append(gradient)
+        return tuple(instantiated)
 
     watched.defvjp(forward, backward, symbolic_zeros=True)
     value, pull_back, others = jax.vjp(

@@ -43,7 +43,7 @@ def on_each(
     passes: Callable[..., tuple[Any, Outcome]],
     batch: Batch,
     are_cut: Nested,
-    given: Any,
+    before: Any,
     perturbing: bool | Tensor,
 ) -> tuple[Any, Outcome]:
     """Takes the passes over each device's share of the batch, and averages the results.
@@ -54,11 +54,11 @@ def on_each(
 
     Args:
         model: The sharpness-aware model.
-        passes: Function from `batch`, `given` and `perturbing` to a `State` and an `Outcome`.
+        passes: Function from `batch`, `before` and `perturbing` to a `State` and an `Outcome`.
         batch: Tuple of inputs, targets and sample weights.
         are_cut: The structure of `batch`, with a bool for each tensor: whether it is split over the
             devices, or goes to every one.
-        given: The `State` before the step.
+        before: The `State` before the step.
         perturbing: Whether the step perturbs: a bool, or a boolean scalar.
 
     Returns:
@@ -84,17 +84,17 @@ def on_each(
             return summed(new, old)
         return of_the_first(new) if aggregation == "only_first_replica" else mean(new)
 
-    def on_one(batch, given, *unknown):
+    def on_one(batch, before, *unknown):
         index = jax.lax.axis_index(axis)
-        own = _with_own_seeds(model, given, index)
+        own = _with_own_seeds(model, before, index)
         clean, outcome = passes(batch, own, *(unknown or [perturbing]))
         y_pred, finite = outcome.y_pred, outcome.finite
         averaged = jax.tree.map(mean, outcome._replace(y_pred=None, finite=None))
         if finite is not None:
             finite = jax.lax.pmin(finite.astype("int32"), axis) == 1
-        pairs = zip(clean.metrics, given.metrics, strict=True)
+        pairs = zip(clean.metrics, before.metrics, strict=True)
         metrics = [summed(new, old) for new, old in pairs]
-        states = zip(model.non_trainable_variables, clean.others, given.others, strict=True)
+        states = zip(model.non_trainable_variables, clean.others, before.others, strict=True)
         others = [merged(variable.aggregation, new, old) for variable, new, old in states]
         clean = jax.tree.map(mean, clean)._replace(metrics=metrics, others=others)
         return clean, averaged._replace(y_pred=y_pred, finite=finite)
@@ -114,7 +114,7 @@ def on_each(
         in_specs=(batch_specs, everywhere, *[everywhere] * len(unknown)),
         out_specs=(everywhere, outcome),
         check_vma=False,
-    )(batch, given, *unknown)
+    )(batch, before, *unknown)
 
 
 def _with_own_seeds(model, state, index):

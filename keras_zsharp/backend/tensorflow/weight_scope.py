@@ -33,10 +33,10 @@ class WeightScope(Scope):
         state: Sequence[tuple[Any, Any]] = (),
     ) -> None:
         self.weights = list(weights)
-        given = list(zip(variables, self.weights, strict=True))
-        super().__init__([*given, *state], collect_losses=True)
+        pairs = list(zip(variables, self.weights, strict=True))
+        super().__init__([*pairs, *state], collect_losses=True)
         self._eager = tf.executing_eagerly()
-        self._stand_ins = {id(v): TensorAsVariable(v.path, weight) for v, weight in given}
+        self._stand_ins = {id(v): TensorAsVariable(v.path, weight) for v, weight in pairs}
 
     def is_weight(self, variable: Any) -> bool:
         """Whether a variable is one of the trainable ones."""

@@ -96,9 +96,9 @@ def check_read_in_scope(
         ValueError: The loss depends on a variable itself, and not on its value in the scope.
     """
     behind = [stored(variable) for variable in variables]
-    asked = [parameter for parameter in behind if parameter.requires_grad]
+    differentiable = [parameter for parameter in behind if parameter.requires_grad]
     found = torch.autograd.grad(
-        scaled_loss, [*weights, *asked], allow_unused=True, create_graph=create_graph
+        scaled_loss, [*weights, *differentiable], allow_unused=True, create_graph=create_graph
     )
     around = iter(found[len(weights) :])
     refuse_around(variables, [next(around) if p.requires_grad else None for p in behind])
