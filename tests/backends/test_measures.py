@@ -62,7 +62,7 @@ def test_weights_without_influence_have_no_derivative():
         np.testing.assert_array_equal(mean.shaped(found)[where], 0)
 
 
-@pytest.mark.parametrize("wrap", [lambda net: net, SharpnessAwareModel])
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: SharpnessAwareModel(net, "sam")])
 def test_nothing_of_the_model_changes(wrap):
     model = networks.compiled(wrap(networks.network(dropout=0.5)), metrics=["accuracy"])
     networks.trained(model, examples=96)

@@ -153,6 +153,6 @@ def test_a_variable_without_a_place_in_the_state_is_an_error():
 
 def test_nnx_is_refused(monkeypatch):
     monkeypatch.setattr(keras.config, "is_nnx_enabled", lambda: True)
-    model = networks.compiled(keras_zsharp.sharpness_aware(keras.Sequential(layers())))
+    model = networks.compiled(keras_zsharp.sharpness_aware(keras.Sequential(layers()), "sam"))
     with pytest.raises(ValueError, match=r"NNX mode\. Unset .*KERAS_NNX_ENABLED"):
         networks.trained(model, examples=32)

@@ -45,7 +45,7 @@ def test_logs_hold_what_the_measures_say(tmp_path):
         np.testing.assert_allclose([float(row[key]) for row in rows], history[key], rtol=1e-6)
 
 
-WRAPS = {"plain": lambda net: net, "zsharp": SharpnessAwareModel}
+WRAPS = {"plain": lambda net: net, "zsharp": lambda net: SharpnessAwareModel(net, "zsharp")}
 
 
 @pytest.mark.parametrize("wrap", crossed(WRAPS, default=[]))
