@@ -12,7 +12,6 @@ from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
-from keras_zsharp.training.options import NAMES
 from keras_zsharp.training.saving import of_this_version
 from keras_zsharp.typing import Config
 
@@ -45,10 +44,11 @@ def sharpness_aware(
 
     Raises:
         TypeError: `model` is no Keras model, or overrides a method that plain Keras would call and
-            the two-pass step does not, such as `train_step`; `rule` is no rule; there is no
-            such option.
-        ValueError: `model` is sharpness-aware already, or has an attribute `rule` of its own;
-            `rule` belongs to another model; an option is outside of its bounds.
+            the two-pass step does not, such as `train_step`; `rule` is missing or no rule;
+            there is no such option.
+        ValueError: `model` is sharpness-aware already, or has an attribute of its own where rule or
+            options would be; `rule` is no rule's name, or belongs to another model; an option is
+            outside of its bounds.
 
     Example:
 
@@ -143,13 +143,14 @@ class InPlace(SharpnessAwareTraining):
 
 def _check_names(model):
     """Refuses a model that has other things where its rule and options would be."""
-    ours = {"rule", "step_options", "sharpness_tracker", "skipping", *NAMES}
+    methods = {n for n in dir(InPlace) if n[0] != "_" and not hasattr(keras.Model, n)}
+    ours = {"rule", "step_options", "sharpness_tracker", "skipping"} | methods
     classes = (c for c in type(model).__mro__ if c.__module__.partition(".")[0] != "keras")
     own = {*tracking.attributes_of(model)}.union(*map(vars, classes))
     if taken := sorted(ours & own):
         raise ValueError(
-            f"`model` must not have {', '.join(f'`{name}`' for name in taken)} of its own: the "
-            "rule and the options of the step are there. Rename it, or wrap the model: "
+            f"`model` must not have {', '.join(f'`{name}`' for name in taken)} of its own: what "
+            "the step needs is there. Rename what is yours, or wrap the model: "
             f"keras_zsharp.SharpnessAwareModel(model, rule). Received: model={model.name!r}"
         )
 

@@ -38,7 +38,7 @@ class SharpnessAwareModel(
             `keras.Model`.
 
     Raises:
-        TypeError: `model` is no Keras model, or `rule` no rule.
+        TypeError: `model` is no Keras model, or `rule` is missing or no rule.
         ValueError: `model` is sharpness-aware already, or overrides a method that a wrapper would
             not call, such as `fit`, `test_step` or `compute_loss`: see
             `keras_zsharp.sharpness_aware`. `rule` is no rule's name, or belongs to another

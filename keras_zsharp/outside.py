@@ -16,7 +16,7 @@ import keras
 
 from keras_zsharp import copies
 from keras_zsharp.interrupts import PutBack
-from keras_zsharp.keras_internals.tracking import attributes_of, flat_layers, names_of_keras
+from keras_zsharp.keras_internals.tracking import flat_layers, names_of_keras, rule_of
 from keras_zsharp.ops import is_traced
 
 _LIBRARIES = {*sys.stdlib_module_names, "keras", "keras_cv", "keras_hub", "keras_zsharp"}
@@ -42,7 +42,7 @@ class Outside:
     def __init__(self, model: Any, gradients: bool = True) -> None:
         self._gradients = gradients
         self._restore: list[Callable[[], None]] = []
-        rule = attributes_of(model).get("rule")
+        rule = rule_of(model)
         self._seen = set() if rule is None else set(map(id, flat_layers(rule)))
         for layer in flat_layers(model):
             if id(layer) not in self._seen:

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -125,6 +126,18 @@ def test_a_number_is_no_schedule(tmp_path):
     with pytest.warns(UserWarning, match="keeps its own"):
         scheduled.load_weights(tmp_path / "fixed.weights.h5")
     assert scheduled.rule.rho == 0.5
+
+
+@pytest.mark.parametrize("way", ["wrapped", "in_place"])
+def test_a_file_of_the_names_of_0_2_0(way, tmp_path):
+    """The rule was `perturbation` there."""
+    first, second = made("functional", way, epochs=1), made("functional", way)
+    first.save_weights(tmp_path / "run.weights.h5")
+    with h5py.File(tmp_path / "run.weights.h5", "a") as file:
+        file.move("rule", "perturbation")
+    second.load_weights(tmp_path / "run.weights.h5")
+    assert_same(values(second), values(first))
+    assert train(first) == train(second)
 
 
 @pytest.mark.parametrize("way", crossed(list(WAYS)[1:], default=["wrapped"]))

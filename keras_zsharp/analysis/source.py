@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_zsharp.backend import NAME
+from keras_zsharp.flatness.adapted import as_numpy, without_none
 from keras_zsharp.flatness.batches import ArrayBatches, batched, unpacked
 from keras_zsharp.lazily import tf
 from keras_zsharp.typing import Batch, Data
@@ -24,7 +25,7 @@ class Source:
     """
 
     def __init__(self, data: Data, batch_size: int, drawn: bool) -> None:
-        self._batches = batched(data, batch_size, "ascent_data")
+        self._batches = batched(without_none(data), batch_size, "ascent_data")
         if self._batches.infinite and not drawn:
             raise ValueError(
                 "`ascent_data` must be finite: call `.take(...)`. Received: an infinite dataset"
@@ -44,7 +45,7 @@ class Source:
         while True:
             batches = self._batches
             if isinstance(batches, ArrayBatches):
-                batches = batches.picked(random.permutation(len(batches.arrays[0])))
+                batches = batches.picked(random.permutation(batches.arrays[0].shape[0]))
             yield from batches
 
     def fold(self, function: Callable[[Batch, Any], Any], state: Any) -> Any:
@@ -79,7 +80,7 @@ class SourceOfGraphs(Source):
         batches = self._batches
         if not isinstance(batches, ArrayBatches):
             return batches.dataset
-        dataset = tf.data.Dataset.from_tensor_slices(tuple(batches.arrays))
+        dataset = tf.data.Dataset.from_tensor_slices(tuple(map(as_numpy, batches.arrays)))
         if drawn:
             dataset = dataset.shuffle(max(1, len(dataset)))
         return dataset.batch(batches.batch_size)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_zsharp.backend import NAME
 from keras_zsharp.keras_internals import fitting
 
 
@@ -91,12 +92,12 @@ def as_numpy(array: Any) -> np.ndarray:
 
 def dtype_of(array: np.ndarray) -> Any:
     """The dtype of an array. NumPy has none for strings of all lengths."""
-    return "string" if array.dtype.kind in "OSU" else array.dtype
+    return "string" if array.dtype.kind in "OSTU" else array.dtype
 
 
 def _read_by_keras(data):
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(data, torch.utils.data.DataLoader):
+    if NAME == "torch" and torch is not None and isinstance(data, torch.utils.data.DataLoader):
         # NumPy lacks some of PyTorch's dtypes, so that Keras' adapter would fail.
         return iter(data)
     return fitting.numpy_batches(data)

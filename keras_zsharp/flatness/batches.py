@@ -139,8 +139,7 @@ def check_data(data: Data, name: str = "data") -> None:
         )
     if not isinstance(data, tuple):
         return
-    shapes = [getattr(leaf, "shape", np.shape(leaf)) for leaf in keras.tree.flatten(data)]
-    shapes = [tuple(shape) for shape in shapes]
+    shapes = [tuple(np.shape(leaf)) for leaf in keras.tree.flatten(data)]
     if len({shape[:1] for shape in shapes}) != 1 or not shapes[0]:
         raise ValueError(
             f"`{name}` must hold arrays with one entry per example. "

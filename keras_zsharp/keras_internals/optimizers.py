@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_zsharp.keras_internals.tracking import is_built, trained, variables_of
+from keras_zsharp.keras_internals.tracking import is_built, rule_of, trained, variables_of
 from keras_zsharp.typing import Tensor
 
 
@@ -21,8 +21,8 @@ def build_optimizer(model: Any) -> None:
     if not model.optimizer.built:
         with variables_of(model):
             model.optimizer.build(model.trainable_variables)
-    if hasattr(model, "rule"):
-        model.rule.build(trained(model))
+    if (rule := rule_of(model)) is not None:
+        rule.build(trained(model))
 
 
 def decayed(model: Any) -> list[bool]:

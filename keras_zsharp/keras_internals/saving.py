@@ -120,8 +120,11 @@ def in_an_older_file(store: Any, name: str) -> Any:
     Returns:
         The store.
     """
-    older = not list(store.keys()) and name in getattr(store, "h5_file", ())
-    return store.get(name) if older else store
+    if list(store.keys()) or name not in getattr(store, "h5_file", ()):
+        return store
+    if hasattr(store, "get"):
+        return store.get(name)
+    return type(store)(store.h5_file, name, mode="r")  # Keras 3.8 has an object for each entry.
 
 
 def save_as(cls: type, registered: type) -> None:

@@ -41,6 +41,12 @@ def attributes_of(model: Any) -> dict[str, Any]:
     return {**vars(model), **vars(model).get("_modules", {})}
 
 
+def rule_of(model: Any) -> Any:
+    """The rule of a sharpness-aware model. None of a plain one, whose `rule` is its own."""
+    attributes = attributes_of(model)
+    return attributes.get("rule") if "step_options" in attributes else None
+
+
 def remove_attribute(model: Any, name: str) -> None:
     """Removes an attribute, and makes Keras forget it."""
     model._tracker.untrack(attributes_of(model)[name])

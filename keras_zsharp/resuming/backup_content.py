@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_zsharp.keras_internals import tracking
 from keras_zsharp.typing import Path
 
 GROUP = "keras_zsharp_backup"
@@ -71,5 +72,5 @@ def is_finite(model: Any) -> bool:
 
 
 def _variables(model):
-    rule = getattr(model, "rule", None)
+    rule = tracking.rule_of(model)
     return [*model.weights, *(rule.variables if rule else ()), *model.optimizer.variables]

@@ -43,7 +43,7 @@ def of(model: Any, arguments: dict[str, Any]) -> Program:
         model: The compiled model. Its optimizer is built.
         arguments: Those of `fit`.
     """
-    rule = getattr(model, "rule", None)
+    rule = tracking.rule_of(model)
     parts: dict[str, Any] = {KERAS: keras.__version__}
     parts["model"] = type(model).__name__
     layers = [
@@ -102,7 +102,7 @@ def are_numbers(model: Any, names: Iterable[str]) -> bool:
         model: The model.
         names: Of parts of its program.
     """
-    rule = getattr(model, "rule", None)
+    rule = tracking.rule_of(model)
     numbers = {f"rule {name}" for name in hyperparameters(rule)} | {"optimizer learning_rate"}
     return numbers.issuperset(names)
 

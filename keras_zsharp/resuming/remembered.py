@@ -164,7 +164,7 @@ def _options(model):
 
 def _rule(model):
     """Class and config of the rule. Its numbers are in the weights' file."""
-    rule = getattr(model, "rule", None)
+    rule = tracking.rule_of(model)
     if rule is None:
         return None
     numbers = program.hyperparameters(rule)

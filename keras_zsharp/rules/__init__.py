@@ -56,7 +56,7 @@ RULES: dict[str, Callable[..., Rule]] = {
 
 
 def get(rule: Rule | str | Config | None) -> Rule:
-    """Finds the rule that `rule` stands for.
+    """Finds a rule by its name or serialized form.
 
     Args:
         rule: A `Rule`, a rule's name such as `"zsharp"`, or a rule's serialized form.
@@ -79,7 +79,7 @@ def get(rule: Rule | str | Config | None) -> Rule:
         return rule
     if not isinstance(rule, str):
         raise TypeError(
-            "`rule` must be a rule, such as `SAM(rho=0.05)`, or a rule's name: 'sam' to begin "
+            "`rule` must be a `Rule`, such as `SAM(rho=0.05)`, or a rule's name: 'sam' to begin "
             f"with, 'zsharp' for the method of the paper. Received: rule={rule!r}"
         )
     if rule not in RULES:

@@ -234,6 +234,7 @@ class Rule(OwnedByAModel):
             model.save_seeds(store)
 
     def load_own_variables(self, store: Any) -> None:
+        store = state.opened(store)
         state.load(self, store)
         self.changed()
         if (model := self._model()) is not None:

@@ -71,5 +71,5 @@ class Keeping(Rule):
     def load_own_variables(self, store: Any) -> None:
         # The rule of a model that has not trained has no tensors yet: the file gives their shapes.
         if not self.kept:
-            self.build(state.saved(self, store)[len(self.variables) :])
+            self.build(state.saved(self, state.opened(store))[len(self.variables) :])
         super().load_own_variables(store)

@@ -19,8 +19,9 @@ class OwnedByAModel(keras.layers.Layer):
     def __setattr__(self, name: str, value: Any) -> None:
         if self._is_fixed(name):
             raise TypeError(
-                f"`{name}` of this {type(self).__name__} cannot be assigned: the constructor has "
-                "checked it, and a compiled step computes with what it was. Make a new rule: "
+                f"`{name}` of this {type(self).__name__} cannot be assigned once the rule is made: "
+                "nothing would check it, and a compiled step computes with what it was. Make a new "
+                "rule: "
                 f"`model.rule = {type(self).__name__}({name}=...)`"
             )
         if isinstance(getattr(type(self), name, None), Hyperparameter):
@@ -44,11 +45,20 @@ class OwnedByAModel(keras.layers.Layer):
 
     def _is_fixed(self, name: str) -> bool:
         """Whether an attribute is an argument of the constructor, and that is through."""
-        if name not in vars(self) or hasattr(type(self), name):
+        if name not in tracking.attributes_of(self) or hasattr(type(self), name):
             return False
+        arguments = inspect.signature(type(self).__init__).parameters
+        return name in arguments and not self._is_being_made()
+
+    def _is_being_made(self):
+        """Whether this is called within a constructor of the rule."""
         frame: Any = inspect.currentframe()
-        in_constructor = frame.f_back.f_back.f_code.co_name == "__init__"
-        return not in_constructor and name in inspect.signature(type(self).__init__).parameters
+        while (frame := frame.f_back) is not None:
+            first = frame.f_code.co_varnames[:1]
+            of_this = any(frame.f_locals.get(name) is self for name in first)
+            if frame.f_code.co_name == "__init__" and of_this:
+                return True
+        return False
 
     def _model(self) -> Any:
         """The model that the rule belongs to, or None."""

@@ -25,7 +25,7 @@ def load(rule: keras.Layer, store: Any) -> None:
 
     Otherwise the rule keeps its own state. It warns, unless the file is that of a plain network.
     """
-    own, store = _named(rule), _opened(store)
+    own = _named(rule)
     found = _without_count(rule, {name: store[name] for name in _names(store)})
     if _shapes(found) == _shapes(own):
         for name, variable in own.items():
@@ -41,14 +41,14 @@ def load(rule: keras.Layer, store: Any) -> None:
 
 def saved(rule: keras.Layer, store: Any) -> list[np.ndarray]:
     """The arrays that a rule of the same class has saved, in the order of its variables."""
-    prefix, store = f"{type(rule).__name__}.", _opened(store)
+    prefix = f"{type(rule).__name__}."
     arrays = {name: store[name] for name in _names(store) if name.startswith(prefix)}
     arrays = _without_count(rule, arrays)
     return [arrays[name] for name in sorted(arrays, key=_place)]
 
 
-def _opened(store):
-    """The store. Files of version 0.2.0 have the rule of a model as `perturbation`."""
+def opened(store: Any) -> Any:
+    """The store of a rule. Files of version 0.2.0 have the rule of a model as `perturbation`."""
     return saving.in_an_older_file(store, "perturbation")
 
 

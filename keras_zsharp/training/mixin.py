@@ -75,7 +75,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
 
     Raises:
         TypeError: A class overrides a method that plain Keras would call and this step does not.
-        TypeError, ValueError: `rule` is no rule, or belongs to another model; what
+        TypeError, ValueError: `rule` is missing or no rule, or belongs to another model; what
             `StepOptions` raises. Before training on several devices: `gradient_accumulation_steps`,
             `steps_per_execution > 1` or, on CPUs, `jit_compile=True`, which fail there in plain
             Keras too.

@@ -24,14 +24,17 @@ def rule_of_the_config() -> Rule | None:
 
 
 def of_this_version(config: Config) -> Config:
-    """A model's config. Those of version 0.2.0 have the rule as `perturbation`."""
-    return {"rule" if name == "perturbation" else name: value for name, value in config.items()}
+    """A copy of a model's config. Those of version 0.2.0 have the rule as `perturbation`."""
+    config = dict(config)
+    if "rule" not in config and "perturbation" in config:
+        config["rule"] = config.pop("perturbation")
+    return config
 
 
 class SavedWithItsRule(tracking.MixinOfAModel):
     """Saves and loads a sharpness-aware model: its config, its weights and its random seeds.
 
-    Expects a rule as `rule`, and the step's options as `step_options`.
+    Expects the attributes `rule` and `step_options`.
     """
 
     def get_config(self) -> Config:

@@ -46,7 +46,7 @@ def load(model: Any, store: Any) -> None:
 
 def of(model: Any) -> list[Any]:
     """The states of the seed generators of a model, but for its rule's. It may be a plain one."""
-    rule = getattr(model, "rule", None)
+    rule = tracking.rule_of(model)
     seeds = {id(seed) for seed in tracking.seeds(model)}
     seeds -= {id(v) for v in (rule.variables if rule else ())}
     return [v for v in model.variables if id(v) in seeds]

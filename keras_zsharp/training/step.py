@@ -26,8 +26,7 @@ else:
 class Step(Trainer):
     """The training step of `SharpnessAwareTraining`.
 
-    Expects a `keras.Model` with a rule as `rule`, a mean as `sharpness_tracker`, and the
-    step's options.
+    Expects a `keras.Model` with the attributes `rule`, `sharpness_tracker` and `step_options`.
     """
 
     def train_step(self, *args: Any) -> Any:

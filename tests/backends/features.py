@@ -47,7 +47,7 @@ FEATURES = {
     "`steps_per_execution` above 1": "several_steps_at_once",
     "several devices": "test_devices|test_replicas",
     "several processes": "test_processes",
-    "`sharpness`": "test_exact|test_loss_is_what|derivative|nothing_of_the_model|measured_data",
+    "`flatness`": "test_exact|test_loss_is_what|derivative|nothing_of_the_model|measured_data",
     "`SharpnessMonitor`": "the_monitor",
     "`analysis.AscentFrom`": "test_ascent_",
 }

@@ -6,6 +6,8 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SharpnessAwareModel, sharpness_aware
+from keras_zsharp.callbacks import Backup
+from keras_zsharp.flatness import ball_loss
 from keras_zsharp.keras_internals import tracking
 from keras_zsharp.training import chosen
 from tests.tiers import crossed
@@ -135,3 +137,15 @@ def test_a_file_is_what_its_own_name_ends_with(folder, make, name, tmp_path):
     second.load_weights(path)
     for one, other in zip(first.trainable_weights, second.trainable_weights, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
+
+
+@pytest.mark.parametrize("own", ["majority", keras.layers.Dense(3)], ids=["string", "layer"])
+def test_a_plain_model_may_have_a_rule_of_its_own(own, tmp_path):
+    """For which measures of flatness and `Backup` do not take it."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.rule = own
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
+    assert ball_loss(model, (x, y)).loss == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)

@@ -1,6 +1,7 @@
 """A model that was saved on one backend goes on on another.
 
-`python -m tests.backends.test_files` saves those of the backend that it runs on.
+`python -m tests.backends.test_files` saves those of the backend that it runs on. The files that are
+stored are of version 0.2.0, whose names they have: do not write over them.
 """
 
 import pathlib

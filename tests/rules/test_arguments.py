@@ -102,7 +102,7 @@ BAD = {
     "class": (
         lambda: rules.get(SAM),
         TypeError,
-        "`rule` must be a rule, such as `SAM(rho=0.05)`, or a rule's name: 'sam' to begin with, "
+        "`rule` must be a `Rule`, such as `SAM(rho=0.05)`, or a rule's name: 'sam' to begin with, "
         "'zsharp' for the method of the paper. "
         "Received: rule=<class 'keras_zsharp.rules.sam.SAM'>",
     ),

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_zsharp import ASAM, SAM, FriendlySAM, SharpnessAwareModel, SharpnessAwareTraining
+from keras_zsharp import (
+    ASAM,
+    SAM,
+    FriendlySAM,
+    Rule,
+    SharpnessAwareModel,
+    SharpnessAwareTraining,
+)
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.training import StepOptions
 from tests.rules.rules import RULES, again, every_rule
@@ -250,6 +257,50 @@ def test_step_options_can_be_set_together():
     with pytest.raises(TypeError, match=r"^`step_options` must be `StepOptions`\. Received: {"):
         model.step_options = {"perturb_every": 2}
     assert (model.perturb_every, model.micro_batches) == (2, 3)
+
+
+class WithAHelper(Rule):
+    """Its constructor sets an argument twice."""
+
+    def __init__(self, rho=0.1, floor=1.0):
+        super().__init__(rho)
+        self.floor = floor
+        self.at_least(2.0)
+
+    def at_least(self, floor):
+        self.floor = max(self.floor, floor)
+
+
+class SetsARule:
+    def __init__(self, rule):
+        rule.floor = float("nan")
+
+
+def test_a_constructor_may_set_an_argument_again_and_no_other_may():
+    rule = WithAHelper()
+    assert rule.floor == 2.0
+    for assign in (lambda: rule.at_least(3.0), lambda: SetsARule(rule)):
+        with pytest.raises(TypeError, match="`floor` of this WithAHelper cannot be assigned once"):
+            assign()
+    assert rule.floor == 2.0
+
+
+@keras.saving.register_keras_serializable("tests.settings")
+class WithAPerturbation(Net):
+    """Has an argument of its own that is named as the rule was in version 0.2.0."""
+
+    def __init__(self, perturbation=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.perturbation = perturbation
+
+    def get_config(self):
+        return {**super().get_config(), "perturbation": self.perturbation}
+
+
+def test_an_argument_that_has_the_name_of_a_rule_in_older_files():
+    model = WithAPerturbation(perturbation=0.2, rule="asam")
+    again = WithAPerturbation.from_config(model.get_config())
+    assert (again.perturbation, type(again.rule)) == (0.2, ASAM)
 
 
 def test_bools_of_numpy_are_bools():
