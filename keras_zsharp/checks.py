@@ -60,7 +60,7 @@ def _as_number(value: Any) -> Any:
     """`value` if it is a real number, an array or a tensor of one, and no bool."""
     if isinstance(value, bool | str | bytes) or np.ndim(value):
         raise TypeError
-    if hasattr(value, "dtype") and not isinstance(value, np.longdouble):  # Keras has none.
+    if hasattr(value, "dtype") and not isinstance(value, np.floating):
         dtype = keras.backend.standardize_dtype(value.dtype)
         if not (keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)):
             raise TypeError
