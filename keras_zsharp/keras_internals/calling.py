@@ -36,7 +36,8 @@ def call_as(wrapper: keras.Model, model: keras.Model, same_arguments: bool) -> N
         return
     # To build a wrapper, Keras calls it with all arguments of the signature by name.
     wrapper._call_signature = model._call_signature
-    wrapper.call_signature_parameters = model.call_signature_parameters
+    if hasattr(model, "call_signature_parameters"):  # Keras 3.8 has none.
+        wrapper.call_signature_parameters = model.call_signature_parameters
     wrapper.supports_masking = model.supports_masking
     wrapper._call_has_training_arg = model._call_has_training_arg
     if not python_utils.is_default(model.build):
