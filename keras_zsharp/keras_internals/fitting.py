@@ -93,7 +93,7 @@ def read_epochs(iterator: Any, epochs: int) -> None:
     """Reads the data of some epochs as `fit` does, and does nothing with them."""
     for _ in range(epochs):
         with iterator.catch_stop_iteration():
-            for _, _, data in iterator:
+            for *_, data in iterator:  # Keras 3.8 has one number before it, later ones two.
                 if not isinstance(data, list | tuple):
                     for _ in range(iterator.steps_per_execution):
                         next(data)

@@ -36,9 +36,11 @@ def decayed(model: Any) -> list[bool]:
 def steps_taken(optimizer: Any) -> Tensor:
     """The number of steps that an optimizer has taken, a scalar tensor, in a scope that of there.
 
-    `optimizer.iterations` is a variable, or a tensor where the optimizer accumulates gradients.
+    `optimizer.iterations` is a variable, or a tensor where the optimizer accumulates gradients. In
+    Keras 3.8 that of a `LossScaleOptimizer` stands at 0.
     """
-    return keras.ops.convert_to_tensor(optimizer.iterations)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return keras.ops.convert_to_tensor(inner.iterations)
 
 
 _MOMENTA = {
