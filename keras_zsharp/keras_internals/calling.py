@@ -170,17 +170,20 @@ def overridden_losses(model: Any) -> list[str]:
     ]
 
 
+AVERAGES_ACTIVITY = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 14)
+"""Whether Keras divides the loss of an `activity_regularizer` by the number of examples."""
+
 _SUMS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 
 
 def layers_adding_losses(model: Any) -> list[keras.Layer]:
-    """The layers whose `call` has added losses in a stateless scope.
+    """The layers whose `call` has added losses in a stateless scope that may be no means.
 
-    Keras' own layers add sums over their outputs for `activity_regularizer`, which Keras divides by
-    the number of examples.
+    Keras' own layers add sums over their outputs for `activity_regularizer`.
     """
-    return [
-        layer
-        for layer in flat_layers(model)
-        if layer._loss_ids and not (is_own(layer) and type(layer.activity_regularizer) in _SUMS)
-    ]
+
+    def adds_means(layer):
+        regularizer = type(layer.activity_regularizer)
+        return AVERAGES_ACTIVITY and is_own(layer) and regularizer in _SUMS
+
+    return [layer for layer in flat_layers(model) if layer._loss_ids and not adds_means(layer)]
