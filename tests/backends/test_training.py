@@ -292,6 +292,21 @@ def test_weights_without_influence_have_no_gradient(mode):
     assert rule.given == [True, True, False, False, True, True]
 
 
+def test_weights_without_influence_end_as_in_plain_keras():
+    """On JAX plain Keras decays them, elsewhere it leaves them."""
+    ends = []
+    for way in (lambda net: net, lambda net: SharpnessAwareModel(net, still())):
+        keras.utils.set_random_seed(0)
+        net = Unused()
+        model = networks.compiled(way(net), keras.optimizers.AdamW(0.01, weight_decay=0.5))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras', of just that.
+            networks.trained(model, examples=96)
+        ends.append(networks.copied(net.weights))
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_settings_are_checked():
     for options, message in (
         ({"micro_batches": 0}, "`micro_batches` must be an int >= 1"),
