@@ -96,9 +96,22 @@ class KeptState(fitting.StateOfATrainer):
         Raises:
             Exception: The error of the last step.
         """
+        if hasattr(super(), "state_sync"):
+            self.state_sync()
+        else:
+            self._sync(super().jax_state_sync)
+
+    def state_sync(self) -> None:
+        """`jax_state_sync`, by the name that Keras has for it from 3.16 on."""
+        if hasattr(super(), "state_sync"):
+            self._sync(super().state_sync)
+        else:
+            self.jax_state_sync()
+
+    def _sync(self, sync):
         state = fitting.trainer_state(self)
         if state is None:
-            super().jax_state_sync()  # A class may have made more of it.
+            sync()  # A class may have made more of it.
             return
         try:
             jax.block_until_ready(state)
@@ -109,7 +122,7 @@ class KeptState(fitting.StateOfATrainer):
             raise
         finally:
             with interrupts.held_back():
-                super().jax_state_sync()
+                sync()
                 self.__dict__["_before_step"] = None
 
     def _make(self, name, make, force):
