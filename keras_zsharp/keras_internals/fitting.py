@@ -31,7 +31,7 @@ class BuiltFromABatch(MixinOfAModel):
 
 
 class StateOfATrainer(MixinOfAModel):
-    """Mixin of a `keras.Model` on JAX that sees how the trainer takes the values of variables."""
+    """Mixin of a `keras.Model` on JAX that sees how the trainer takes values and puts them back."""
 
     def _get_jax_state(self, **kinds):
         return self.take_state(super()._get_jax_state, **kinds)
@@ -39,6 +39,22 @@ class StateOfATrainer(MixinOfAModel):
     def take_state(self, take: Any, **kinds: bool) -> Any:
         """Takes the values of the variables of some kinds by Keras' function `take`."""
         return take(**kinds)
+
+    if hasattr(keras.Model, "state_sync"):  # From Keras 3.16 on, where `jax_state_sync` calls it.
+
+        def state_sync(self) -> None:
+            """`keras.Model.state_sync`."""
+            self.put_back_state(super().state_sync)
+
+    else:
+
+        def jax_state_sync(self) -> None:
+            """`keras.Model.jax_state_sync`."""
+            self.put_back_state(super().jax_state_sync)
+
+    def put_back_state(self, put_back: Callable[[], None]) -> None:
+        """Gives the variables the trainer's values by Keras' function `put_back`."""
+        put_back()
 
 
 def build_as_iterated(model: keras.Model, iterator: Any) -> None:

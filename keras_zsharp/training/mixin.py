@@ -238,7 +238,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     @property
     def layers(self) -> list[keras.Layer]:
         """The layers of the model, without the rule."""
-        rule = tracking.attributes_of(self).get("rule")
+        rule = tracking.rule_of(self)
         return [each for each in super().layers if each is not rule]
 
     @layers.setter
@@ -265,7 +265,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         return [v for v in super().weights if id(v) not in of_the_rule]
 
     def _of_the_rule(self):
-        rule = tracking.attributes_of(self).get("rule")
+        rule = tracking.rule_of(self)
         return rule.variables if rule else ()
 
     @property

@@ -90,28 +90,18 @@ class KeptState(fitting.StateOfATrainer):
             self.__dict__["_state_taken_by"] = threading.get_ident()
         return state
 
-    def jax_state_sync(self) -> None:
-        """`keras.Model.jax_state_sync`, with the state before the last step if that has failed.
+    def put_back_state(self, put_back: Callable[[], None]) -> None:
+        """Gives the variables the trainer's values: those before the last step if that has failed.
+
+        Args:
+            put_back: Keras' function that does so.
 
         Raises:
             Exception: The error of the last step.
         """
-        if hasattr(super(), "state_sync"):
-            self.state_sync()
-        else:
-            self._sync(super().jax_state_sync)
-
-    def state_sync(self) -> None:
-        """`jax_state_sync`, by the name that Keras has for it from 3.16 on."""
-        if hasattr(super(), "state_sync"):
-            self._sync(super().state_sync)
-        else:
-            self.jax_state_sync()
-
-    def _sync(self, sync):
         state = fitting.trainer_state(self)
         if state is None:
-            sync()  # A class may have made more of it.
+            put_back()  # A class may have made more of it.
             return
         try:
             jax.block_until_ready(state)
@@ -122,7 +112,7 @@ class KeptState(fitting.StateOfATrainer):
             raise
         finally:
             with interrupts.held_back():
-                sync()
+                put_back()
                 self.__dict__["_before_step"] = None
 
     def _make(self, name, make, force):
