@@ -35,7 +35,7 @@ PEERS = {
         ("keras3_without_onednn", "SAM"),
         ("keras2", "SAM"),
         ("pytorch", "SAM"),
-        ("pytorch", "Friendly-SAM"),
+        ("pytorch", "FriendlySAM"),
         ("pytorch", "ZSharp"),
     ],
     "xla": [("keras2", "SAM")],

@@ -1,5 +1,6 @@
 """Makes pages of what lies outside of docs/: README, changelog, and files that a page links to."""
 
+import ast
 import pathlib
 import posixpath
 import re
@@ -41,6 +42,8 @@ def on_page_markdown(markdown, page, config, files):
     if PRINTED.fullmatch(uri):
         page.meta["hide"] = ["toc"]  # their tables are wide
 
+    markdown = markdown.replace("<!-- every rule -->", "\n\n".join(every_rule()))
+
     def rewritten(match):
         found = in_repository(match[2], path)
         if found is None:
@@ -48,6 +51,13 @@ def on_page_markdown(markdown, page, config, files):
         return match[1] + posixpath.relpath(place(found), posixpath.dirname(uri) or ".")
 
     return LINK.sub(rewritten, indented(markdown))
+
+
+def every_rule():
+    """A line for the class of each rule, from which its reference is made."""
+    tree = ast.parse((ROOT / "keras_zsharp/rules/__init__.py").read_text(encoding="utf-8"))
+    [names] = [ast.literal_eval(each.value) for each in tree.body if isinstance(each, ast.Assign)]
+    return [f"::: keras_zsharp.{name}" for name in names if name != "Rule"]
 
 
 def indented(markdown):

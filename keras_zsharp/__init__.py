@@ -14,49 +14,24 @@ except ModuleNotFoundError as error:
 from keras_zsharp import models
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
-from keras_zsharp.rules import (
-    ASAM,
-    GSAM,
-    LESAM,
-    MSAM,
-    SAM,
-    SSAM,
-    WSAM,
-    AdaptiveFriendlySAM,
-    FisherSAM,
-    FriendlySAM,
-    LookSAM,
-    Rule,
-    ZSharp,
-)
+from keras_zsharp.rules import *  # noqa: F403
 from keras_zsharp.training import SharpnessAwareTraining
 
-from . import analysis, callbacks, data, flatness, schedules
+from . import analysis, callbacks, data, flatness, rules, schedules
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "ASAM",
-    "GSAM",
-    "LESAM",
-    "MSAM",
-    "SAM",
-    "SSAM",
-    "WSAM",
-    "AdaptiveFriendlySAM",
-    "FisherSAM",
-    "FriendlySAM",
-    "LookSAM",
-    "Rule",
     "SharpnessAwareModel",
     "SharpnessAwareTraining",
-    "ZSharp",
     "analysis",
     "callbacks",
     "data",
     "flatness",
     "models",
     "plain",
+    "rules",
     "schedules",
     "sharpness_aware",
 ]
+__all__ += rules.__all__

@@ -28,9 +28,8 @@ class SharpnessAwareModel(
         model: A `keras.Model`: functional, Sequential or subclassed, built or not. The wrapper
             shares its weights and has it as `.model`. It can be saved and served on its own.
         rule: A rule, such as `keras_zsharp.SAM(rho=0.05)`, or its name: `"sam"` to begin with,
-            `"zsharp"` for the method of the paper, `"asam"`, `"friendly_sam"`,
-            `"adaptive_friendly_sam"`, `"fisher_sam"`, `"gsam"`, `"le_sam"`, `"look_sam"`, `"msam"`,
-            `"ssam"`, `"wsam"`. The wrapper has it as `.rule`.
+            `"zsharp"` for the method of the paper. `keras_zsharp.rules.RULES` has all names. The
+            wrapper has it as `.rule`.
         name: Name of the wrapper.
         **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
             `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the

@@ -2,9 +2,12 @@
 
 import pathlib
 import re
+import unittest.mock
 
+import keras
 import pytest
 
+from keras_zsharp.rules import RULES
 from tests.backends import test_descents
 from tests.markdown import programs
 from tests.rules import rules
@@ -15,7 +18,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RULE, ROW, EQUATION, ROW_OF_EQUATION = programs(PAGE)
 SCOPE = {}
-exec(RULE, SCOPE)
+with unittest.mock.patch.dict(RULES):
+    exec(RULE, SCOPE)
 
 
 def row(text, scope):
@@ -37,8 +41,10 @@ class TestRuleOfThePageInAModel(ModelChecks):
 
 
 def test_rule_of_the_page_by_its_equation(monkeypatch):
-    exec(EQUATION, vars(test_descents), SCOPE)
-    monkeypatch.setitem(test_descents.RULES, "layer_sam", row(ROW_OF_EQUATION, test_descents))
+    exec(EQUATION, vars(rules), SCOPE)
+    variant = "layer_sam", row(ROW_OF_EQUATION, rules), {}
+    monkeypatch.setitem(rules.RULES, "layer_sam", row(ROW, rules))
+    monkeypatch.setitem(test_descents.VARIANTS, "layer_sam", variant)
     test_descents.test_steps_by_the_equations("layer_sam", None, "default")
 
 
@@ -51,8 +57,9 @@ def test_the_checks_find_faults():
         (hiding, lambda rule: RuleChecks().test_poison_is_not_hidden(rule, float("nan"))),
         (forgetting, RuleChecks().test_every_argument_is_in_the_config),
     ):
-        scope = {}
-        exec(text, scope)
+        scope = {"keras": keras}
+        with unittest.mock.patch.dict(RULES):
+            exec(text, scope)
         with pytest.raises(AssertionError):
             check(scope["LayerSAM"](rho=0.1, power=0.5))
 

@@ -14,6 +14,7 @@ import keras_zsharp
 from keras_zsharp.rules import RULES
 from keras_zsharp.training import StepOptions
 from tests.markdown import programs, section, tables
+from tests.rules import tables as printed
 
 pytestmark = pytest.mark.project
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "methods"
@@ -40,6 +41,12 @@ ARGUMENTS = [
 def test_sections_in_order(page):
     headings = re.findall(r"^## (.*)", PAGES[page], re.M)
     assert [heading for heading in headings if heading in ORDER] == ORDER
+
+
+@pytest.mark.parametrize("path", printed.PAGES)
+def test_tables_are_printed_from_the_rules(path):
+    [table] = printed.TABLE.findall((FOLDER.parents[1] / path).read_text(encoding="utf-8"))
+    assert table == printed.table(path), "python -m tests.rules.tables"
 
 
 @pytest.mark.parametrize("page", RULES)

@@ -7,20 +7,7 @@ import keras
 
 import keras_zsharp
 
-RULES = {
-    "SAM": keras_zsharp.SAM,
-    "ASAM": keras_zsharp.ASAM,
-    "Friendly-SAM": keras_zsharp.FriendlySAM,
-    "F-ASAM": keras_zsharp.AdaptiveFriendlySAM,
-    "Fisher SAM": keras_zsharp.FisherSAM,
-    "GSAM": keras_zsharp.GSAM,
-    "LESAM": keras_zsharp.LESAM,
-    "LookSAM": keras_zsharp.LookSAM,
-    "MSAM": keras_zsharp.MSAM,
-    "SSAM": keras_zsharp.SSAM,
-    "WSAM": keras_zsharp.WSAM,
-    "ZSharp": keras_zsharp.ZSharp,
-}
+RULES = {rule.__name__: rule for rule in keras_zsharp.rules.RULES.values()}
 BACKEND = keras.backend.backend()
 VERSIONS = {
     "Keras": keras.__version__,

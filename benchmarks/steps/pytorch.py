@@ -29,7 +29,7 @@ class ZSharp(pytorch_optimizer.SAM):
 
 METHODS = {
     "SAM": pytorch_optimizer.SAM,
-    "Friendly-SAM": pytorch_optimizer.FriendlySAM,
+    "FriendlySAM": pytorch_optimizer.FriendlySAM,
     "ZSharp": ZSharp,
 }
 

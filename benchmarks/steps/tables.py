@@ -2,20 +2,10 @@
 
 import statistics
 
+from keras_zsharp import rules
+
 OURS = "keras3 {}".format
-RULES = (
-    "ASAM",
-    "Friendly-SAM",
-    "F-ASAM",
-    "Fisher SAM",
-    "GSAM",
-    "LESAM",
-    "LookSAM",
-    "MSAM",
-    "SSAM",
-    "WSAM",
-    "ZSharp",
-)
+RULES = sorted({rule.__name__ for rule in rules.RULES.values()} - {"SAM"})
 """Ours beside SAM."""
 BACKENDS = {
     "graph": "TensorFlow, graph",
@@ -123,7 +113,7 @@ _OF_PEERS = {
     "Keras 2 SAM / ours": _ratio("keras2 SAM", OURS("SAM")),
     "SAM by hand / ours": _ratio("by_hand SAM", OURS("SAM")),
     "PyTorch SAM / ours": _ratio("pytorch SAM", OURS("SAM")),
-    "PyTorch Friendly-SAM / ours": _ratio("pytorch Friendly-SAM", OURS("Friendly-SAM")),
+    "PyTorch FriendlySAM / ours": _ratio("pytorch FriendlySAM", OURS("FriendlySAM")),
     "PyTorch ZSharp / ours": _ratio("pytorch ZSharp", OURS("ZSharp")),
     "PyTorch ZSharp / PyTorch SAM": _ratio("pytorch ZSharp", "pytorch SAM"),
 }

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import keras
-
 from keras_zsharp.checks import positive_eta
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.operators import to_adaptive_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("asam")
 class ASAM(Rule):
     """Adaptive SAM: the radius is measured relative to each weight's size.
 
-    `e(w) = rho T² g / (‖T g‖₂ + 1e-8)` with `T = |w| + eta`, and `T = 1` for biases (variables
-    named `bias` or `beta`).
+    `e(w) = rho T² g / (‖T g‖₂ + 1e-8)` with `T = abs(w) + eta`, `T = 1` for biases. Those are the
+    variables named `bias` or `beta`.
 
     A factor on the weights of one layer and its inverse on the next leave the model as it is. They
     leave ASAM's sharpness as it is, too. ASAM's radii are about ten times those of SAM.

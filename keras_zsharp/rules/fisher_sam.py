@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from keras_zsharp.checks import number
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.operators import dot, each, radius_factor, scale
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("fisher_sam")
 class FisherSAM(Rule):
     """Fisher SAM: the neighbourhood is an ellipsoid of the Fisher information, not a ball.
 

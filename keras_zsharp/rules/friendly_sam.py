@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_zsharp.checks import number, positive_eta
 from keras_zsharp.ops import each
 from keras_zsharp.rules.keeping import Keeping
 from keras_zsharp.rules.operators import to_adaptive_radius, to_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("friendly_sam")
 class FriendlySAM(Keeping):
     """Friendly-SAM: perturbs along the batch's gradient minus its running average.
 
@@ -70,7 +70,7 @@ class FriendlySAM(Keeping):
         return {**super().get_config(), "lmbda": self.lmbda, "sigma": self.sigma}
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("adaptive_friendly_sam")
 class AdaptiveFriendlySAM(FriendlySAM):
     """F-ASAM: Friendly-SAM's direction with ASAM's adaptive radius.
 

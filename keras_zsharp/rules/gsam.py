@@ -1,20 +1,19 @@
 from __future__ import annotations
 
-import keras
-
 from keras_zsharp.checks import number
 from keras_zsharp.ops import each
 from keras_zsharp.rules.operators import projection, scale
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.rules.sam import SAM
 from keras_zsharp.typing import Config, FloatOrSchedule, Gradients
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("gsam")
 class GSAM(SAM):
-    """GSAM: SAM that also closes the gap between the loss around w and the loss at w.
+    """Surrogate gap SAM: also closes the gap between the loss around w and the loss at w.
 
-    `e(w)` is SAM's. The optimizer gets `p - alpha g⊥`, where g is the gradient at w, p the gradient
-    at w + e(w), and `g⊥ = g - (g · u) u` with `u = p / ‖p‖₂` the component of g orthogonal to p.
+    `e(w)` is SAM's. The optimizer gets `p - alpha g⊥` with `g⊥ = g - (g · u) u`, `u = p / ‖p‖₂`.
+    g is the gradient at w, p that at w + e(w), and g⊥ the component of g orthogonal to p.
 
     To first order, a step along g⊥ lowers `L(w + e) - L(w)` and leaves `L(w + e)` as it is.
 

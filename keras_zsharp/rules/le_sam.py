@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from keras_zsharp.checks import number
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import DELTA, each, global_norm, radius_factor, scale
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
@@ -14,11 +14,11 @@ def _budget(sigma):
     return number("sigma", sigma, ">= 0", lambda sigma: sigma >= 0)
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("le_sam")
 class LESAM(Rule):
     """Loss-equated SAM: the radius is that at which the loss rises by a given amount.
 
-    `e(w) = r g / (‖g‖₂ + 1e-8)` with `r = min(sigma / (‖g‖₂ + 1e-8), rho)`, with the norm over all
+    `e(w) = r g / (‖g‖₂ + 1e-8)` with `r = min(sigma / (‖g‖₂ + 1e-8), rho)`. The norm is over all
     variables together.
 
     To first order, the loss at w + e(w) is sigma above the loss at w, or less. SAM fixes the

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from keras_zsharp.checks import number, positive_int
 from keras_zsharp.ops import each
 from keras_zsharp.rules.keeping import Keeping
 from keras_zsharp.rules.operators import global_norm, projection, scale, to_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("look_sam")
 class LookSAM(Keeping):
-    """LookSAM: SAM at every k-th step. The steps between reuse SAM's change of the gradient.
+    """SAM at every k-th step. The steps between reuse its change of the gradient.
 
     At every k-th step, `e(w) = rho g / (‖g‖₂ + 1e-8)` with g the gradient at w. The optimizer gets
-    the gradient s at w + e(w). The rule keeps the component of s orthogonal to g:
-    `v = s - (s · u) u` with `u = g / ‖g‖₂`. The steps between take one pass, and the optimizer gets
-    `g + alpha ‖g‖₂ / ‖v‖₂ v`. Norms and products are over all variables together.
+    the gradient p at w + e(w). The rule keeps the component of p orthogonal to g:
+    `v = p - (p · u) u` with `u = g / ‖g‖₂`. The optimizer gets `g + alpha ‖g‖₂ / ‖v‖₂ v` in
+    the steps between, which take one pass. Norms and products are over all variables together.
 
     v is 0 before the first perturbation. It is saved with the model, and takes the memory of one
     more copy of the trainable weights. Steps are those of the optimizer: the rule perturbs where
@@ -63,9 +63,9 @@ class LookSAM(Keeping):
         along = projection(shifted_gradients, gradients)
         # Only the direction is used. Divided by the norm, it does not depend on the loss scale.
         inverse = ops.divide_no_nan(1.0, global_norm(gradients))
-        for kept, s, a in zip(self.kept, shifted_gradients, along, strict=True):
-            if s is not None:
-                kept.assign(ops.cast(scale(s - a, inverse), kept.dtype))
+        for kept, p, a in zip(self.kept, shifted_gradients, along, strict=True):
+            if p is not None:
+                kept.assign(ops.cast(scale(p - a, inverse), kept.dtype))
         return shifted_gradients
 
     def plain_descent(self, gradients: Gradients, step: Tensor | None = None) -> Gradients:

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import keras
-
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.operators import to_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("msam")
 class MSAM(Rule):
     """Momentum-SAM: perturbs along the optimizer's momentum. A step takes one pass.
 
-    `e(w) = - rho v / (‖v‖₂ + 1e-8)`, where v is the average of past gradients that the optimizer
-    keeps, and the norm is over all variables together. The optimizer gets the gradient at w + e(w).
+    `e(w) = - rho v / (‖v‖₂ + 1e-8)` with v the optimizer's momentum. That is the average of past
+    gradients that it keeps, and the norm is over all variables together. The optimizer gets the
+    gradient at w + e(w).
 
     **There is no pass at w.** The logged loss and metrics and BatchNormalization's statistics are
     those of w + e(w). `sharpness` is not measured, and is logged as 0. The weights stay at w, where

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import keras
-
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.operators import to_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.typing import FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("sam")
 class SAM(Rule):
     """Sharpness-aware minimization: a step of length rho along the gradient.
 
-    `e(w) = rho g / (‖g‖₂ + 1e-8)`, with the norm over all variables together.
+    `e(w) = rho g / (‖g‖₂ + 1e-8)`. The norm is over all variables together.
 
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from keras_zsharp.ops import each
 from keras_zsharp.rules.operators import global_norm, scale
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.rules.sam import SAM
 from keras_zsharp.typing import FloatOrSchedule, Gradients
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("ssam")
 class SSAM(SAM):
     """Stable SAM: SAM whose second gradient has the length of the first.
 
-    `e(w)` is SAM's. The optimizer gets `s ‖g‖₂ / ‖s‖₂`, where g is the gradient at w and s the
-    gradient at w + e(w), with norms over all variables together. It gets 0 if s is 0.
+    `e(w)` is SAM's. The optimizer gets `p ‖g‖₂ / ‖p‖₂`. g is the gradient at w, p the gradient
+    at w + e(w), and the norms are over all variables together. It gets 0 if p is 0.
 
     This differs from SAM if the optimizer's steps depend on the gradient's length, as SGD's do.
 
@@ -35,4 +35,4 @@ class SSAM(SAM):
 
     def descent(self, gradients: Gradients, shifted_gradients: Gradients) -> Gradients:
         factor = ops.divide_no_nan(global_norm(gradients), global_norm(shifted_gradients))
-        return each(lambda s: scale(s, factor), shifted_gradients)
+        return each(lambda p: scale(p, factor), shifted_gradients)

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import keras
-
 from keras_zsharp.checks import number
 from keras_zsharp.ops import each
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.rules.sam import SAM
 from keras_zsharp.typing import Config, FloatOrSchedule, Gradients
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("wsam")
 class WSAM(SAM):
     """Weighted SAM: the sharpness is a regularizer with a weight.
 
-    `e(w)` is SAM's. The optimizer gets `((1 - 2 gamma) g + gamma s) / (1 - gamma)`, where g is the
-    gradient at w and s the gradient at w + e(w). So the rule minimizes
+    `e(w)` is SAM's. The optimizer gets `((1 - 2 gamma) g + gamma p) / (1 - gamma)`. g is the
+    gradient at w, and p the gradient at w + e(w). So the rule minimizes
     `L(w) + gamma / (1 - gamma) (L(w + e) - L(w))`.
 
     Args:
@@ -39,7 +38,7 @@ class WSAM(SAM):
     def descent(self, gradients: Gradients, shifted_gradients: Gradients) -> Gradients:
         of_w = (1 - 2 * self.gamma) / (1 - self.gamma)
         of_shifted = self.gamma / (1 - self.gamma)
-        return each(lambda g, s: of_w * g + of_shifted * s, gradients, shifted_gradients)
+        return each(lambda g, p: of_w * g + of_shifted * p, gradients, shifted_gradients)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "gamma": self.gamma}

@@ -10,6 +10,7 @@ from keras_zsharp.ops import each
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import global_norm, radius_factor, scale, to_radius
+from keras_zsharp.rules.registry import registered
 from keras_zsharp.rules.variables import is_bias
 from keras_zsharp.selection.masks import top_masks
 from keras_zsharp.selection.scores import deviations, magnitudes, zscores
@@ -20,15 +21,15 @@ def _quantile(q_p):
     return number("q_p", q_p, "in [0, 1]", lambda q_p: 0 <= q_p <= 1)
 
 
-@keras.saving.register_keras_serializable("keras_zsharp")
+@registered("zsharp")
 class ZSharp(Rule):
-    """ZSharp: perturbs along the gradient components whose z-scores stand out in their variable.
+    """SAM along the gradient components whose z-scores stand out in their variable.
 
     In each variable a mask keeps the components with `|z| > quantile(|z|, q_p)`, where
-    `z = (g - mean(g)) / std(g)`: about the top `1 - q_p`. With `f = g * mask`
+    `z = (g - mean(g)) / std(g)`: about the top `1 - q_p`.
 
-    - `norm="global"` (the paper's Eq. 4): `e(w) = rho f / (‖f‖₂ + 1e-8)`, with the norm over all
-      variables together. If `‖f‖₂ = 0`, `e(w)` is SAM's.
+    - `norm="global"` (the paper's Eq. 4): `e(w) = rho f / (‖f‖₂ + 1e-8)` with `f = g * mask`. The
+      norm is over all variables together. If `‖f‖₂ = 0`, `e(w)` is SAM's.
     - `norm="per_variable"` (the authors' released code): each filtered variable gets
       `rho f / (‖f‖₂ + 1e-8)` with its own norm. An unfiltered variable, and one whose mask keeps
       nothing, gets SAM's `rho g / (‖g‖₂ + 1e-8)` with the norm over all of g. The length of the

@@ -10,14 +10,17 @@ from keras_zsharp import rules
 STORED = pathlib.Path(__file__).parents[1] / "golden" / "twenty_steps.npz"
 STEPS, BATCH = 20, 32
 OPTIONS = {"": {}, "micro_batches": {"micro_batches": 3}, "perturb_every": {"perturb_every": 2}}
-CHANGES_OF_SAM = ("le_sam", "ssam", "wsam")
-"""Rules without a state, which options have no more to do with than with SAM."""
+WITH_OPTIONS = (
+    *("adaptive_friendly_sam", "asam", "fisher_sam", "friendly_sam", "gsam", "look_sam", "msam"),
+    *("sam", "zsharp"),
+)
+"""Options do no more with the other rules than with SAM."""
 SETTINGS = {
     **{
         f"{rule}-{option}": (rule, {}, options)
         for rule in rules.RULES
         for option, options in OPTIONS.items()
-        if not option or rule not in CHANGES_OF_SAM
+        if not option or rule in WITH_OPTIONS
     },
     **{
         f"{rule}-perturb_only": (rule, {}, {"perturb_only": "normalization"})

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_zsharp import GSAM, LESAM, MSAM, SSAM, WSAM, LookSAM, SharpnessAwareModel
+from keras_zsharp import MSAM, LookSAM, SharpnessAwareModel
+from tests.rules.rules import CURVATURES, EQUATIONS, fresh, gradient, norm, shifted
 
 pytestmark = pytest.mark.matrix
 MODES = {"default": {}, "eager": {"run_eagerly": True}}
 STEPS, RATE = 7, 0.05
-CURVATURES, STARTS = [[1.0, 4.0], [0.5]], [[3.0, 1.0], [-2.0]]
+STARTS = [[3.0, 1.0], [-2.0]]
 
 
 class Bowl(layers.Layer):
@@ -31,54 +32,9 @@ class Bowl(layers.Layer):
         return inputs * sum(terms) / 4
 
 
-def gradient(w):
-    return np.concatenate(CURVATURES) * w**3
-
-
-def norm(g):
-    return np.sqrt(g @ g)
-
-
-def shifted(w, rho):
-    g = gradient(w)
-    return g, gradient(w + rho * g / (norm(g) + 1e-8))
-
-
-def gsam(w, step, state):
-    g, s = shifted(w, 0.2)
-    u = s / norm(s)
-    return s - 0.3 * (g - (g @ u) * u)
-
-
-def ssam(w, step, state):
-    g, s = shifted(w, 0.2)
-    return s * norm(g) / norm(s)
-
-
-def wsam(w, step, state):
-    g, s = shifted(w, 0.2)
-    return ((1 - 2 * 0.8) * g + 0.8 * s) / (1 - 0.8)
-
-
-def le_sam(w, step, state):
-    return shifted(w, min(0.5 / (norm(gradient(w)) + 1e-8), 0.2))[1]
-
-
-def look_sam(w, step, state):
-    if step % 3 == 0:
-        g, s = shifted(w, 0.2)
-        u = g / norm(g)
-        state["v"] = s - (s @ u) * u
-        return s
-    g = gradient(w)
-    return g + 0.7 * norm(g) / norm(state["v"]) * state["v"]
-
-
 def look_sam_late(w, step, state):
-    """From step 2 on: it perturbs at the first multiple of 3 after it."""
-    if step < 3:
-        return gradient(w)
-    return look_sam(w, step, state)
+    """From step 3 on: it perturbs at the first multiple of 2 after it."""
+    return gradient(w) if step < 4 else EQUATIONS["look_sam"](w, step, state)
 
 
 def compiled(rule, optimizer, mode="default", **options):
@@ -98,31 +54,23 @@ def weights(model):
     return np.concatenate([ops.convert_to_numpy(v) for v in model.trainable_variables])
 
 
-RULES = {
-    "gsam": (gsam, lambda: GSAM(rho=0.2, alpha=0.3), {}),
-    "ssam": (ssam, lambda: SSAM(rho=0.2), {}),
-    "wsam": (wsam, lambda: WSAM(rho=0.2, gamma=0.8), {}),
-    "le_sam": (le_sam, lambda: LESAM(rho=0.2, sigma=0.5), {}),
-    "look_sam": (look_sam, lambda: LookSAM(rho=0.2, alpha=0.7, every=3), {}),
-    "late": (look_sam_late, lambda: LookSAM(rho=0.2, every=3), {"perturb_from": 2}),
-    "parts": (
-        look_sam,
-        lambda: LookSAM(rho=0.2, every=3),
-        {"micro_batches": 2, "mean_of_parts": True},
-    ),
+VARIANTS = {
+    **{name: (name, equation, {}) for name, equation in EQUATIONS.items()},
+    "late": ("look_sam", look_sam_late, {"perturb_from": 3}),
+    "parts": ("look_sam", EQUATIONS["look_sam"], {"micro_batches": 2, "mean_of_parts": True}),
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "mode"),
+    ("variant", "scale", "mode"),
     [
-        *((name, None, "default") for name in RULES),
-        *((name, 2.0**10, "default") for name in ("gsam", "look_sam", "wsam")),
+        *((variant, None, "default") for variant in VARIANTS),
+        *((variant, 2.0**10, "default") for variant in ("gsam", "look_sam", "wsam")),
         ("look_sam", None, "eager"),
     ],
 )
-def test_steps_by_the_equations(name, scale, mode):
-    equation, rule, options = RULES[name]
+def test_steps_by_the_equations(variant, scale, mode):
+    name, equation, options = VARIANTS[variant]
     w, state = np.concatenate(STARTS), {}
     for step in range(STEPS):
         w = w - RATE * equation(w, step, state)
@@ -130,7 +78,7 @@ def test_steps_by_the_equations(name, scale, mode):
     optimizer = keras.optimizers.SGD(RATE)
     if scale:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
-    model = compiled(rule(), optimizer, mode, **options)
+    model = compiled(fresh(name), optimizer, mode, **options)
     model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0)
     np.testing.assert_allclose(weights(model), w, rtol=1e-4)
 

@@ -40,6 +40,58 @@ RULES = {
     "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
     "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
 }
+
+CURVATURES = [[1.0, 4.0], [0.5]]
+"""Of a bowl of two variables, `f(w) = Σ a w⁴ / 4`."""
+
+
+def gradient(w):
+    return np.concatenate(CURVATURES) * w**3
+
+
+def norm(g):
+    return np.sqrt(g @ g)
+
+
+def shifted(w, rho=0.1):
+    """The gradients in the bowl at w and at w + e(w) of SAM."""
+    g = gradient(w)
+    return g, gradient(w + rho * g / (norm(g) + 1e-8))
+
+
+def gsam(w, step, state):
+    g, p = shifted(w)
+    u = p / norm(p)
+    return p - 0.3 * (g - (g @ u) * u)
+
+
+def ssam(w, step, state):
+    g, p = shifted(w)
+    return p * norm(g) / norm(p)
+
+
+def wsam(w, step, state):
+    g, p = shifted(w)
+    return ((1 - 2 * 0.3) * g + 0.3 * p) / (1 - 0.3)
+
+
+def le_sam(w, step, state):
+    return shifted(w, min(0.02 / (norm(gradient(w)) + 1e-8), 0.1))[1]
+
+
+def look_sam(w, step, state):
+    if step % 2 == 0:
+        g, p = shifted(w)
+        u = g / norm(g)
+        state["v"] = p - (p @ u) * u
+        return p
+    g = gradient(w)
+    return g + 0.3 * norm(g) / norm(state["v"]) * state["v"]
+
+
+EQUATIONS = {"gsam": gsam, "le_sam": le_sam, "look_sam": look_sam, "ssam": ssam, "wsam": wsam}
+"""What the optimizer gets at w in the bowl, by the rules of the table."""
+
 every_rule = pytest.mark.parametrize("name", RULES)
 
 

@@ -22,10 +22,10 @@ from keras import layers
 import keras_zsharp
 
 EPOCHS, STEPS = 4, 6
-STATELESS = ("fisher_sam", "gsam", "le_sam", "ssam", "wsam")
-"""Rules of which a file has nothing more than of SAM."""
+WITH_STATE = ("adaptive_friendly_sam", "friendly_sam", "look_sam", "zsharp")
+"""Rules of which a file has more than of SAM: averages, masks that follow a schedule."""
 RULES = {
-    **{n: rule for n, rule in keras_zsharp.rules.RULES.items() if n not in STATELESS},
+    **{name: keras_zsharp.rules.RULES[name] for name in ("sam", "asam", "msam", *WITH_STATE)},
     "unbuilt": keras_zsharp.FriendlySAM,
 }
 
