@@ -65,11 +65,10 @@ def test_the_checks_find_faults():
 
 
 @pytest.mark.project
-@pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"`(?!\.venv|dist)([\w.]+/[\w./]*)[ `]", PAGE)))
-)
-def test_what_the_page_names_is_there(path):
-    assert (ROOT / path.replace("NAME", "torch")).exists()
+def test_what_the_page_names_is_there():
+    paths = set(re.findall(r"`(?!\.venv|dist)([\w.]+/[\w./]*)[ `]", PAGE))
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path.replace("NAME", "torch")).exists()] == []
 
 
 @pytest.mark.project

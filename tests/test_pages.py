@@ -165,9 +165,10 @@ def test_training_command_names_what_there_is():
     assert (options.model, options.rule) == ("resnet56", "zsharp")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_table_of_networks(name):
-    assert f"| `{name}` | {NETWORKS[name].parameters:,} |" in read(DOCS / "results" / "networks.md")
+def test_table_of_networks():
+    page = read(DOCS / "results" / "networks.md")
+    rows = [f"| `{name}` | {network.parameters:,} |" for name, network in NETWORKS.items()]
+    assert [row for row in rows if row not in page] == []
 
 
 def links(page):
@@ -182,11 +183,11 @@ def anchors(page):
     return set(map(markdown.anchor, re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
-    for path, anchor in links(page):
-        assert path.exists(), path
-        assert not anchor or anchor in anchors(path), (path, anchor)
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for path, anchor in links(page):
+            assert path.exists(), (page, path)
+            assert not anchor or anchor in anchors(path), (page, path, anchor)
 
 
 def test_every_page_can_be_reached_from_the_readme():
@@ -203,13 +204,13 @@ WRITTEN = {"index", "experiments", "networks"}
 PRINTED = [page for page in sorted(DOCS.glob("results/*.md")) if page.stem not in WRITTEN]
 
 
-@pytest.mark.parametrize("table", PRINTED, ids=lambda path: path.stem)
-def test_a_table_has_one_home(table):
+def test_a_table_has_one_home():
     """Other pages link to it: a table that is written twice is measured anew in one of them."""
-    rows = {line for line in read(table).splitlines() if re.match(r"\|.*\d", line)}
-    assert rows
-    for page in PAGES:
-        assert page == table or not rows & set(read(page).splitlines()), page
+    lines = {page: set(read(page).splitlines()) for page in PAGES}
+    for table in PRINTED:
+        rows = {line for line in lines[table] if re.match(r"\|.*\d", line)}
+        assert rows, table
+        assert [page for page in PAGES if page != table and rows & lines[page]] == [], table
 
 
 def test_ci_runs_the_test_command_and_every_tier():
@@ -223,10 +224,3 @@ def test_ci_runs_the_test_command_and_every_tier():
     assert tiers == re.findall(r'^    "(\w+): ', project, re.MULTILINE)
     for tier in tiers:
         assert re.search(rf"-m {tier}$", script, re.MULTILINE), tier
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_page_takes_what_was_not_shown_for_equal(page):
-    """A p above 0.05, or an interval with 0 in it, does not say that two methods are equal."""
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"\bties? with\b|\bas good as (one|SAM|each|any)\b", text)
