@@ -30,6 +30,8 @@ def decayed(model: Any) -> list[bool]:
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.weight_decay:
         return []
+    if hasattr(optimizer, "_is_excluded_from_weight_decay"):  # From Keras 3.16 on.
+        return [not optimizer._is_excluded_from_weight_decay(v) for v in model.trainable_variables]
     return [bool(optimizer._use_weight_decay(v)) for v in model.trainable_variables]
 
 
