@@ -10,6 +10,15 @@ from hypothesis import settings
 
 from tests.tiers import TIERS
 
+TENSORFLOW_ALONE = [
+    *(f"training/{name}.py" for name in ("refused", "replicas", "resumed")),
+    *(f"training/test_{name}.py" for name in ("batches_cut", "gradients", "graphs", "noise")),
+    *(f"training/test_{name}.py" for name in ("replicas", "resuming", "weights_in_sight")),
+    *("training/test_written.py", "training/test_keras_io_models.py", "test_export.py"),
+]
+"""Graphs, strategies, `tf.data` and SavedModels. `tests/backends` has what others have of it."""
+collect_ignore = [] if keras.backend.backend() == "tensorflow" else TENSORFLOW_ALONE
+
 # Each test process has a core of its own.
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

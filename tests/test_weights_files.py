@@ -7,7 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
 from tests.rules.rules import RULES, fresh
@@ -20,11 +20,16 @@ X, Y = normal(5), normal(1)
 def functional():
     inputs = keras.Input((5,))
     hidden = layers.BatchNormalization()(layers.Dense(4, activation="tanh")(inputs))
-    return keras.Model(inputs, layers.Dense(1)(layers.Dropout(0.3)(hidden)))
+    return keras.Model(inputs, layers.Dense(1)(layers.Dropout(0.3, seed=1)(hidden)))
 
 
 def sequential():
-    parts = [layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(1)]
+    parts = [
+        layers.Dense(4),
+        layers.BatchNormalization(),
+        layers.Dropout(0.3, seed=1),
+        layers.Dense(1),
+    ]
     return keras.Sequential([keras.Input((5,)), *parts])
 
 
@@ -33,7 +38,11 @@ class Subclassed(keras.Model):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.body, self.noise, self.zenith = layers.Dense(4), layers.Dropout(0.3), layers.Dense(1)
+        self.body, self.noise, self.zenith = (
+            layers.Dense(4),
+            layers.Dropout(0.3, seed=1),
+            layers.Dense(1),
+        )
         self._hidden, self.model = layers.BatchNormalization(), layers.Dense(4)
         self.bias = self.add_weight(shape=(1,), name="bias")
 
@@ -75,11 +84,11 @@ def train(model, epochs=1):
 
 
 def values(model):
-    return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    return [ops.convert_to_numpy(v).copy() for v in (*model.variables, *model.optimizer.variables)]
 
 
 def predicted(model):
-    return np.asarray(model(X, training=False))
+    return ops.convert_to_numpy(model(X, training=False))
 
 
 @pytest.mark.parametrize(("net", "source", "target"), crossed(CELLS, default=DEFAULT))

@@ -150,6 +150,37 @@ def synced(model: Any) -> None:
         model.jax_state_sync()
 
 
+def keep_trainer_state(model: Any) -> None:
+    """Tells JAX's trainer that the state it gets from a step is newer than the variables."""
+    model._jax_state_synced = False
+
+
+def enter_step(model: Any) -> None:
+    """Notes that a step of JAX's trainer has begun."""
+    model.__dict__["_in_step_of_jax"] = True
+
+
+def leave_step(model: Any) -> None:
+    """Notes that no step of JAX's trainer is running."""
+    model.__dict__["_in_step_of_jax"] = False
+
+
+def step_of_jax(model: Any) -> str | None:
+    """'eager' or 'compiled' in a step of JAX's trainer, which is a function of a state."""
+    if not model.__dict__.get("_in_step_of_jax"):
+        return None
+    return "compiled" if model.jit_compile and not model.run_eagerly else "eager"
+
+
+def check_set(model: Any, name: str) -> None:
+    """Refuses to set a number or an option beside the state of a step of JAX."""
+    if step_of_jax(model) and not backend.in_stateless_scope():
+        raise RuntimeError(
+            f"`{name}` cannot be set in a step on JAX, which returns a state of its own. Set it in "
+            "a callback"
+        )
+
+
 def trainer_state(model: Any) -> dict[str, Any] | None:
     """The values by kinds that JAX's trainer has of variables, None if the variables have them."""
     return None if model._jax_state_synced else getattr(model, "_jax_state", None)

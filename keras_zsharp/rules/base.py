@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_zsharp.checks import radius
 from keras_zsharp.keras_internals import optimizers, tracking
-from keras_zsharp.ops import as_written, each, of_the_device
+from keras_zsharp.ops import as_written, each, is_traced, of_the_device
 from keras_zsharp.rules import state, steps
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import widened
@@ -109,11 +109,20 @@ class Rule(OwnedByAModel):
 
         Returns:
             A bool. None if it may depend on the step.
+
+        Raises:
+            RuntimeError: A graph is being traced.
         """
         if steps.matter_to(self):
             return None
         self.sync()
-        perturbs = bool(steps.at(None, self.perturbs))
+        perturbs = steps.at(None, self.perturbs)
+        if is_traced(perturbs):
+            raise RuntimeError(
+                "A rule, its numbers and the options of the step cannot be set in a graph, which "
+                "would have to be another one. Set them in a callback"
+            )
+        perturbs = bool(perturbs)
         overridden = type(self).perturbs is not Rule.perturbs
         return None if overridden and not perturbs else perturbs
 

@@ -42,14 +42,22 @@ class Hyperparameter:
         if rule is None:
             return self
         rule.sync()
-        tensor = self.tensor(rule, rule.steps_taken())
+        scheduled = isinstance(getattr(rule, self._stored), Schedule)
+        try:
+            tensor = self.tensor(rule, rule.steps_taken() if scheduled else None)
+        except TypeError as empty:
+            self._refuse_in_step(rule, empty)
+            raise
         if is_traced(tensor):
             return tensor
+        if rule.step_of_jax() == "compiled":
+            self._refuse_in_step(rule)
         # The shortest decimal of a float32: 0.05 rather than 0.05000000074505806.
         return float(str(ops.convert_to_numpy(tensor)[()]))
 
     def __set__(self, rule: Any, value: FloatOrSchedule) -> None:
         rule.sync()
+        rule.check_set(self._name)
         stored = getattr(rule, self._stored, None)
         if isinstance(stored, Schedule):
             raise TypeError(
@@ -64,6 +72,14 @@ class Hyperparameter:
         else:
             number = self._check(value)
             setattr(rule, self._stored, rule.add_scalar(self._name, number, self._dtype))
+
+    def _refuse_in_step(self, rule, empty=None):
+        """Where the number is not of the state that a step of JAX gets, it is old or lost."""
+        if rule.step_of_jax():
+            raise RuntimeError(
+                f"`{self._name}` cannot be read here in a step on JAX, which has not got it. Read "
+                "it in a callback; a number that follows no schedule, in `call` or `compute_loss`"
+            ) from empty
 
     def tensor(self, rule: Any, step: Tensor | None) -> Tensor:
         """A step's value as a scalar tensor, of float32 if it follows a schedule.

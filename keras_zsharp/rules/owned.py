@@ -74,6 +74,15 @@ class OwnedByAModel(keras.layers.Layer):
         if (model := self._model()) is not None:
             fitting.synced(model)
 
+    def check_set(self, name: str) -> None:
+        """Refuses to set a number of that name in a step of JAX, which would not see it."""
+        if (model := self._model()) is not None:
+            fitting.check_set(model, name)
+
+    def step_of_jax(self) -> str | None:
+        """'eager' or 'compiled' where the rule's model takes a step on JAX."""
+        return None if (model := self._model()) is None else fitting.step_of_jax(model)
+
     def changed(self) -> None:
         """Tells the rule's model that one of the rule's numbers may have changed."""
         if (model := self._model()) is not None:

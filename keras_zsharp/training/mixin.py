@@ -168,6 +168,9 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         # While JAX trains the model, its variables are empty: a new rule would leave them so.
         fitting.synced(self)
         old = tracking.attributes_of(self).get(name)
+        if old is not None and (rule := tracking.rule_of(self)) is not None:
+            fitting.check_set(self, name)
+            rule.settled()  # Not in a graph.
         if name == "rule":
             value = self._in_place_of(old, rules.get(value))
         elif not isinstance(value, options.StepOptions):

@@ -6,7 +6,6 @@ and writes everything back.
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 
 def norm(tensors):
@@ -65,6 +64,11 @@ def as_compiled(model):
 
     A graph and XLA draw random numbers in their own way.
     """
+    return BACKWARD[keras.backend.backend()](model)
+
+
+def with_a_tape(model):
+    import tensorflow as tf
 
     def loss_and_gradients(x, y, sample_weight):
         with tf.GradientTape() as tape:
@@ -77,12 +81,45 @@ def as_compiled(model):
     return loss_and_gradients
 
 
+def of_a_state(model):
+    import jax
+
+    def loss_and_gradients(x, y, sample_weight):
+        kinds = model.trainable_variables, model.non_trainable_variables
+        weights, others = ([v.value for v in kind] for kind in kinds)
+        # Of the optimizer, only the loss scale is read.
+        scale = [v.value for v in model.optimizer.variables]
+        differentiated = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
+        (_, (loss, _, others, _)), gradients = differentiated(
+            weights, others, [], x, y, sample_weight, training=True, optimizer_variables=scale
+        )
+        write(model.non_trainable_variables, others)
+        return loss, gradients
+
+    return loss_and_gradients
+
+
+def backwards(model):
+    def loss_and_gradients(x, y, sample_weight):
+        model.zero_grad()
+        y_pred = model(x, training=True)
+        loss = model.compute_loss(x, y, y_pred, sample_weight, training=True)
+        loss.backward()
+        return loss.detach(), [v.value.grad for v in model.trainable_variables]
+
+    return loss_and_gradients
+
+
+BACKWARD = {"tensorflow": with_a_tape, "jax": of_a_state, "torch": backwards}
+
+
 def dense(gradients):
-    return [None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients]
+    tensors = (None if g is None else keras.ops.convert_to_tensor(g) for g in gradients)
+    return [None if g is None else keras.ops.convert_to_numpy(g) for g in tensors]
 
 
 def read(variables):
-    return [v.numpy().copy() for v in variables]
+    return [keras.ops.convert_to_numpy(v).copy() for v in variables]
 
 
 def write(variables, values):

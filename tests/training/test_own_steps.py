@@ -5,11 +5,10 @@ import re
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
-from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
+from tests.training.cases import BACKEND, MODES, OUTSIDE_XLA, assert_same, normal
 
 X, Y = normal(5), normal(1)
 
@@ -24,41 +23,36 @@ class Net(SharpnessAwareTraining, keras.Model):
 
 
 class Logging(Net):
-    def train_step(self, data):
-        return {**super().train_step(data), "rho": self.rule.rho}
+    def train_step(self, *args):
+        logs = super().train_step(*args)
+        if BACKEND == "jax":
+            logs, state = logs
+            return {**logs, "half": logs["loss"] / 2}, state
+        return {**logs, "half": logs["loss"] / 2}
 
 
 class Twice(Logging):
-    def train_step(self, data):
-        super().train_step(data)
-        return self._again(data)
+    def train_step(self, *args):
+        result = super().train_step(*args)
+        return self._again(*((result[1], args[1]) if BACKEND == "jax" else args))
 
-    def _again(self, data):
-        return super().train_step(data)
+    def _again(self, *args):
+        return super().train_step(*args)
 
 
-def plain_step(self, data):
-    x, y = data
-    with tf.GradientTape() as tape:
-        loss = self.compute_loss(x, y, self(x, training=True))
-    self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-    return {"loss": loss}
+def plain_step(self, *args):
+    return keras.Model.train_step(self, *args)
 
 
 class Plain(Net):
+    """Its `super()` is Keras' step, not ours."""
+
     train_step = plain_step
 
 
-class PlainInside(Net):
-    """Its `super()` is Keras' step, not ours."""
-
-    def train_step(self, data):
-        return keras.Model.train_step(self, data)
-
-
 class PlainAgain(Logging):
-    def train_step(self, data):
-        return plain_step(self, data)
+    def train_step(self, *args):
+        return plain_step(self, *args)
 
 
 def compiled(model, mode):
@@ -75,7 +69,7 @@ def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
         model = compiled(cls(rule=SAM(rho=0.5)), mode)
         logs = model.fit(X, Y, batch_size=12, verbose=0).history
         assert logs["sharpness"][0] > 0
-        assert logs.get("rho", [0.5]) == [0.5]
+        assert ("half" in logs) == (cls is not Net)
         assert int(model.optimizer.iterations) == steps
         ends.append(model.head.get_weights())
     assert_same(ends[0], ends[1])
@@ -83,7 +77,7 @@ def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
 
 
 @pytest.mark.parametrize("mode", OUTSIDE_XLA)
-@pytest.mark.parametrize("cls", [Plain, PlainInside, PlainAgain])
+@pytest.mark.parametrize("cls", [Plain, PlainAgain])
 def test_a_step_that_does_not_is_refused(cls, mode):
     model = compiled(cls(rule=SAM(rho=5.0)), mode)
     with pytest.raises(TypeError, match=r"train_step` must call `super\(\)\.train_step\(data\)`"):
@@ -94,11 +88,24 @@ def loop(self, *batch, **kwargs):
     """As `fit` before there was a `train_step`."""
     if not self.built:
         self(batch[0])
-    plain_step(self, batch)
+    step_alone(self)
+
+
+def step_alone(self):
+    weights = self.trainable_variables
+    self.optimizer.apply([keras.ops.ones(v.shape) for v in weights], weights)
 
 
 def loop_on_an_iterator(self, force=False):
-    self.train_function = lambda iterator: plain_step(self, next(iterator))
+    def train_function(*args):
+        if BACKEND != "jax":
+            return step_alone(self) or {}
+        weights, others, optimizer, metrics = args[0]
+        gradients = [keras.ops.ones(w.shape) for w in weights]
+        weights, optimizer = self.optimizer.stateless_apply(optimizer, gradients, weights)
+        return {}, (weights, others, optimizer, metrics)
+
+    self.train_function = train_function
 
 
 class Own(keras.Model):

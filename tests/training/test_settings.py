@@ -20,7 +20,7 @@ from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.training import StepOptions
 from tests.rules.rules import RULES, again, every_rule
 from tests.tiers import crossed
-from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal
+from tests.training.cases import MODES, OUTSIDE_XLA, assert_same, normal, traced
 from tests.training.running import build
 
 X, Y = normal(5), normal(1)
@@ -152,6 +152,7 @@ def test_in_force_in_the_middle_of_fit():
     assert [value > 0 for value in seen] == [True, False, False, False, True]
 
 
+@traced
 def test_the_same_again_traces_nothing():
     model, traces = wrapped(rule="sam"), []
     model.compile("sgd", lambda y, y_pred: traces.append(1) or keras.ops.square(y - y_pred))

@@ -18,7 +18,7 @@ from keras_zsharp import (
 )
 from tests.still import still
 from tests.tiers import crossed
-from tests.training.cases import CASES, MODES, assert_same, in_every_mode
+from tests.training.cases import BACKEND, CASES, MODES, assert_same, in_every_mode, traced
 
 
 class Quadratic(layers.Layer):
@@ -177,7 +177,7 @@ def test_metrics_are_those_of_the_clean_pass():
 
 
 def test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale():
-    """The scale of 2¹⁵ must show neither in the average nor in the update."""
+    """The scale of 2¹⁰ must show neither in the average nor in the update."""
     case = CASES["dict_inputs"]
     averages, weights = [], []
     for policy in ("float32", "mixed_float16"):
@@ -188,11 +188,13 @@ def test_mixed_precision_scales_both_passes_and_the_rule_sees_no_scale():
         finally:
             keras.config.set_dtype_policy("float32")
         model = SharpnessAwareModel(net, FriendlySAM(rho=0.1))
-        model.compile(keras.optimizers.SGD(0.1), case.loss)
+        optimizer = keras.optimizers.SGD(0.1)
+        if policy == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**10)
+        model.compile(optimizer, case.loss)
         model.train_on_batch(case.x, case.y)
-        averages.append([a.numpy() for a in model.rule.averages])
+        averages.append([ops.convert_to_numpy(a) for a in model.rule.averages])
         weights.append(net.get_weights())
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     for pair in (averages, weights):
         for full, half in zip(*pair, strict=True):
             np.testing.assert_allclose(half, full, rtol=0.05, atol=5e-3)
@@ -213,6 +215,7 @@ def test_mixin_trains_as_the_wrapper_does():
     assert losses[0] == losses[1]
 
 
+@traced
 def test_rho_can_be_set_and_scheduled_while_training():
     """Sharpness of the quadratic grows with rho; the graph is not traced anew."""
     model, (x, y) = quadratic(SAM(rho=0.1), learning_rate=0.0)
@@ -237,6 +240,7 @@ def test_rho_can_be_set_and_scheduled_while_training():
     assert model.rule.rho == 0.8
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras refuses it on PyTorch")
 def test_steps_per_execution_and_partial_batches():
     case = CASES["sequential"]
     losses = []
@@ -251,6 +255,7 @@ def test_steps_per_execution_and_partial_batches():
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+@traced
 @pytest.mark.parametrize(
     "name", crossed(["sequential", "unbuilt_sequential", "subclassed"], default=["subclassed"])
 )
@@ -259,7 +264,7 @@ def test_step_is_traced_once(name):
     case, traces = CASES[name], []
     model = SharpnessAwareModel(case.build(), "friendly_sam")
     step = model.train_step
-    model.train_step = lambda data: traces.append(1) or step(data)
+    model.train_step = lambda *args: traces.append(1) or step(*args)
     model.compile("adamw", case.loss, metrics=["accuracy"])
     for _ in range(2):
         model.fit(case.x, case.y, batch_size=4, verbose=0)

@@ -22,6 +22,7 @@ def _with_values_after_errors(name: str) -> Any:
         try:
             return getattr(super(KeptState, self), name)(*args, **kwargs)
         except BaseException:
+            fitting.leave_step(self)
             # The state may be that of a method which runs in another thread.
             if self.__dict__.get("_state_taken_by") == threading.get_ident():
                 self.jax_state_sync()
@@ -126,7 +127,15 @@ class KeptState(fitting.StateOfATrainer):
         def kept(state, iterator):
             # The step before is through, or raises its error here.
             jax.block_until_ready(state)
-            self.__dict__["_before_step"] = tuple(state)
-            return function(state, iterator)
+            self.__dict__["_before_step"] = before = tuple(state)
+            fitting.enter_step(self)
+            try:
+                result = function(state, iterator)
+            finally:
+                fitting.leave_step(self)
+            # Who has read a weight in the step has put back the state before it.
+            self.__dict__["_before_step"] = before
+            fitting.keep_trainer_state(self)
+            return result
 
         return kept
