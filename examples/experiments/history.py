@@ -34,20 +34,14 @@ def read(path, epochs, validation=None):
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Writes every epoch into the file, after those that the run goes on from."""
+    """Writes every epoch into the file, after those that a backup has put back."""
 
-    def __init__(self, path, validation):
+    def __init__(self, path):
         super().__init__()
-        self.path, self.validation, self.rows = path, validation, None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.rows is None:
-            self.rows = read(self.path, epoch, self.validation).to_dict("records")
+        self.path, self.rows = path, []
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **{name: float(logs[name]) for name in sorted(logs)}})
-        if self.rows[0].keys() != self.rows[-1].keys():
-            raise files.Damaged(self.path, KeyError("its columns are those of another run"))
         with files.whole(self.path) as partial:
             pd.DataFrame(self.rows).to_csv(partial, index=False, na_rep="nan")
 

@@ -81,8 +81,8 @@ def fit(config, bundle, model, folder, verbose):
         callbacks=[
             history.Seconds(),
             *([history.TestAccuracy(bundle.test)] if bundle.validation else []),
-            # Before the backup, which says how much of the history counts.
-            history.HistoryFile(folder / "history.csv", config["validation"]),
+            # Before the backup, which keeps what it has written so far.
+            history.HistoryFile(folder / "history.csv"),
             # Kept until the result is there: a run that is killed before does not train anew.
             Backup(folder / "backup", delete_checkpoint=False),
             bundle.epoch_order,

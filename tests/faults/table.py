@@ -162,10 +162,10 @@ FAULTS = [
     Fault(
         "metrics see the predictions at w + e",
         STEP,
-        "return shifted.loss, passes.instantiated",
-        "nonlocal clean\n"
-        "        clean = clean._replace(y_pred=shifted.y_pred)\n"
-        "        return shifted.loss, passes.instantiated",
+        "return clean.state, Outcome(clean.y_pred,",
+        "e = [3.0 * ops.sign(g) for g in gradients]\n"
+        "    shifted = passes.run(before, batch, list(map(_shift, weights, e)))\n"
+        "    return clean.state, Outcome(shifted.y_pred,",
         "tests/training/test_step.py::test_metrics_are_those_of_the_clean_pass",
     ),
     Fault(
@@ -379,8 +379,8 @@ FAULTS = [
     Fault(
         "LookSAM keeps all of the second gradient",
         RULES + "look_sam.py",
-        "scale(s - a, inverse)",
-        "scale(s, inverse)",
+        "scale(p - a, inverse)",
+        "scale(p, inverse)",
         "tests/rules/test_rules.py::test_hand_computed_goldens",
     ),
     Fault(

@@ -147,7 +147,7 @@ def made_or_refused(make, argument, value):
         return make(**{argument: value})
     except (TypeError, ValueError) as error:
         refused = str(error)
-    assert f"`{argument}` must be" in refused
+    assert f"`{argument}` must " in refused
     assert f"Received: {argument}=" in refused
 
 

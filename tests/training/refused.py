@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import keras_zsharp
+from keras_zsharp import SharpnessAwareModel
 
 OPTIONS = {
     "gradient_accumulation_steps": 2,
@@ -36,7 +36,7 @@ def main():
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for name, value in OPTIONS.items():
         plain = fails_with(strategy, name, value, lambda net: net)
-        ours = fails_with(strategy, name, value, keras_zsharp.SharpnessAwareModel)
+        ours = fails_with(strategy, name, value, lambda net: SharpnessAwareModel(net, "sam"))
         print(json.dumps({"option": name, "plain": plain, "ours": ours}))
 
 
