@@ -168,6 +168,7 @@ HOSTILE = {
 def everything_public():
     modules = keras_zsharp, analysis, callbacks, data, models, rules, flatness, training
     found = [getattr(module, name) for module in modules for name in module.__all__]
+    found.append(rules.get)
     return {each for each in found if callable(each) and not inspect.ismodule(each)}
 
 

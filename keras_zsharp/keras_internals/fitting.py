@@ -94,8 +94,10 @@ def is_read_from_its_start(fit: Fit) -> bool:
     """Whether the data have no place or order of their own that an epoch would change."""
     adapter = fit.iterator.data_adapter
     arrays = type(adapter).__name__ == "ArrayDataAdapter"
-    drawn_in_a_graph = NAME == "tensorflow" and fit.arguments["shuffle"]
-    return arrays and not drawn_in_a_graph and not fit.arguments["steps_per_epoch"]
+    # From Keras 3.16 on, the number of the epoch is the seed of its order.
+    has_a_place = NAME == "tensorflow" or hasattr(adapter, "_epoch")
+    shuffled = fit.arguments["shuffle"] and has_a_place
+    return arrays and not shuffled and not fit.arguments["steps_per_epoch"]
 
 
 def reads_in_threads(fit: Fit) -> bool:
