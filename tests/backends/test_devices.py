@@ -8,6 +8,8 @@ import sys
 import keras
 import pytest
 
+from keras_zsharp import SharpnessAwareModel
+
 if keras.backend.backend() != "jax":
     pytest.skip("`keras.distribution` trains on JAX", allow_module_level=True)
 
@@ -79,7 +81,14 @@ def test_each_replica_has_seeds_of_its_own():
     from keras_zsharp.backend.jax.devices import _with_own_seeds
     from keras_zsharp.backend.jax.state import State
 
-    others = [jnp.array([7, 3], "uint32"), jnp.ones(2)]
-    first, second = (_with_own_seeds(State([], others, [], []), jnp.int32(i)) for i in range(2))
-    assert [v.tolist() for v in first.others] == [[7, 3], [1, 1]]
-    assert [v.tolist() for v in second.others] == [[8, 3], [1, 1]]
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=7)])
+    model = SharpnessAwareModel(net, "sam")
+    model.add_weight((2,), dtype="uint32", trainable=False, name="no_seed")
+    variables = model.non_trainable_variables
+    state = State([], [v.value for v in variables], [], [])
+    first, second = (_with_own_seeds(model, state, jnp.int32(i)).others for i in range(2))
+    [seed] = [i for i, v in enumerate(variables) if "seed_generator" in v.path]
+    assert second[seed].tolist() == (first[seed] + jnp.array([1, 0], "uint32")).tolist()
+    for i, value in enumerate(state.others):
+        assert first[i].tolist() == value.tolist()
+        assert i == seed or second[i].tolist() == value.tolist()
