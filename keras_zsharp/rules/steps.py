@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -44,11 +43,5 @@ def checked(step: Any) -> Tensor:
     return tensor
 
 
-_ARGUMENTS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-
-
 def _argument(method):
-    function = getattr(method, "__func__", method)
-    if function not in _ARGUMENTS:
-        _ARGUMENTS[function] = inspect.signature(function).parameters.get("step")
-    return _ARGUMENTS[function]
+    return inspect.signature(method).parameters.get("step")
