@@ -75,7 +75,14 @@ class OwnedByAModel(keras.layers.Layer):
             fitting.synced(model)
 
     def check_set(self, name: str) -> None:
-        """Refuses to set a number of that name in a step of JAX, which would not see it."""
+        """Refuses to set a number in a step of JAX, which would not see it.
+
+        Args:
+            name: The name of the number.
+
+        Raises:
+            RuntimeError: The rule's model takes a step.
+        """
         if (model := self._model()) is not None:
             fitting.check_set(model, name)
 
