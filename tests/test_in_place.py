@@ -13,6 +13,7 @@ from keras import layers, ops
 
 import keras_zsharp
 from keras_zsharp import FriendlySAM, SharpnessAwareModel, plain, sharpness_aware
+from tests.backends.networks import copied
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import (
@@ -91,7 +92,7 @@ def trained(wrap, mode="eager"):
     model.compile(run_eagerly=mode == "eager")
     history = model.fit(STRINGS, Y, epochs=2, batch_size=4, shuffle=False, verbose=0).history
     tested = model.evaluate(STRINGS, Y, verbose=0, return_dict=True)
-    weights = [ops.convert_to_numpy(w).copy() for w in (*model.hidden.weights, *model.head.weights)]
+    weights = copied([*model.hidden.weights, *model.head.weights])
     return model, history, [*tested.values(), model.predict(STRINGS, verbose=0), *weights]
 
 
@@ -122,12 +123,7 @@ def test_without_radius_equals_plain_keras(name):
         model = compiled(wrap(build(name)), name, run_eagerly=True)
         history = fit(model, name)
         rule = {id(v) for v in getattr(model, "rule", layers.Identity()).variables}
-        ends.append(
-            [
-                history["loss"],
-                *(ops.convert_to_numpy(v).copy() for v in model.weights if id(v) not in rule),
-            ]
-        )
+        ends.append([history["loss"], *copied(v for v in model.weights if id(v) not in rule)])
     assert_same(*ends)
 
 
@@ -162,12 +158,7 @@ def test_what_a_model_says_of_its_weights_and_losses_counts(name, listed):
         model = way(net)
         model.compile("sgd", "mse", run_eagerly=True)
         history = model.fit(X, Y, epochs=2, verbose=0, shuffle=False).history
-        ends.append(
-            [
-                history["loss"],
-                *(ops.convert_to_numpy(w).copy() for part in net.layers for w in part.weights),
-            ]
-        )
+        ends.append([history["loss"], *copied(w for part in net.layers for w in part.weights)])
     assert_same(*ends)
     with pytest.raises(ValueError, match=f"`model` must not override `{name}`"):
         SharpnessAwareModel(own([layers.Dense(1)]))
@@ -181,9 +172,7 @@ def test_it_steps_as_the_wrapper_does(mode):
         model = compiled(wrap(net, FriendlySAM(rho=0.5)), "regularized", **MODES[mode])
         history = fit(model, "regularized")
         layers_of = net.layers if wrap is sharpness_aware else model.model.layers
-        weights = [
-            ops.convert_to_numpy(v).copy() for layer in layers_of for v in layer.trainable_weights
-        ]
+        weights = copied(v for layer in layers_of for v in layer.trainable_weights)
         ends.append([history["loss"], history["sharpness"], *weights])
         assert history["sharpness"][0] > 0
     assert_same(*ends)
@@ -247,7 +236,7 @@ def assert_equal_models(one, other):
     assert type(other).own_class is type(one).own_class
     assert other.step_options == one.step_options
     assert other.rule.get_config() == one.rule.get_config()
-    assert_same(*([ops.convert_to_numpy(v).copy() for v in m.variables] for m in (one, other)))
+    assert_same(*(copied(m.variables) for m in (one, other)))
     assert_same(one.predict(X, verbose=0), other.predict(X, verbose=0))
 
 
@@ -263,12 +252,7 @@ def test_saved_loaded_copied_and_pickled(kind, tmp_path):
         each.fit(X, Y, batch_size=4, shuffle=False, verbose=0)
     for other in others:
         assert_equal_models(model, other)
-        assert_same(
-            *(
-                [ops.convert_to_numpy(v).copy() for v in m.optimizer.variables]
-                for m in (model, other)
-            )
-        )
+        assert_same(*(copied(m.optimizer.variables) for m in (model, other)))
 
 
 @every_kind

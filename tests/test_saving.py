@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, ZSharp
+from tests.backends.networks import copied
 from tests.rules.rules import RULES, every_rule, fresh
 from tests.tiers import crossed
 from tests.training.cases import BACKEND, CASES, assert_same
@@ -80,9 +81,7 @@ def train(model, epochs):
 
 
 def state(model):
-    return [
-        keras.ops.convert_to_numpy(v).copy() for v in (*model.variables, *model.optimizer.variables)
-    ]
+    return copied([*model.variables, *model.optimizer.variables])
 
 
 def assert_same_state(left, right):
@@ -173,11 +172,11 @@ def test_seeds_of_another_network_are_left_alone(tmp_path):
     inputs = keras.Input((6, 6, 2))
     fewer = keras.Sequential([inputs, *noisy().layers[:-2], layers.Dense(3)])
     model = SharpnessAwareModel(fewer, "sam")
-    seeds = [keras.ops.convert_to_numpy(v) for v in fewer.variables if "seed" in v.path]
+    seeds = copied(v for v in fewer.variables if "seed" in v.path)
     assert seeds
     with pytest.warns(UserWarning, match=r"holds the state of 4 random seeds, .* has 3"):
         model.load_weights(tmp_path / "noisy.weights.h5", skip_mismatch=True)
-    assert_same(seeds, [keras.ops.convert_to_numpy(v) for v in fewer.variables if "seed" in v.path])
+    assert_same(seeds, copied(v for v in fewer.variables if "seed" in v.path))
 
 
 @pytest.mark.parametrize("jit_compile", crossed([False, True], default=[False]))

@@ -10,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
+from tests.backends.networks import copied
 from tests.rules.rules import RULES, fresh
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
@@ -84,7 +85,7 @@ def train(model, epochs=1):
 
 
 def values(model):
-    return [ops.convert_to_numpy(v).copy() for v in (*model.variables, *model.optimizer.variables)]
+    return copied([*model.variables, *model.optimizer.variables])
 
 
 def predicted(model):

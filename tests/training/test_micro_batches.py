@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from keras_zsharp import SAM, FriendlySAM, SharpnessAwareModel
 from keras_zsharp.training.micro_batches import split as split_into
+from tests.backends.networks import copied
 from tests.still import still
 from tests.tiers import crossed
 from tests.training.cases import BACKEND, CASES, MODES, OUTSIDE_XLA, SAMPLES, in_every_mode
@@ -74,7 +75,7 @@ def eleven(case):
 def micro_batches_alone(name, rho):
     """Means over the steps on each micro-batch alone: changes of weights, loss, sharpness."""
     case, net, total = CASES[name], build(name), 0.0
-    start = [ops.convert_to_numpy(w) for w in net.trainable_weights]
+    start = copied(net.trainable_weights)
     for begin, end in itertools.pairwise(BOUNDS):
         for weight, value in zip(net.trainable_weights, start, strict=True):
             weight.assign(value)
@@ -108,7 +109,7 @@ def test_step_is_the_mean_of_the_steps_of_the_micro_batches(name, mode, rho):
     model = sgd(
         SharpnessAwareModel(build(name), SAM(rho), micro_batches=2, **CUT), name, **MODES[mode]
     )
-    start = [ops.convert_to_numpy(w) for w in model.trainable_weights]
+    start = copied(model.trainable_weights)
     logs = model.train_on_batch(*eleven(CASES[name]), return_dict=True)
     *expected, loss, sharpness = micro_batches_alone(name, rho)
     for weight, before, change in zip(model.trainable_weights, start, expected, strict=True):
@@ -196,7 +197,7 @@ def test_average_is_that_of_the_whole_batch():
         model = SharpnessAwareModel(build("dict_inputs"), rule, micro_batches=micro_batches, **CUT)
         sgd(model, "dict_inputs", 0.0, run_eagerly=True)
         model.fit(case.x, case.y, epochs=3, batch_size=SAMPLES, verbose=0)
-        averages.append([ops.convert_to_numpy(a) for a in model.rule.averages])
+        averages.append(copied(model.rule.averages))
         assert model.rule.rho == pytest.approx(0.4)
     for one, five in zip(*averages, strict=True):
         np.testing.assert_allclose(five, one, rtol=1e-4, atol=1e-7)

@@ -70,6 +70,7 @@ def test_a_step_that_comes_to_ours_is_sharpness_aware(mode):
         logs = model.fit(X, Y, batch_size=12, verbose=0).history
         assert logs["sharpness"][0] > 0
         assert ("half" in logs) == (cls is not Net)
+        assert logs.get("half", [logs["loss"][0] / 2]) == pytest.approx([logs["loss"][0] / 2])
         assert int(model.optimizer.iterations) == steps
         ends.append(model.head.get_weights())
     assert_same(ends[0], ends[1])
