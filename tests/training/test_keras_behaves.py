@@ -14,7 +14,6 @@ from tests.training.cases import (
     MODES,
     SAMPLES,
     assert_same,
-    skip_in_the_lowest_version,
 )
 from tests.training.running import build, compiled, expected_losses, fit
 
@@ -76,9 +75,9 @@ def test_batches_may_differ_in_size(name):
     ),
 )
 def test_without_radius_equals_plain_keras(name):
-    if name == "everything":
-        skip_in_the_lowest_version("adds several losses up in another order, to the last bit")
     plain = compiled(build(name), name, run_eagerly=True)
     sharp = compiled(SharpnessAwareModel(build(name), still()), name, run_eagerly=True)
-    assert fit(sharp, name)["loss"] == fit(plain, name)["loss"]
+    # Keras adds the several losses of "everything" up layer by layer, those of a wrapper last first.
+    last_bits = 1e-6 if name == "everything" else 0
+    np.testing.assert_allclose(fit(sharp, name)["loss"], fit(plain, name)["loss"], rtol=last_bits)
     assert_same(sharp.model.get_weights(), plain.get_weights())
