@@ -3,6 +3,7 @@
 Each backend has rooms of the same names, modules in a folder of its own:
 
 - `passes`: the passes of a step, see `keras_zsharp.backend.passes`.
+- `batch_loss`: the loss of a batch and its derivatives, see `keras_zsharp.backend.batch_loss`.
 - `trainer`: what a step asks of Keras' trainer.
 - `tensors`: what `keras.ops` lacks, see `keras_zsharp.ops`.
 - `copying`: the classes whose values change in place, see `keras_zsharp.copies`.

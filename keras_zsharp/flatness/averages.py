@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_zsharp import interrupts, outside
+from keras_zsharp.backend.batch_loss import BatchLoss
 from keras_zsharp.flatness.batches import Batches
-from keras_zsharp.flatness.derivatives.base import BatchLoss
 from keras_zsharp.keras_internals import scoping
 
 

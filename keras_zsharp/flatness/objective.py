@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_zsharp import outside
+from keras_zsharp.backend import room
 from keras_zsharp.flatness import batches as of_data
-from keras_zsharp.flatness import derivatives
 from keras_zsharp.flatness.averages import Averages
 from keras_zsharp.flatness.checks import check_model
 from keras_zsharp.keras_internals import calling, tracking
@@ -82,7 +82,7 @@ class MeanLoss:
         self.variables = tracking.trained(model)
         if not self.variables:
             raise ValueError(f"`model` must have trainable weights. Received: {model.name!r}")
-        of_batch = derivatives.of_batch(model, examples.structure, examples.specs)
+        of_batch = room("batch_loss").BatchLoss(model, examples.structure, examples.specs)
         self.size = of_batch.size
         self._averages = Averages(
             examples, of_batch, lambda: float(model.optimizer.scale_loss(1.0))

@@ -77,7 +77,7 @@ def test_batches_may_differ_in_size(name):
 def test_without_radius_equals_plain_keras(name):
     plain = compiled(build(name), name, run_eagerly=True)
     sharp = compiled(SharpnessAwareModel(build(name), still()), name, run_eagerly=True)
-    # Keras adds the several losses of "everything" up layer by layer, those of a wrapper last first.
+    # Keras adds up the losses of "everything" layer by layer, and in a wrapper from the last on.
     last_bits = 1e-6 if name == "everything" else 0
     np.testing.assert_allclose(fit(sharp, name)["loss"], fit(plain, name)["loss"], rtol=last_bits)
     assert_same(sharp.model.get_weights(), plain.get_weights())

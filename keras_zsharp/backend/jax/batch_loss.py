@@ -1,3 +1,5 @@
+"""`keras_zsharp.backend.batch_loss.BatchLoss` on JAX."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,14 +9,14 @@ import jax.numpy as jnp
 import keras
 from keras import ops
 
-from keras_zsharp.flatness.derivatives import base
-from keras_zsharp.flatness.derivatives.base import joined
+from keras_zsharp.backend import batch_loss
+from keras_zsharp.backend.batch_loss import joined
 from keras_zsharp.keras_internals import fitting
 from keras_zsharp.typing import Nested
 
 
-class BatchLoss(base.BatchLoss):
-    """`base.BatchLoss` on JAX."""
+class BatchLoss(batch_loss.BatchLoss):
+    """`keras_zsharp.backend.batch_loss.BatchLoss` on JAX."""
 
     def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)

@@ -1,3 +1,8 @@
+"""What the measures of flatness need of a backend: `BatchLoss`, of which each has its own.
+
+It is no `Passes.run`: it takes second derivatives, leaves every `.grad` alone, and runs no hook.
+"""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""`keras_zsharp.backend.batch_loss.BatchLoss` on TensorFlow."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -5,16 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_zsharp.backend import batch_loss
+from keras_zsharp.backend.batch_loss import joined
 from keras_zsharp.backend.tensorflow.recording import recorded
 from keras_zsharp.backend.tensorflow.weight_scope import NO_FUNCTION, WeightScope
-from keras_zsharp.flatness.derivatives import base
-from keras_zsharp.flatness.derivatives.base import joined
 from keras_zsharp.keras_internals import scoping
 from keras_zsharp.typing import Nested
 
 
-class BatchLoss(base.BatchLoss):
-    """`base.BatchLoss` on TensorFlow."""
+class BatchLoss(batch_loss.BatchLoss):
+    """`keras_zsharp.backend.batch_loss.BatchLoss` on TensorFlow."""
 
     def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)

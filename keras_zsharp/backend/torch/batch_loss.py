@@ -1,3 +1,5 @@
+"""`keras_zsharp.backend.batch_loss.BatchLoss` on PyTorch."""
+
 from __future__ import annotations
 
 import contextlib
@@ -8,18 +10,18 @@ import torch
 from keras import ops
 
 from keras_zsharp import interrupts
+from keras_zsharp.backend import batch_loss
+from keras_zsharp.backend.batch_loss import joined
 from keras_zsharp.backend.torch import torch_internals
 from keras_zsharp.backend.torch.checks import check_modules, check_read_in_scope, in_this_thread
-from keras_zsharp.flatness.derivatives import base
-from keras_zsharp.flatness.derivatives.base import joined
 from keras_zsharp.keras_internals import scoping
 from keras_zsharp.typing import FloatTensor, Nested, Tensor
 
 NO_DERIVATIVE = ("is not implemented", "differentiate twice")
 
 
-class BatchLoss(base.BatchLoss):
-    """`base.BatchLoss` on PyTorch."""
+class BatchLoss(batch_loss.BatchLoss):
+    """`keras_zsharp.backend.batch_loss.BatchLoss` on PyTorch."""
 
     def __init__(self, model: keras.Model, structure: Nested, specs: list[Any]) -> None:
         super().__init__(model, structure, specs)
