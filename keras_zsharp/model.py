@@ -31,10 +31,10 @@ class SharpnessAwareModel(
             `"zsharp"` for the method of the paper. `keras_zsharp.rules.RULES` has all names. The
             wrapper has it as `.rule`.
         name: Name of the wrapper.
-        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
-            `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
-            step is taken, see `keras_zsharp.training.StepOptions`. The others are passed on to
-            `keras.Model`.
+        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `ascent_fraction`,
+            `micro_batches`, `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and
+            `perturbation_sync` say how the step is taken, see `keras_zsharp.training.StepOptions`.
+            The others are passed on to `keras.Model`.
 
     Raises:
         TypeError: `model` is no Keras model, or `rule` is missing or no rule.

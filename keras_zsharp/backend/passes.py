@@ -79,6 +79,8 @@ class Passes(Protocol):
         start: The state before the step.
         loops: Whether `looped` takes micro-batches of one size in a loop.
         cuts_shares: Whether `on_devices` cuts a batch which plain Keras takes as a whole.
+        shares: int, the number of devices over which a batch lies that one program takes.
+        cuts_at_run_time: Whether a batch can be cut to a size that is not known before the step.
     """
 
     model: Any
@@ -86,6 +88,8 @@ class Passes(Protocol):
     start: Any
     loops: bool
     cuts_shares: bool
+    shares: int
+    cuts_at_run_time: bool
 
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None: ...
 

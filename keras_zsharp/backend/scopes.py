@@ -23,7 +23,7 @@ class PassesInScopes:
         values: As in `Passes`.
     """
 
-    start, loops, cuts_shares = None, False, False
+    start, loops, cuts_shares, shares, cuts_at_run_time = None, False, False, 1, True
     scope: Any
     values: Callable[..., list[Tensor]]
 

@@ -45,6 +45,12 @@ def steps_taken(optimizer: Any) -> Tensor:
     return keras.ops.convert_to_tensor(inner.iterations)
 
 
+def accumulates(optimizer: Any) -> int:
+    """The number of batches whose gradients an optimizer accumulates for a step."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return inner.gradient_accumulation_steps or 1
+
+
 _MOMENTA = {
     keras.optimizers.SGD: ("momentums", -1),
     keras.optimizers.RMSprop: ("_momentums", 1),

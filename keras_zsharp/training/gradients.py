@@ -30,7 +30,7 @@ def descended(
         perturbing: Whether the step perturbs: a bool, or a boolean scalar tensor.
     """
     rule, result = passes.model.rule, both[1]
-    if _changes_descent(rule):
+    if changes_descent(rule):
         at_w, shifted = map(passes.dense, both)
 
         def by(method, *gradients):
@@ -50,6 +50,7 @@ def descended(
     return result, rule_state
 
 
-def _changes_descent(rule):
+def changes_descent(rule: Rule) -> bool:
+    """Whether the optimizer gets other gradients than those at w + e."""
     changed, plain = type(rule), Rule
     return changed.descent is not plain.descent or changed.plain_descent is not plain.plain_descent

@@ -15,13 +15,18 @@ from keras_zsharp.ops import is_sparse, size_of, with_length
 from keras_zsharp.typing import Batch, Nested
 
 
-def check(micro_batches: int, variables: Sequence[Any]) -> None:
-    """Refuses float8 layers: the scales that they find in several micro-batches have no mean."""
+def check(cut: str | None, variables: Sequence[Any]) -> None:
+    """Refuses float8 layers in parts of a batch: the scales that they find there have no mean.
+
+    Args:
+        cut: The option that cuts a batch, or None.
+        variables: The trainable variables.
+    """
     scales = [v.path for v in variables if optimizers.is_overwritten(v)]
-    if micro_batches > 1 and scales:
+    if cut and scales:
         raise ValueError(
-            "`micro_batches` must be 1 for layers quantized to float8. "
-            f"Received: micro_batches={micro_batches} and the scales {scales}"
+            "Layers must not be quantized to float8 where a step takes parts of a batch. "
+            f"Received: {cut} and the scales {scales}"
         )
 
 
@@ -44,26 +49,54 @@ def split(batch: Batch, micro_batches: int, are_cut: Nested = None) -> list[tupl
     """
     if micro_batches == 1:
         return [(size_of(batch), batch)]
+    size, cut = cutting(batch, are_cut)
+    return [
+        (end - begin, cut([(begin, _larger(end, begin + 1))]))
+        for begin, end in bounds(size, micro_batches)
+    ]
+
+
+def bounds(size: Any, parts: int) -> list[tuple[Any, Any]]:
+    """The bounds of consecutive parts, whose sizes differ by one at most.
+
+    Args:
+        size: Number of examples, an int or a scalar tensor.
+        parts: int, the number of parts.
+    """
+    return list(itertools.pairwise(size * i // parts for i in range(parts + 1)))
+
+
+def cutting(
+    batch: Batch, are_cut: Nested = None, option: str = "`micro_batches`"
+) -> tuple[Any, Callable[[list[tuple[Any, Any]]], Batch]]:
+    """The number of examples in a batch, and a function that takes those within bounds.
+
+    Args:
+        batch: Tuple of inputs, targets and sample weights: nested structures of tensors, or None.
+        are_cut: As in `split`.
+        option: The option that cuts the batch, for the message.
+
+    Raises:
+        TypeError: There is a sparse tensor.
+    """
     if are_cut is None:
         are_cut = keras.tree.map_structure(lambda x: x is not None, batch)
-    _check_dense(batch)
+    _check_dense(batch, option)
     pairs = zip(keras.tree.flatten(batch), keras.tree.flatten(are_cut), strict=True)
     cut_tensors = [x for x, is_cut in pairs if is_cut]
     measured = next((x for x in cut_tensors if x.shape[0] is not None), cut_tensors[0])
     size = size_of(measured)
-    bounds = [size * i // micro_batches for i in range(micro_batches + 1)]
 
-    def cut(begin, end):
+    def of_tensor(x, within):
+        pieces = [_of_length(x, size, measured)[begin:end] for begin, end in within]
+        return pieces[0] if len(pieces) == 1 else ops.concatenate(pieces)
+
+    def cut(within):
         return keras.tree.map_structure(
-            lambda x, is_cut: _of_length(x, size, measured)[begin:end] if is_cut else x,
-            batch,
-            are_cut,
+            lambda x, is_cut: of_tensor(x, within) if is_cut else x, batch, are_cut
         )
 
-    return [
-        (end - begin, cut(begin, _larger(end, begin + 1)))
-        for begin, end in itertools.pairwise(bounds)
-    ]
+    return size, cut
 
 
 def _larger(one, other):
@@ -71,12 +104,12 @@ def _larger(one, other):
     return max(one, other) if static else ops.maximum(one, other)
 
 
-def _check_dense(batch):
+def _check_dense(batch, option):
     leaves = keras.tree.flatten_with_path(batch)
     sparse = [name(path) for path, x in leaves if x is not None and is_sparse(x)]
     if sparse:
         raise TypeError(
-            "`micro_batches` must be 1 for sparse tensors, which cannot be cut. "
+            f"{option} must be 1 for sparse tensors, which cannot be cut. "
             f"Received: one in {', '.join(sparse)}"
         )
 

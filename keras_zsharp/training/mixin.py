@@ -68,10 +68,10 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         *args: None may be given: it would be a functional model.
         rule: A rule, such as `keras_zsharp.SAM(rho=0.05)`, or its name: `"sam"` to begin with,
             `"zsharp"` for the method of the paper.
-        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `micro_batches`,
-            `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and `perturbation_sync` say how the
-            step is taken, see `keras_zsharp.training.StepOptions`. The others are passed on to
-            `keras.Model`.
+        **kwargs: `perturb_every`, `perturb_from`, `perturb_only`, `ascent_fraction`,
+            `micro_batches`, `batched_inputs`, `mean_of_parts`, `skip_nonfinite` and
+            `perturbation_sync` say how the step is taken, see `keras_zsharp.training.StepOptions`.
+            The others are passed on to `keras.Model`.
 
     Raises:
         TypeError: A class overrides a method that plain Keras would call and this step does not.
@@ -116,16 +116,19 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         def rule(self, rule: Rule | str) -> None: ...
 
     perturb_every: options.Option[int] = options.Option()
-    perturb_from: options.Option[int] = options.Option()
+    perturb_from: options.Option[int | float] = options.Option()
     perturb_only: options.Option[PerturbOnly] = options.Option()
     micro_batches: options.Option[int] = options.Option()
     batched_inputs: options.Option[BatchedInputs] = options.Option()
     mean_of_parts: options.Option[bool] = options.Option()
+    ascent_fraction: options.Option[float] = options.Option()
     skip_nonfinite: options.Option[bool | None] = options.Option()
     perturbation_sync: options.Option[Literal["replica", "global"] | None] = options.Option()
     every_step_perturbs: bool | None = None
     inputs_are_arrays: bool = False
     """Whether `fit` cuts its inputs into batches itself. A step keeps what holds for its graph."""
+    first_of_share: int | None = None
+    """The step from which a `fit` perturbs whose `perturb_from` is a share."""
 
     def __init__(self, *args: Any, rule: Rule | str | None = None, **kwargs: Any) -> None:
         if args or "inputs" in kwargs or "outputs" in kwargs:
@@ -189,9 +192,11 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         settled = turns.settled(self)
         cut = parts.cut_by(self) is not None
         arrays = cut and self.__dict__.get("_cuts_arrays", False)
-        before = self.every_step_perturbs, self.inputs_are_arrays
-        force = force or before != (settled, arrays)
+        first = self.__dict__.get("_first_of_share")
+        before = self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share
+        force = force or before != (settled, arrays, first)
         self.every_step_perturbs, self.inputs_are_arrays = settled, arrays
+        self.first_of_share = first
         parts.check_layers(self)
         super().make_train_function(force)
 
@@ -294,11 +299,12 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     def fit(self, *args, **kwargs):
         x = args[0] if args else kwargs.get("x")
         self.__dict__["_cuts_arrays"] = fitting.are_arrays(x)
+        args, kwargs = turns.of_fit(self, args, kwargs)
         try:
             with own_steps.by_our_step(self, "fit"):
                 history = super().fit(*args, **kwargs)
         finally:
-            self.__dict__["_cuts_arrays"] = False
+            self.__dict__.update(_cuts_arrays=False, _first_of_share=None)
         self.skipping.warn(self)
         return history
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from keras_zsharp.checks import count, flag, one_of, positive_int
+import numpy as np
+
+from keras_zsharp.checks import count, flag, number, one_of, positive_int
 from keras_zsharp.training import chosen
 from keras_zsharp.typing import BatchedInputs, Config, PerturbOnly
 
@@ -19,7 +21,9 @@ class StepOptions:
 
     - `perturb_from=n` takes plain steps until `optimizer.iterations` is n. A plain step is the
       optimizer's own: it takes one pass. The iterations are counted from 0 and saved with the
-      optimizer. Perturbing late in training has most of the effect.
+      optimizer. Perturbing late in training has most of the effect. A float within (0, 1) is a
+      share of `fit`: with `perturb_from=0.7`, the last 30 % of the steps of all its `epochs` may
+      perturb. `fit` must know the number of batches of an epoch.
     - `perturb_every=k` perturbs at every k-th step from there on, and takes plain steps between. A
       step takes `1 + 1/k` passes on average instead of 2, and pulls the weights less towards flat
       regions.
@@ -41,6 +45,19 @@ class StepOptions:
       expression that is searched in a variable's path, such as `"head"`. A function takes a
       variable and returns whether it is chosen. The optimizer trains all weights, and the second
       pass costs as much as without.
+    - `ascent_fraction=f` takes the clean pass, which only shows the direction of the ascent, over
+      the first `ceil(f n)` of the n examples of a batch (of each micro-batch, and of each device's
+      share). The second pass takes all of them. Such a step costs `1 + f` passes instead of 2; a
+      plain step takes one pass over all. The radius that suits is larger than that of the whole
+      batch. Shuffle the data: the first examples of a sorted batch are a biased part of it.
+
+      Loss, metrics and BatchNormalization's statistics are those of the clean pass, as ever: at w,
+      of these examples. Their means over an epoch are unbiased and vary more. `sharpness` is the
+      mean of `L(w + e)` over all examples minus `L(w)` over these. Dropout masks differ between the
+      passes, whose sizes differ. The batch is cut as `micro_batches` cuts it. Rules are refused
+      that take one pass, or hand the optimizer gradients at w. So is one program of XLA in which
+      some steps are plain: on TensorFlow with `jit_compile=True`, on JAX with
+      `steps_per_execution` above 1.
     - `micro_batches=k` splits the batch into k micro-batches of consecutive examples. Each has its
       own perturbation. The optimizer gets the mean of their second gradients, weighted by their
       sizes. This is the SAM paper's m-sharpness, where m is the number of examples in a
@@ -50,10 +67,10 @@ class StepOptions:
       normalizes every micro-batch by itself, and updates its statistics k times. The rule's state
       is the mean over the micro-batches. The step takes as many passes over each example as before.
       Its graph holds k copies of them and takes as much longer to compile.
-    - `batched_inputs` and `mean_of_parts` are for steps that cut a batch: with `micro_batches`, and
-      with `perturbation_sync="replica"` on JAX. At radius 0 such a step is the plain one over the
-      whole batch, or it is refused: a layer must not be `stateful`, and one that assigns variables
-      must give them an `aggregation`.
+    - `batched_inputs` and `mean_of_parts` are for steps that cut a batch: with `micro_batches` or
+      `ascent_fraction`, and with `perturbation_sync="replica"` on JAX. At radius 0 such a step is
+      the plain one over the whole batch, or it is refused: a layer must not be `stateful`, and one
+      that assigns variables must give them an `aggregation`.
 
       Targets and sample weights are cut. So is a model's only input, and all inputs if `fit` cuts
       arrays into batches. Of other data with several inputs, `batched_inputs` names those with an
@@ -88,35 +105,40 @@ class StepOptions:
             them if the optimizer is a `LossScaleOptimizer`, which `compile` makes for
             `mixed_float16`.
         perturbation_sync: `"replica"`, `"global"` or None.
-        perturb_from: int >= 0, the steps before the first perturbation.
+        perturb_from: int >= 0, the steps before the first perturbation, or a float within (0, 1),
+            their share of `fit`.
         perturb_only: A name, a regular expression, a function of a variable, or None for all
             weights.
         batched_inputs: `"all"`, a list of keys and positions, or None.
         mean_of_parts: Whether to take the mean of the parts' losses also where that may not be the
             loss of the batch.
+        ascent_fraction: float in (0, 1], the fraction of a batch that the clean pass takes.
 
     Raises:
         TypeError, ValueError: `perturb_every` or `micro_batches` is no int >= 1; `perturb_from` is
-            no int >= 0; `skip_nonfinite` is no bool or None; `perturbation_sync` is neither
-            `"replica"`, `"global"` nor None; `perturb_only` is none of the above;
-            `batched_inputs` is neither `"all"`, a list of strings and ints nor None;
-            `mean_of_parts` is no bool. Before training: `perturb_only` chooses no weight; a batch
-            that is cut has inputs, a loss or layers as above.
+            no int >= 0 and no float within (0, 1); `ascent_fraction` is not in (0, 1];
+            `skip_nonfinite` is no bool or None; `perturbation_sync` is neither `"replica"`,
+            `"global"` nor None; `perturb_only` is none of the above; `batched_inputs` is neither
+            `"all"`, a list of strings and ints nor None; `mean_of_parts` is no bool. Before
+            training: `perturb_only` chooses no weight; a batch that is cut has inputs, a loss or
+            layers as above; a share or a fraction is one that `fit`, the rule or the program does
+            not allow.
     """
 
     perturb_every: int = 1
     micro_batches: int = 1
     skip_nonfinite: bool | None = None
     perturbation_sync: Literal["replica", "global"] | None = None
-    perturb_from: int = 0
+    perturb_from: int | float = 0
     perturb_only: PerturbOnly = None
     batched_inputs: BatchedInputs = None
     mean_of_parts: bool = False
+    ascent_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("perturb_every", "micro_batches"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
-        object.__setattr__(self, "perturb_from", count("perturb_from", self.perturb_from))
+        object.__setattr__(self, "perturb_from", _step_or_share(self.perturb_from))
         if self.skip_nonfinite is not None:
             checked = flag("skip_nonfinite", self.skip_nonfinite, " or None")
             object.__setattr__(self, "skip_nonfinite", checked)
@@ -125,6 +147,7 @@ class StepOptions:
         object.__setattr__(self, "perturb_only", chosen.get(self.perturb_only))
         object.__setattr__(self, "batched_inputs", _names(self.batched_inputs))
         object.__setattr__(self, "mean_of_parts", flag("mean_of_parts", self.mean_of_parts))
+        object.__setattr__(self, "ascent_fraction", _fraction(self.ascent_fraction))
 
     def to_config(self) -> Config:
         """Makes a config that Keras can save.
@@ -134,6 +157,18 @@ class StepOptions:
         """
         config = {name: getattr(self, name) for name in NAMES}
         return {**config, "perturb_only": chosen.to_config(self.perturb_only)}
+
+
+def _fraction(ascent_fraction):
+    return number("ascent_fraction", ascent_fraction, "in (0, 1]", lambda value: 0 < value <= 1)
+
+
+def _step_or_share(perturb_from):
+    """`perturb_from`, an int or a float within (0, 1)."""
+    if not isinstance(perturb_from, float | np.floating):
+        return count("perturb_from", perturb_from)
+    bound = "an int >= 0, or a float within (0, 1), a share of training"
+    return number("perturb_from", perturb_from, bound, lambda share: 0 < share < 1)
 
 
 def _names(batched_inputs):

@@ -19,13 +19,20 @@ OF_ALL = ("circle",)
 
 def cut_by(model: Any) -> str | None:
     """The option by which a step takes a batch in parts, or None. The model must have options."""
-    if model.micro_batches > 1:
-        return f"micro_batches={model.micro_batches}"
+    if option := taken_in_parts(model):
+        return option
     # Under `tf.distribute`, plain Keras takes the parts of a batch, too.
     cuts = room("passes").Passes.cuts_shares and model.perturbation_sync == "replica"
     if cuts and model.count_devices() > 1:
         return 'perturbation_sync="replica"'
     return None
+
+
+def taken_in_parts(model: Any) -> str | None:
+    """As `cut_by`, but for the shares of devices."""
+    if model.micro_batches > 1:
+        return f"micro_batches={model.micro_batches}"
+    return f"ascent_fraction={model.ascent_fraction}" if model.ascent_fraction < 1 else None
 
 
 def are_cut(model: Any, batch: Batch) -> Nested:
@@ -171,8 +178,11 @@ def _check_state(model, cut, assigned):
     known = {id(v) for v in tracking.state_of_own_layers(model)}
     # Neither seeds nor metrics are weights.
     weights = {id(v) for v in model.weights}
-    # Micro-batches follow one another: what counts steps would count each of them.
-    said = ("mean", "sum") if model.micro_batches > 1 else ("mean", "sum", "only_first_replica")
+    # Micro-batches follow one another: what counts steps would count each of them. The clean passes
+    # leave what adds up examples without those that they have not seen.
+    said = ["mean"]
+    said += ["sum"] if model.ascent_fraction == 1 else []
+    said += ["only_first_replica"] if model.micro_batches == 1 else []
     unknown = [v for v in assigned if id(v) in weights - known and v.aggregation not in said]
     if unknown:
         raise ValueError(

@@ -13,7 +13,7 @@ from keras_zsharp import outside
 from keras_zsharp.backend import room
 from keras_zsharp.backend.passes import Outcome, Passes
 from keras_zsharp.keras_internals import optimizers, tracking
-from keras_zsharp.training import logs, micro_batches, noise, parts, turns
+from keras_zsharp.training import ascent, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.gradients import descended
 from keras_zsharp.typing import Batch, Gradients, Variables
 
@@ -58,7 +58,8 @@ class Step(Trainer):
                 kept.put_back_unless(outcome.finite)
             passes.write(clean, outcome)
             measure = functools.partial(logs.measured, self, batch, outcome, perturbing)
-            return passes.logged(measure, batch, outcome.y_pred)
+            seen = ascent.of_clean_passes(passes, batch, are_cut, perturbing)
+            return passes.logged(measure, seen, outcome.y_pred)
 
     def test_step(self, *args: Any) -> Any:
         """`keras.Model.test_step`, whose logs have no `sharpness`: only training measures it.
@@ -90,7 +91,8 @@ class Step(Trainer):
     def build_for_training(self) -> None:
         """Creates the variables that rule and optimizer lack. The model must be built."""
         variables = tracking.trained(self)
-        micro_batches.check(self.micro_batches, variables)
+        micro_batches.check(parts.taken_in_parts(self), variables)
+        ascent.check(self)
         self.rule.build(variables)
         if variables and not self.optimizer.built:
             self.optimizer.build(variables)
@@ -122,21 +124,23 @@ def _in_turn(kept, are_cut, passes, batch, perturbing):
     """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
     model = passes.model
     take = _one_pass if model.rule.along_momentum else _both_passes
-    take = functools.partial(take, passes, perturbing, kept)
+    ascent_part = functools.partial(ascent.part, passes, are_cut=are_cut, perturbing=perturbing)
+    take = functools.partial(take, passes, perturbing, kept, ascent_part)
     split = micro_batches.split(batch, model.micro_batches, are_cut)
     return micro_batches.in_turn(passes, take, split)
 
 
-def _both_passes(passes, perturbing, kept, batch, before):
+def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
     """The state after the clean pass, which starts from `before`, and the `Outcome`.
 
-    `kept` is what there was outside of variables before the step.
+    `kept` is what there was outside of variables before the step. `ascent_part` takes the examples
+    of the clean pass out of a batch.
     """
     model, variables, rule = passes.model, passes.variables, passes.model.rule
     # 1. Loss and gradients at w.
     kept = kept if before is passes.start else outside.Outside(model)
     generators = {} if perturbing is False else noise.shared_generators()
-    clean = passes.run(before, batch)
+    clean = passes.run(before, ascent_part(batch))
     weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)
@@ -171,8 +175,9 @@ def _both_passes(passes, perturbing, kept, batch, before):
     return clean.state, Outcome(clean.y_pred, clean.loss, shifted_loss, descent, rule_state, finite)
 
 
-def _one_pass(passes, perturbing, _, batch, before):
+def _one_pass(passes, perturbing, kept, ascent_part, batch, before):
     """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
+    del kept, ascent_part  # There is no clean pass.
     model, variables, rule = passes.model, passes.variables, passes.model.rule
     weights = passes.weights(passes.start)
     with passes.before():

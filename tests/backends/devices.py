@@ -3,6 +3,7 @@
 A program of `test_devices.py`: JAX must be told before it starts. Prints a line of JSON.
 """
 
+import functools
 import json
 
 import keras
@@ -25,6 +26,21 @@ def weights_after(rule, dropout=0.0, **options):
     kinds = model.model.trainable_weights, model.rule.variables
     trained = networks.flat(networks.copied([v for kind in kinds for v in kind]))
     return trained, networks.flat(networks.copied(model.model.non_trainable_weights))
+
+
+def first_of_shares(data, size, shares, first):
+    """The examples of each batch in another order: the first of each share, and then the others."""
+    rows = np.arange(len(data[0])).reshape(-1, shares, size // shares)
+    rows = [rows[:, :, :first].reshape(len(rows), -1), rows[:, :, first:].reshape(len(rows), -1)]
+    return [x[np.concatenate(rows, axis=1).ravel()] for x in data]
+
+
+def weights_of_halves(in_order=lambda data: data):
+    """Weights after five steps whose clean pass takes half of each batch."""
+    model = SharpnessAwareModel(networks.network(), networks.rule_of("sam"), ascent_fraction=0.5)
+    x, y = in_order(networks.data(5 * networks.BATCH))
+    networks.compiled(model).fit(x, y, batch_size=networks.BATCH, shuffle=False, verbose=0)
+    return [networks.flat(networks.copied(model.model.trainable_weights))]
 
 
 def distance(one, other):
@@ -77,11 +93,15 @@ def compared():
     one = {rule: weights_after(rule, dropout=0.5) for rule in ("zsharp", "friendly_sam")}
     every_other = weights_after("zsharp", perturb_every=2)
     parts = weights_after("friendly_sam", micro_batches=2)
+    shares = functools.partial(first_of_shares, size=networks.BATCH, shares=2, first=8)
+    halves = {"data": weights_of_halves(shares), "model": weights_of_halves()}
+    halves_of_parts = weights_after("friendly_sam", micro_batches=2, ascent_fraction=0.5)
     found = {}
     for name, distribution in {"data": data_parallel(), "model": model_parallel()}.items():
         keras.distribution.set_distribution(distribution)
         for rule, weights in one.items():
             found[f"{name} {rule}"] = distance(weights_after(rule, dropout=0.5), weights)
+        found[f"{name} halves"] = distance(weights_of_halves(), halves[name])
     try:
         weights_after("sam", perturbation_sync="replica")
     except ValueError as error:
@@ -95,6 +115,8 @@ def compared():
     found["every other"] = distance(weights_after("zsharp", perturb_every=2), every_other)
     replica = weights_after("friendly_sam", perturbation_sync="replica")
     found["replica"] = distance(replica, parts)
+    replica_halves = weights_after("friendly_sam", perturbation_sync="replica", ascent_fraction=0.5)
+    found["replica halves"] = distance(replica_halves, halves_of_parts)
     found["replica is not global"] = distance(replica, weights_after("friendly_sam"))
     found["parts"] = parts_of_two_devices()
     return found

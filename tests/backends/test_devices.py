@@ -32,6 +32,12 @@ def test_two_devices_train_as_one(found, kind, rule):
     assert max(found[f"{kind} {rule}"]) < 1e-5
 
 
+def test_the_clean_pass_takes_the_first_of_each_devices_share(found):
+    assert max(found["data halves"]) < 1e-5
+    assert max(found["model halves"]) < 1e-5
+    assert found["replica halves"][0] < 1e-5
+
+
 def test_intervals_on_two_devices(found):
     assert max(found["every other"]) < 1e-5
 

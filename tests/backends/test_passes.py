@@ -1,4 +1,4 @@
-"""How many passes a step takes, counted while it runs."""
+"""How many passes over the examples of a batch a step takes, counted while it runs."""
 
 import keras
 import pytest
@@ -13,29 +13,29 @@ STEPS = 6
 
 
 class Counting(keras.layers.Layer):
-    """Counts how often it runs: in a graph, by a call back into Python.
+    """Counts the examples that it sees: in a graph, by a call back into Python.
 
     The counts are the class's: both passes find a layer's own attributes as they were.
     """
 
-    passes = 0
+    examples = 0
 
     @classmethod
-    def _seen(cls):
-        cls.passes += 1
+    def _seen(cls, examples):
+        cls.examples += int(examples)
 
     def call(self, inputs):
         if BACKEND == "jax":
             import jax
 
-            jax.debug.callback(self._seen)
+            jax.debug.callback(self._seen, inputs.shape[0])
         elif BACKEND == "tensorflow":
             import tensorflow as tf
 
-            with tf.control_dependencies([tf.py_function(self._seen, [], [])]):
+            with tf.control_dependencies([tf.py_function(self._seen, [tf.shape(inputs)[0]], [])]):
                 return tf.identity(inputs)
         else:
-            self._seen()
+            self._seen(inputs.shape[0])
         return inputs
 
 
@@ -47,14 +47,14 @@ class PassesOfEachStep(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if batch in self.radii:
             self.model.rule.rho = self.radii[batch]
-        self.before = Counting.passes
+        self.before = Counting.examples
 
     def on_train_batch_end(self, batch, logs=None):
         if BACKEND == "jax":
             import jax
 
             jax.effects_barrier()
-        self.found.append(Counting.passes - self.before)
+        self.found.append((Counting.examples - self.before) / networks.BATCH)
 
 
 def passes(rule, mode, radii=(), **options):
@@ -83,7 +83,11 @@ SETTINGS = {
     "look_sam": (lambda: LookSAM(every=3), {}, [2, 1, 1, 2, 1, 1]),
     "msam": (MSAM, {}, [1, 1, 1, 1, 1, 1]),
     "both": (SAM, {"perturb_from": 1, "perturb_every": 3}, [1, 2, 1, 1, 2, 1]),
-    "micro_batches": (SAM, {"perturb_from": 4, "micro_batches": 2}, [2, 2, 2, 2, 4, 4]),
+    "micro_batches": (SAM, {"perturb_from": 4, "micro_batches": 2}, [1, 1, 1, 1, 2, 2]),
+    "ascent_fraction": (SAM, {"ascent_fraction": 0.25}, [1.25] * 6),
+    "a fraction later": (SAM, {"ascent_fraction": 0.5, "perturb_from": 4}, [1, 1, 1, 1, 1.5, 1.5]),
+    "of parts": (SAM, {"ascent_fraction": 0.25, "micro_batches": 2}, [1.25] * 6),
+    "share": (SAM, {"perturb_from": 0.6}, [1, 1, 1, 1, 2, 2]),
 }
 
 
@@ -110,4 +114,4 @@ def test_a_program_that_chooses_by_itself(monkeypatch):
 
     monkeypatch.setattr(devices, "on_cpu", lambda: False)
     assert passes(SAM(), "default", perturb_every=3) == [2, 1, 1, 2, 1, 1]
-    assert passes(SAM(), "default", perturb_from=4, micro_batches=2) == [2, 2, 2, 2, 4, 4]
+    assert passes(SAM(), "default", perturb_from=4, micro_batches=2) == [1, 1, 1, 1, 2, 2]

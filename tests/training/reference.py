@@ -31,15 +31,21 @@ def sam_at_even_steps(gradients, rho, step, names=None):
     return sam(gradients, 0.0 if step % 2 else rho)
 
 
-def train(model, rule, rho, batches):
-    """Trains the compiled `model` on `batches`; the losses of the clean passes."""
+def train(model, rule, rho, batches, first=None):
+    """Trains the compiled `model` on `batches`; the losses of the clean passes.
+
+    These take the first examples of a batch, if a number says so, or else all.
+    """
     backward = as_compiled(model)
     losses = []
     for step, (x, y, sample_weight) in enumerate(batches):
         if not model.built:
             model(x)
         before, at_w = map(read, (model.non_trainable_variables, model.trainable_variables))
-        loss, gradients = backward(x, y, sample_weight)
+        part = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else leaf[:first], (x, y, sample_weight)
+        )
+        loss, gradients = backward(*part)
         after = read(model.non_trainable_variables)
         assigned = read(model.trainable_variables)  # By the layers, as SpectralNormalization does.
 

@@ -34,6 +34,7 @@ SETTINGS = {
     "perturb_only": lambda: "kernels",
     "batched_inputs": lambda: "all",
     "mean_of_parts": lambda: True,
+    "ascent_fraction": lambda: 0.5,
 }
 """Each other than the default."""
 

@@ -21,6 +21,15 @@ def count_devices() -> int:
     return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
+def count_shares() -> int:
+    """The number of devices, or groups of them, that have an equal share of each batch."""
+    distribution: Any = keras.distribution.distribution()
+    if distribution is None:
+        return 1
+    mesh = distribution.device_mesh
+    return dict(zip(mesh.axis_names, mesh.shape, strict=True))[distribution.batch_dim_name]
+
+
 def on_cpu() -> bool:
     """Whether the step runs on a CPU, where XLA compiles loops and branches to slow code."""
     return jax.default_backend() == "cpu"

@@ -25,7 +25,7 @@ from keras_zsharp.typing import Batch, Gradients, Nested, Tensor
 class Passes:
     """`Passes` on JAX. A state is a `State`. `write` makes the new one, which `logged` returns."""
 
-    cuts_shares = True
+    cuts_shares, cuts_at_run_time = True, False
 
     def __init__(self, model: Any, check: Any, state: Any = None, data: Any = None) -> None:
         del data
@@ -38,6 +38,11 @@ class Passes:
     def loops(self) -> bool:
         """Whether the step is compiled: eagerly there is no loop."""
         return isinstance(self.start.weights[0], jax.core.Tracer)
+
+    @property
+    def shares(self) -> int:
+        """One, if each device has passes of its own."""
+        return 1 if self.model.perturbation_sync == "replica" else devices.count_shares()
 
     def run(self, before: State, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch
@@ -82,7 +87,8 @@ class Passes:
         return scope_of(self.model, self.start._replace(weights=list(weights)))
 
     def decided(self, perturbs: Callable[[], bool | Tensor]) -> bool | Tensor:
-        return perturbs() if self._told is None else self._told
+        perturbing = perturbs() if self._told is None else self._told
+        return perturbing if isinstance(perturbing, jax.core.Tracer) else bool(perturbing)
 
     def either(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         if isinstance(condition, jax.core.Tracer):

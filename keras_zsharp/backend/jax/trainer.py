@@ -53,11 +53,13 @@ class Trainer(KeptState):
         """The train function, whose steps know from the state whether they perturb.
 
         On a CPU, XLA runs convolutions in a branch many times slower: each kind of step has its own
-        program there. Elsewhere the program chooses, and the host does not wait for it.
+        program there, and wherever their passes differ in size. Elsewhere the program chooses, and
+        the host does not wait for it.
         """
 
         def chosen(state, iterator):
-            if self.every_step_perturbs is None and devices.on_cpu():
+            depends = self.every_step_perturbs is None
+            if depends and (devices.on_cpu() or self.ascent_fraction < 1):
                 passes = Passes(self, None, state)
                 state = Decided(state, perturbs=bool(self.perturbs_in(passes)))
             return train_function(state, iterator)

@@ -27,6 +27,11 @@ class Passes(PassesInScopes):
 
     scope = PassScope
 
+    @property
+    def cuts_at_run_time(self) -> bool:
+        """XLA compiles a program for each size."""
+        return self.model.run_eagerly or not self.model.jit_compile
+
     def run(self, before: Any, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch
         # Always new tensors: the weights of two passes must not be the same ones.

@@ -1,0 +1,98 @@
+"""The examples of a batch from which a step takes the ascent gradients: `ascent_fraction`."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from keras import ops
+
+from keras_zsharp.backend.passes import Passes
+from keras_zsharp.training import gradients, micro_batches
+from keras_zsharp.typing import Batch, Nested, Tensor
+
+ROUNDING = 1e-6
+"""What a product of a fraction and a size may be too large by: 0.07 * 100 is 7.000000000000001."""
+
+
+def check(model: Any) -> None:
+    """Refuses a rule for which the gradients at w are more than a direction.
+
+    Args:
+        model: A sharpness-aware model.
+
+    Raises:
+        ValueError: `ascent_fraction` is below 1, and the rule takes one pass, or combines the
+            gradients at w, of a part of the batch, with those at w + e.
+    """
+    rule, name = model.rule, type(model.rule).__name__
+    if model.ascent_fraction == 1:
+        return
+    why = None
+    if rule.along_momentum:
+        why = f"{name} takes one pass, over the whole batch"
+    elif gradients.changes_descent(rule):
+        why = f"{name} combines the gradients of both passes for the optimizer"
+    if why:
+        raise ValueError(
+            "`ascent_fraction` must be 1 for a rule that uses the gradients at w for more than the "
+            f"perturbation. Received: ascent_fraction={model.ascent_fraction}, and {why}"
+        )
+
+
+def part(passes: Passes, batch: Batch, are_cut: Nested, perturbing: bool | Tensor) -> Batch:
+    """The examples of the clean pass over a batch or a micro-batch: all, in a plain step.
+
+    Args:
+        passes: The passes of the step.
+        batch: Tuple of inputs, targets and sample weights.
+        are_cut: The structure of `batch`, with a bool for each tensor: whether it is cut.
+        perturbing: Whether the step perturbs: a bool, or a boolean scalar tensor.
+    """
+    alone = passes.model.micro_batches == 1
+    return _first(passes, batch, are_cut, perturbing, passes.shares if alone else 1, 1)
+
+
+def of_clean_passes(
+    passes: Passes, batch: Batch, are_cut: Nested, perturbing: bool | Tensor
+) -> Batch:
+    """The examples of all clean passes of a step, in their order: those that the logs show."""
+    model = passes.model
+    each = passes.cuts_shares and model.perturbation_sync == "replica"
+    shares = model.count_devices() if each else passes.shares
+    whole = not each and model.micro_batches > 1
+    return _first(passes, batch, are_cut, perturbing, 1 if whole else shares, model.micro_batches)
+
+
+def _first(passes, batch, are_cut, perturbing, shares, parts):
+    """The first examples of each micro-batch of each device's share, joined."""
+    fraction = passes.model.ascent_fraction
+    if fraction == 1 or perturbing is False:
+        return batch
+    if perturbing is not True and not passes.cuts_at_run_time:
+        raise ValueError(
+            "`ascent_fraction` must be 1 where one compiled program has plain steps and others: "
+            "their passes differ in size. Perturb in every step, or compile the model with "
+            "`jit_compile=False` on TensorFlow, with `steps_per_execution=1` on JAX. "
+            f"Received: ascent_fraction={fraction}, perturb_every={passes.model.perturb_every}, "
+            f"perturb_from={passes.model.perturb_from} and {passes.model.rule}"
+        )
+    size, cut = micro_batches.cutting(batch, are_cut, "`ascent_fraction`")
+    if not isinstance(size, int) or size % shares:
+        shares = 1
+    bounds = [
+        (begin + b, begin + e)
+        for begin, end in micro_batches.bounds(size, shares)
+        for b, e in micro_batches.bounds(end - begin, parts)
+    ]
+    length = functools.partial(_length, fraction, perturbing)
+    return cut([(begin, begin + length(end - begin)) for begin, end in bounds])
+
+
+def _length(fraction, perturbing, size):
+    """ceil(fraction * size) in a step that perturbs, or else the size."""
+    if isinstance(size, int) and perturbing is True:
+        return math.ceil(fraction * size - ROUNDING)
+    product = fraction * ops.cast(size, "float64") - ROUNDING
+    return ops.where(perturbing, ops.cast(ops.ceil(product), "int32"), ops.cast(size, "int32"))
