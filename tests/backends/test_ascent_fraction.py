@@ -37,10 +37,18 @@ def stepped(model, loss="mse", **fit):
     return networks.copied(model.trainable_weights)
 
 
+@pytest.fixture
+def dtype():
+    """float64 where Keras' steps are of it: on PyTorch they go by float32."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64" if BACKEND == "tensorflow" else "float32")
+    yield keras.config.floatx()
+    keras.config.set_floatx(before)
+
+
 @pytest.mark.parametrize(("size", "fraction"), [(10, 0.25), (12, 0.07), (3, 1e-3), (100, 0.07)])
-def test_a_step_of_numpy(size, fraction):
-    """The error of a linear model, in float64 where the backend has it."""
-    dtype = "float32" if BACKEND == "jax" else "float64"
+def test_a_step_of_numpy(size, fraction, dtype):
+    """The error of a linear model."""
     random = np.random.default_rng(0)
     x, y, w = random.normal(size=(size, 5)), random.normal(size=(size, 1)), np.ones((5, 1))
     dense = layers.Dense(1, use_bias=False, kernel_initializer="ones", dtype=dtype)
