@@ -175,7 +175,7 @@ def test_saved_as_they_are_set(make, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
-    expected = StepOptions(3, 2, True, "global", 1, "kernels", "all", True)
+    expected = StepOptions(**{n: value() for n, value in SETTINGS.items() if n != "rule"})
     assert loaded.step_options == model.step_options == expected
     assert loaded.rule.get_config() == model.rule.get_config()
     assert_same(*([v.numpy() for v in m.variables] for m in (loaded, model)))
