@@ -29,7 +29,7 @@ def digits(
     """1,797 real handwritten digits, those that scikit-learn has. They come with this package.
 
     `image = x / 16 - 0.5` for the pixels x, in float32 of shape (8, 8, 1). Labels are int64 of
-    shape (). Without TensorFlow, train on `bundle.arrays`.
+    shape ().
 
     Args:
         batch_size: Examples in a batch, >= 1. The last batch of an epoch may be smaller.
