@@ -10,6 +10,7 @@ writes. Needs the extra `reports`.
 import pathlib
 
 import pandas as pd
+from scipy import stats
 
 RESULTS = pathlib.Path(__file__).parents[1] / "docs" / "results"
 SETTING = "sgd-20-wrong-labels"
@@ -22,6 +23,19 @@ METHODS = {
 }
 """By the names of their runs: label, and passes over the data in an epoch."""
 
+SETTINGS = {
+    "sgd-20-wrong-labels": "SGD, 20 % wrong labels",
+    "adamw-20-wrong-labels": "AdamW, 20 % wrong labels",
+    "sgd-clean-labels": "SGD, clean labels",
+}
+"""Of the table: labels by the names of their runs. SAM's radius is the one chosen for each."""
+
+
+def read_results():
+    """Test accuracies in % by the names of runs."""
+    results = pd.read_csv(RESULTS / "fashion_mnist_resnet" / "results.csv", index_col="run")
+    return 100 * results["test_accuracy"]
+
 
 def read():
     """All epochs of the runs of `METHODS`, with `method` and `passes` so far."""
@@ -33,15 +47,28 @@ def read():
     return epochs.assign(passes=passes * (epochs["epoch"] + 1), percent=100 * epochs.test_accuracy)
 
 
-def table(epochs):
-    """The README's table, as Markdown."""
-    last = epochs[epochs["epoch"] == epochs.groupby("run")["epoch"].transform("max")]
-    lines = ["| method | passes over the data | test accuracy (%) |", "| --- | ---: | ---: |"]
-    for method, (label, _) in METHODS.items():
-        runs = last[last["method"] == method]
-        mean, deviation = runs["percent"].mean(), runs["percent"].std()
-        lines.append(f"| {label} | {runs['passes'].iloc[0]} | {mean:.1f} ± {deviation:.1f} |")
+def table(results):
+    """The README's table, as Markdown: means over seeds, and the interval of paired differences."""
+    lines = [
+        "| | optimizer alone | alone, twice the epochs | `SAM` | `SAM` over the optimizer alone |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for setting, label in SETTINGS.items():
+        alone, longer, sam = (
+            results.filter(regex=rf"^{setting}-{method}-seed\d$").to_numpy()
+            for method in ("optimizer-alone", "optimizer-alone-twice-the-epochs", "sam-rho=0.2")
+        )
+        low, high = interval(sam - alone)
+        means = (f"{percents.mean():.2f}" for percents in (alone, longer, sam))
+        difference = f"+{(sam - alone).mean():.2f} [{low:.2f}, {high:.2f}]"
+        lines.append(f"| {' | '.join([label, *means, difference])} |")
     return "\n".join(lines)
+
+
+def interval(differences):
+    """The mean's 95 % interval by Student's t."""
+    freedom = len(differences) - 1
+    return stats.t.interval(0.95, freedom, differences.mean(), stats.sem(differences))
 
 
 def draw(epochs, path):
@@ -70,4 +97,4 @@ def draw(epochs, path):
 if __name__ == "__main__":
     found = read()
     draw(found, RESULTS / "at_a_glance.png")
-    print(table(found))
+    print(table(read_results()))

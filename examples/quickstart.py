@@ -1,6 +1,6 @@
 """Trains a small CNN on real digits with wrong labels, with and without sharpness-awareness.
 
-    pip install "keras-zsharp[datasets]"
+    pip install "keras-zsharp[tensorflow]"
     python examples/quickstart.py
 
 Takes about 3 minutes on 2 CPU cores, also on JAX and PyTorch (`KERAS_BACKEND=jax`). Every method

@@ -2,14 +2,19 @@
 
 try:
     import keras  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name not in ("tensorflow", "jax", "torch"):
+except (ModuleNotFoundError, ValueError) as error:
+    name = getattr(error, "name", None)
+    if name in ("tensorflow", "jax", "torch"):
+        message = (
+            f"Keras' backend is {name!r}, which is not installed: "
+            f'pip install "keras-zsharp[{name}]". '
+            'For another backend, set KERAS_BACKEND to "tensorflow", "jax" or "torch".'
+        )
+    elif name == "openvino" or "Unable to import backend" in str(error):
+        message = f'KERAS_BACKEND must be "tensorflow", "jax" or "torch". Keras said: {error}'
+    else:
         raise
-    raise ImportError(
-        f"Keras' backend is {error.name!r}, which is not installed: "
-        f'pip install "keras-zsharp[{error.name}]". '
-        'For another backend, set KERAS_BACKEND to "tensorflow", "jax" or "torch".'
-    ) from error
+    raise ImportError(message) from error
 
 from keras_zsharp import models
 from keras_zsharp.in_place import plain, sharpness_aware

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from typing import Any
 
 
@@ -19,3 +19,8 @@ class _TensorFlow:
 
 
 tf: Any = _TensorFlow()
+
+
+def has_tensorflow() -> bool:
+    """Whether TensorFlow is installed. This does not import it."""
+    return importlib.util.find_spec("tensorflow") is not None

@@ -41,7 +41,7 @@ def test_wheel_holds_the_library_and_nothing_else(wheel):
         if path.is_relative_to(ROOT / "models")
         else str(path.relative_to(ROOT))
         for path in MODULES
-    } | {"keras_zsharp/data/checksums.tsv", "keras_zsharp/py.typed"}
+    } | {f"keras_zsharp/{name}" for name in ("data/checksums.tsv", "data/digits.npz", "py.typed")}
     assert {name for name in names if ".dist-info/" not in name} == expected
 
 
@@ -57,9 +57,7 @@ model.fit(numpy.zeros((2, 8, 8, 1)), numpy.zeros(2), verbose=0)
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_backend_that_is_not_installed_is_named(backend):
-    program = f"""
+MISSING = """
 import sys
 
 class Missing:
@@ -68,17 +66,41 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing)
-import keras_zsharp
 """
-    environment = {**os.environ, "KERAS_BACKEND": backend}
+KERAS_FIRST = """
+try:
+    import keras
+except ImportError:  # as in the cell of a notebook before
+    pass
+"""
+
+
+def said_at_import(backend, before=""):
+    """The last line of what Python says of `import keras_zsharp`."""
+    program = f"{before}\nimport keras_zsharp\n"
     command = [sys.executable, "-c", program]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
-    *_, said = done.stderr.decode().splitlines()
-    assert said == (
+    return done.stderr.decode().splitlines()[-1]
+
+
+@pytest.mark.parametrize("first", ["", KERAS_FIRST], ids=["alone", "keras first"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_backend_that_is_not_installed_is_named(backend, first):
+    assert said_at_import(backend, MISSING.format(backend=backend) + first) == (
         f"ImportError: Keras' backend is {backend!r}, which is not installed: "
         f'pip install "keras-zsharp[{backend}]". '
         'For another backend, set KERAS_BACKEND to "tensorflow", "jax" or "torch".'
     )
+
+
+@pytest.mark.parametrize("backend", ["pytorch", "openvino"])
+def test_a_backend_that_is_not_ours_is_named(backend):
+    said = said_at_import(backend, MISSING.format(backend="openvino"))
+    assert said.startswith(
+        'ImportError: KERAS_BACKEND must be "tensorflow", "jax" or "torch". Keras said: '
+    )
+    assert backend in said
 
 
 def test_one_version(wheel):

@@ -1,4 +1,4 @@
-"""Datasets as `tf.data` pipelines."""
+"""Datasets as `tf.data` pipelines, or as `keras.utils.PyDataset`s where there is no TensorFlow."""
 
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.digits import digits

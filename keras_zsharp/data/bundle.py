@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from keras_zsharp.data.epoch_order import EpochOrder
@@ -21,8 +22,8 @@ class DatasetBundle:
     `image = (pixel - mean) / std` by channel, in float32. Labels are integers from 0 to
     `classes - 1`. Where `one_hot` is True, they are float32 vectors of length `classes`.
 
-    `train`, `validation` and `test` are `tf.data.Dataset`s. They need TensorFlow, whatever Keras'
-    backend is. `arrays` needs no TensorFlow.
+    `train`, `validation` and `test` are `tf.data.Dataset`s. Where TensorFlow is not installed, each
+    is a `keras.utils.PyDataset` of the same examples, in an order that NumPy draws.
 
     Attributes:
         classes: Number of classes.
@@ -31,7 +32,7 @@ class DatasetBundle:
             `"validation"` is there where examples were held out.
         epoch_order: A callback. With it, a resumed run has the order and the augmentation that it
             would have had without the interruption.
-        pipelines: Functions that make the `tf.data.Dataset` of each split.
+        pipelines: Functions that make what `fit` reads of each split.
         splits: The examples of each split, as they are stored.
         one_hot: Whether labels are vectors, for a `CategoricalCrossentropy`.
         noisy_labels: Number of training labels that were moved to another class.
@@ -43,7 +44,7 @@ class DatasetBundle:
     input_shape: tuple[int, int, int]
     sizes: dict[str, int]
     epoch_order: EpochOrder
-    pipelines: Mapping[str, Callable[[], tf.data.Dataset]]
+    pipelines: Mapping[str, Callable[[], tf.data.Dataset | keras.utils.PyDataset]]
     splits: Mapping[str, Split]
     one_hot: bool = False
     noisy_labels: int = 0
@@ -51,17 +52,21 @@ class DatasetBundle:
     std: tuple[float, ...] = (1.0,)
 
     @functools.cached_property
-    def train(self) -> tf.data.Dataset:
-        """Shuffled batches of (images, labels), in a new order every epoch."""
+    def train(self) -> tf.data.Dataset | keras.utils.PyDataset:
+        """Shuffled batches of (images, labels), in a new order every epoch.
+
+        The order follows from the seed. Keras draws from Python's generator in which order it takes
+        the batches of a `PyDataset`, unless `fit` has `shuffle=False`.
+        """
         return self.pipelines["train"]()
 
     @functools.cached_property
-    def test(self) -> tf.data.Dataset:
+    def test(self) -> tf.data.Dataset | keras.utils.PyDataset:
         """Batches of (images, labels) in a fixed order, neither augmented nor with label noise."""
         return self.pipelines["test"]()
 
     @functools.cached_property
-    def validation(self) -> tf.data.Dataset | None:
+    def validation(self) -> tf.data.Dataset | keras.utils.PyDataset | None:
         """The examples held out of the training split, as in `test`. None where there are none."""
         return self.pipelines["validation"]() if "validation" in self.pipelines else None
 

@@ -47,11 +47,12 @@ class EpochOrder(keras.callbacks.Callback):
         """
 
         def of_this_epoch(_):
-            number = tf.ensure_shape(tf.numpy_function(self._read, [], tf.int64), ())
+            number = tf.ensure_shape(tf.numpy_function(self.begin, [], tf.int64), ())
             return elements(tf.stack([tf.constant(seed, tf.int64), number]))
 
         return tf.data.Dataset.range(1).flat_map(of_this_epoch)
 
-    def _read(self):
+    def begin(self) -> int:
+        """The number of the epoch that begins to be read."""
         number, self._next = self._next, self._next + 1
         return number

@@ -10,8 +10,10 @@ from typing import Any
 
 import keras
 
-from keras_zsharp.lazily import tf
 from keras_zsharp.typing import Tensor
+
+CUTOUTS = {"cutout": 1.0, "cutout_half": 0.5}
+"""The probability that an image gets a square."""
 
 RAND_AUGMENT = ("randaugment", "keras_cv_randaugment")
 MIXED = {"cutmix": "CutMix", "mixup": "MixUp"}
@@ -27,8 +29,8 @@ def rand_augment(augment: str, top: int, seed: int) -> Callable[[Tensor], Tensor
     return lambda images: layer(images, training=True)
 
 
-def mix(augment: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A function that mixes a batch of images and labels. `augment` is a name in `MIXED`."""
+def mix(augment: str, seed: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function that mixes a batch of images and one-hot labels. `augment` is in `MIXED`."""
     layers, name = _layers(augment), MIXED[augment]
     if not hasattr(layers, name):
         raise ImportError(
@@ -38,8 +40,7 @@ def mix(augment: str, classes: int, seed: int) -> Callable[[Tensor, Tensor], tup
     layer = getattr(layers, name)(seed=seed)
 
     def mixed(images, labels):
-        batch = {"images": images, "labels": tf.one_hot(labels, classes)}
-        batch = layer(batch, training=True)
+        batch = layer({"images": images, "labels": labels}, training=True)
         return batch["images"], batch["labels"]
 
     return mixed

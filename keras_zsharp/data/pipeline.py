@@ -8,17 +8,15 @@ import math
 
 from keras_zsharp.checks import count, number, one_of, positive_int
 from keras_zsharp.data import augmentation, library_layers
+from keras_zsharp.data.batches import Batches, ShuffledBatches
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.epoch_order import EpochOrder
-from keras_zsharp.data.library_layers import MIXED, RAND_AUGMENT
+from keras_zsharp.data.library_layers import CUTOUTS, MIXED, RAND_AUGMENT
 from keras_zsharp.data.noise import DRAWS, Draw, is_share, label_shifts
 from keras_zsharp.data.splits import InMemory
 from keras_zsharp.data.streamed import Split
-from keras_zsharp.lazily import tf
-
-CUTOUTS = {"cutout": 1.0, "cutout_half": 0.5}
-"""The probability that an image gets a square."""
+from keras_zsharp.lazily import has_tensorflow, tf
 
 AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, *RAND_AUGMENT, *MIXED)
 """What `augment` may be."""
@@ -108,6 +106,9 @@ def _held_out(train, validation):
 
 
 def _batches_in_order(dataset, split, classes, options):
+    if not has_tensorflow():
+        return Batches(dataset, split, options.batch_size, classes if options.one_hot else None)
+
     def prepare(images, labels):
         images = augmentation.normalize(images, dataset.mean, dataset.std)
         return images, tf.one_hot(labels, classes) if options.one_hot else labels
@@ -118,6 +119,15 @@ def _batches_in_order(dataset, split, classes, options):
 
 def _training_batches(dataset, split, classes, options, epoch_order):
     augment, seed = options.augment, options.seed
+    if not has_tensorflow():
+        one_hot = classes if options.one_hot else None
+        return ShuffledBatches(
+            *(dataset, split, options.batch_size, one_hot),
+            augment=augment,
+            seed=seed,
+            epochs=epoch_order,
+        )
+
     operations = None
     if augment in RAND_AUGMENT:
         operations = library_layers.rand_augment(augment, dataset.top, seed)
@@ -140,7 +150,8 @@ def _training_batches(dataset, split, classes, options, epoch_order):
     steps = math.ceil(split.size / options.batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     if options.one_hot:
-        batches = batches.map(library_layers.mix(augment, classes, seed))
+        mixed = library_layers.mix(augment, seed)
+        batches = batches.map(lambda images, labels: mixed(images, tf.one_hot(labels, classes)))
     return _prefetched(batches, split)
 
 

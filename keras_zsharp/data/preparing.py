@@ -17,7 +17,7 @@ from keras_zsharp.typing import Path
 
 def prepared(name: str, data_dir: Path | None) -> Any:
     """The tensorflow-datasets builder of the dataset `name`, whose data can be read."""
-    for package in ("tensorflow_datasets", "filelock"):
+    for package in ("tensorflow", "tensorflow_datasets", "filelock"):
         if importlib.util.find_spec(package) is None:
             raise ImportError(
                 f"This dataset needs the package {package}: pip install 'keras-zsharp[datasets]'"

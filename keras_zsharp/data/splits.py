@@ -46,8 +46,7 @@ class InMemory:
 
     def arrays(self, mean: Sequence[float], std: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Normalized images and labels."""
-        scale = np.float32(1) / np.asarray(std, "float32")
-        return self.images * scale - np.asarray(mean, "float32") * scale, self.labels
+        return normalized(self.images, mean, std), self.labels
 
     def batches(self, batch_size: int) -> Any:
         """Batches in order."""
@@ -73,6 +72,12 @@ class InMemory:
         with tf.device("CPU"):  # Not in the memory of a GPU.
             images, labels = tf.constant(self.images), tf.constant(self.labels)
         return lambda indices: (tf.gather(images, indices), tf.gather(labels, indices))
+
+
+def normalized(images: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """`(images - mean) / std` by channel, in float32."""
+    scale = np.float32(1) / np.asarray(std, "float32")
+    return images * scale - np.asarray(mean, "float32") * scale
 
 
 def seeds(seed: Tensor) -> Any:

@@ -11,7 +11,9 @@ README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
 def test_readme_has_the_table():
-    assert f"\n{at_a_glance.table(at_a_glance.read())}\n" in README.read_text(encoding="utf-8")
+    assert f"\n{at_a_glance.table(at_a_glance.read_results())}\n" in README.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_figure_is_drawn_of_all_runs(tmp_path):

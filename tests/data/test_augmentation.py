@@ -3,21 +3,10 @@ import pytest
 import tensorflow as tf
 
 from keras_zsharp.data.augmentation import crop_and_flip, cutout, normalize
+from tests.data.crops import possible
 
 SEED = tf.constant([1, 2])
 IMAGES = np.random.default_rng(0).integers(1, 256, (64, 6, 9, 3), dtype="uint8")
-
-
-def possible(image, padding, flip):
-    """Every image that a crop of `image` and a mirror can give."""
-    height, width, _ = image.shape
-    padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)))
-    crops = [
-        padded[y : y + height, x : x + width]
-        for y in range(2 * padding + 1)
-        for x in range(2 * padding + 1)
-    ]
-    return crops + [crop[:, ::-1] for crop in crops] if flip else crops
 
 
 @pytest.mark.parametrize("padding", [0, 2])

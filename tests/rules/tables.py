@@ -1,8 +1,8 @@
-"""The tables of rules in the pages, from the rules' classes.
+"""The table of rules in the methods' overview, from the rules' classes.
 
     python -m tests.rules.tables
 
-writes them anew, after a rule or its docstring has changed.
+writes it anew, after a rule or its docstring has changed.
 """
 
 import inspect
@@ -12,19 +12,17 @@ import statistics
 
 from keras_zsharp.rules import RULES
 
-ROOT = pathlib.Path(__file__).parents[2]
-PAGES = {"README.md": "docs/methods/", "docs/methods/index.md": ""}
-"""Where the methods' pages are, seen from each page that has the table."""
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "methods" / "index.md"
 TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- /rules -->)", re.DOTALL)
 FORMULA = re.compile(r"(?:`e\(w\) = |(?<=optimizer )gets `)[^.]*")
 
 
-def facts(name, folder):
+def facts(name):
     """What each column says of a rule."""
     rule = RULES[name]
     doc = inspect.cleandoc(rule.__doc__)
     return {
-        "rule": f"[`{rule.__name__}`]({folder}{name}.md)",
+        "rule": f"[`{rule.__name__}`]({name}.md)",
         "what it does": doc.partition("\n")[0].removesuffix("."),
         "starting `rho`": f"{inspect.signature(rule).parameters['rho'].default}",
         "passes a step": f"{passes(rule()):g}",
@@ -39,18 +37,15 @@ def passes(rule):
     return 1 + statistics.fmean(bool(rule.perturbs(step)) for step in range(60))
 
 
-def table(path):
+def table():
     first = ("sam", "zsharp")
-    rows = [facts(name, PAGES[path]) for name in [*first, *sorted(set(RULES) - {*first})]]
-    columns = [column for column in rows[0] if path != "README.md" or "e(w)" not in column]
-    lines = [columns, ["---", "---", "---:", "---:", "---"][: len(columns)]]
-    lines += [[row[column] for column in columns] for row in rows]
+    rows = [facts(name) for name in [*first, *sorted(set(RULES) - {*first})]]
+    lines = [list(rows[0]), ["---", "---", "---:", "---:", "---"]]
+    lines += [list(row.values()) for row in rows]
     assert not any("|" in cell for line in lines for cell in line)
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 
 if __name__ == "__main__":
-    for path in PAGES:
-        page = ROOT / path
-        text = page.read_text(encoding="utf-8")
-        page.write_text(TABLE.sub(lambda _, path=path: table(path), text), encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(TABLE.sub(lambda _: table(), text), encoding="utf-8")
