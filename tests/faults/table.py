@@ -41,8 +41,8 @@ FAULTS = [
     Fault(
         "the second gradient is taken at w",
         STEP,
-        "return weight + (epsilon if",
-        "return weight  # (epsilon if",
+        "return weight + of_dtype(",
+        "return weight  # of_dtype(",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -55,8 +55,8 @@ FAULTS = [
     Fault(
         "the perturbation is subtracted",
         STEP,
-        "return weight + (epsilon if",
-        "return weight - (epsilon if",
+        "return weight + of_dtype(",
+        "return weight - of_dtype(",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
