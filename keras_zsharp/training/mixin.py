@@ -11,6 +11,7 @@ from keras_zsharp.keras_internals import fitting, names, saving, scoping, tracki
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import (
     chosen,
+    logs,
     noise,
     options,
     own_steps,
@@ -153,7 +154,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         with tracking.unlocked(self):
             self.step_options = step_options
             self.rule = rule
-            self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+            self.sharpness_tracker = logs.Sharpness()
             with tracking.variables_of(self):
                 self.skipping = skipped.Skipping()
 
@@ -189,9 +190,8 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         settled = turns.settled(self)
         cut = parts.cut_by(self) is not None
         arrays = cut and self.__dict__.get("_cuts_arrays", False)
-        before = self.every_step_perturbs, self.inputs_are_arrays
-        force = force or before != (settled, arrays)
-        self.every_step_perturbs, self.inputs_are_arrays = settled, arrays
+        if (self.every_step_perturbs, self.inputs_are_arrays) != (settled, arrays):
+            self.every_step_perturbs, self.inputs_are_arrays, force = settled, arrays, True
         parts.check_layers(self)
         super().make_train_function(force)
 
