@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import signal
 import threading
-from _signal import getsignal  # pyright: ignore[reportMissingImports]
+from _signal import SIGINT, getsignal, signal, valid_signals  # pyright: ignore[reportMissingImports]
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# `signal.getsignal` makes an enum of each answer: a fifth of a small step, for all of them.
-_SIGNALS = tuple(map(int, signal.valid_signals()))
+# The functions of `signal` make enums of each number and handler: a fifth of a small step.
+_SIGNALS = tuple(valid_signals())
 
 
 @contextlib.contextmanager
@@ -21,15 +20,15 @@ def held_back() -> Iterator[None]:
         return
     found: dict[Any, Any] = {number: getsignal(number) for number in _SIGNALS}
     # The handler of Ctrl-C is restored last: an interrupt must not prevent restoring another.
-    numbers = sorted((n for n in found if callable(found[n])), key=signal.SIGINT.__eq__)
+    numbers = sorted((n for n in found if callable(found[n])), key=SIGINT.__eq__)
     waiting: list[Any] = []
     try:
         for number in numbers:
-            signal.signal(number, lambda *signal_and_frame: waiting.append(signal_and_frame))
+            signal(number, lambda *signal_and_frame: waiting.append(signal_and_frame))
         yield
     finally:
         for number in numbers:
-            signal.signal(number, found[number])
+            signal(number, found[number])
         for number, frame in waiting:
             found[number](number, frame)
 

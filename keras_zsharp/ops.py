@@ -64,6 +64,12 @@ def sum_true(x: Tensor) -> Tensor:
     return _HERE.sum_true(x)
 
 
+def of_dtype(x: Tensor, dtype: Any) -> Tensor:
+    """`keras.ops.cast`, which takes longer than PyTorch's product also where nothing is to do."""
+    is_tensor = ops.is_tensor(x) and not isinstance(x, keras.Variable)
+    return x if is_tensor and x.dtype == dtype else ops.cast(x, dtype)
+
+
 def int32(array: Any) -> Tensor:
     """An int32 tensor from an array: PyTorch's tensors do not compute with arrays."""
     return ops.convert_to_tensor(array, "int32")

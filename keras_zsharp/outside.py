@@ -61,12 +61,13 @@ class Outside:
             self.put_back()
 
     def _values(self, values):
-        if any(map(_kind, set(map(type, values)))):
-            for value in values:
-                kind = _kind(type(value))
-                if kind is not None and id(value) not in self._seen:
-                    self._seen.add(id(value))
-                    kind(self, value)
+        if _STILL.issuperset(map(type, values)):
+            return
+        for value in values:
+            kind = None if type(value) in _STILL else _kind(type(value))
+            if kind is not None and id(value) not in self._seen:
+                self._seen.add(id(value))
+                kind(self, value)
 
     def _layer(self, layer):
         attributes = vars(layer)
@@ -101,10 +102,10 @@ class Outside:
 
     def _namespace(self, attributes, ignored=frozenset()):
         saved = dict(attributes)
-        names, values = list(saved), list(saved.values())
 
         def restore():
-            if list(attributes) == names and all(map(operator.is_, attributes.values(), values)):
+            values = map(operator.is_, attributes.values(), saved.values())
+            if list(attributes) == list(saved) and all(values):
                 return
             for name in attributes.keys() - ignored - saved.keys():
                 del attributes[name]
@@ -149,12 +150,16 @@ def put_back(model: Any, always: bool = True) -> PutBack:
 
 
 _KINDS: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
+_STILL: set[type] = set()
+"""The libraries' classes that have been met and have none of these methods: most are."""
 
 
 def _kind(cls: type) -> Any:
     """The method of `Outside` that copies values of a class. None for those that never change."""
     if cls not in _KINDS:
-        _KINDS[cls] = _found_kind(cls)
+        _KINDS[cls] = kind = _found_kind(cls)
+        if kind is None and _of_library(cls):
+            _STILL.add(cls)
     return _KINDS[cls]
 
 

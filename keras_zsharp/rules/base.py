@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_zsharp.checks import radius
 from keras_zsharp.keras_internals import optimizers, tracking
-from keras_zsharp.ops import as_written, each, is_traced, of_the_device
+from keras_zsharp.ops import as_written, each, is_traced, of_dtype, of_the_device
 from keras_zsharp.rules import state, steps
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import widened
@@ -102,7 +102,7 @@ class Rule(OwnedByAModel):
         Returns:
             A boolean scalar tensor. If it is false, the step is plain: it takes one pass.
         """
-        return ops.not_equal(type(self).rho.tensor(self, step), 0)
+        return type(self).rho.tensor(self, step) != 0
 
     def settled(self) -> bool | None:
         """Whether the rule perturbs in every step, or in none, unless a number is set.
@@ -185,7 +185,7 @@ class Rule(OwnedByAModel):
         rho = type(self).rho.tensor(self, step)
         epsilons = steps.at(step, self.call, each(widened, gradients), variables, rho)
         epsilons = self._checked(epsilons, gradients)
-        return each(lambda e, g: ops.cast(e, g.dtype), epsilons, gradients)
+        return each(lambda e, g: of_dtype(e, g.dtype), epsilons, gradients)
 
     def _checked_step(self, step):
         if step is not None:

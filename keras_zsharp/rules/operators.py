@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import backend, ops
 
-from keras_zsharp.ops import each
+from keras_zsharp.ops import each, of_dtype
 from keras_zsharp.rules.variables import is_bias
 from keras_zsharp.typing import FloatTensor, Gradients, Tensor, Variables
 
@@ -32,8 +32,11 @@ def dot(tensors: Gradients, others: Gradients) -> Tensor:
     products = [ops.sum(t * o) for t, o in pairs if t is not None]
     if not products:
         return ops.zeros((), "float32")
-    dtype = backend.result_type("float32", *(p.dtype for p in products))
-    return sum(ops.cast(p, dtype) for p in products)
+    dtypes = {p.dtype for p in products}
+    dtype = backend.result_type("float32", *dtypes)
+    if {backend.standardize_dtype(d) for d in dtypes} != {dtype}:
+        products = [ops.cast(p, dtype) for p in products]
+    return sum(products)
 
 
 def global_norm(tensors: Gradients) -> Tensor:
@@ -46,7 +49,7 @@ def global_norm(tensors: Gradients) -> Tensor:
 
 def scale(tensor: Tensor, factor: FloatTensor) -> Tensor:
     """`factor * tensor` in `tensor`'s dtype."""
-    return tensor * ops.cast(factor, tensor.dtype)
+    return tensor * of_dtype(factor, tensor.dtype)
 
 
 def projection(tensors: Gradients, others: Gradients) -> list[Tensor | None]:

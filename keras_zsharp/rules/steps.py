@@ -43,5 +43,15 @@ def checked(step: Any) -> Tensor:
     return tensor
 
 
+_ARGUMENTS: dict[Any, Any] = {}
+"""By function. PyTorch's compiler does not follow weak references."""
+
+
 def _argument(method):
-    return inspect.signature(method).parameters.get("step")
+    function = getattr(method, "__func__", method)
+    if function in _ARGUMENTS:
+        return _ARGUMENTS[function]
+    argument = inspect.signature(function).parameters.get("step")
+    if inspect.isfunction(function):  # Other callables may be made anew at each call.
+        _ARGUMENTS[function] = argument
+    return argument

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_zsharp.backend.passes import Outcome
 from keras_zsharp.keras_internals import calling
 from keras_zsharp.ops import size_of
 from keras_zsharp.typing import Batch, Tensor
+
+
+class Sharpness(keras.metrics.Mean):
+    """The mean of scalars. Python makes fewer calls for one than `keras.metrics.Mean` takes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="sharpness")
+
+    def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
+        """Adds a scalar.
+
+        Args:
+            values: The scalar.
+            sample_weight: Its weight, an int or a scalar.
+        """
+        weight = ops.convert_to_tensor(sample_weight, self.dtype)
+        self.total.assign_add(ops.cast(values, self.dtype) * weight)
+        self.count.assign_add(weight)
 
 
 def measured(model: Any, batch: Batch, outcome: Outcome, perturbing: bool | Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from keras_zsharp.keras_internals import fitting, names, saving, scoping, tracki
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import (
     chosen,
+    logs,
     noise,
     options,
     own_steps,
@@ -156,7 +157,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         with tracking.unlocked(self):
             self.step_options = step_options
             self.rule = rule
-            self.sharpness_tracker = keras.metrics.Mean(name="sharpness")
+            self.sharpness_tracker = logs.Sharpness()
             with tracking.variables_of(self):
                 self.skipping = skipped.Skipping()
 
@@ -193,10 +194,10 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         cut = parts.cut_by(self) is not None
         arrays = cut and self.__dict__.get("_cuts_arrays", False)
         first = self.__dict__.get("_first_of_share")
-        before = self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share
-        force = force or before != (settled, arrays, first)
-        self.every_step_perturbs, self.inputs_are_arrays = settled, arrays
-        self.first_of_share = first
+        now = settled, arrays, first
+        if (self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share) != now:
+            self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share = now
+            force = True
         parts.check_layers(self)
         super().make_train_function(force)
 

@@ -13,6 +13,7 @@ from keras_zsharp.training.micro_batches import name as name_of
 from keras_zsharp.typing import Batch, Nested
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+_PASSES = room("passes").Passes
 OF_ALL = ("circle",)
 """Keras' losses that compare the examples of a batch, whatever their arguments are."""
 
@@ -22,7 +23,7 @@ def cut_by(model: Any) -> str | None:
     if option := taken_in_parts(model):
         return option
     # Under `tf.distribute`, plain Keras takes the parts of a batch, too.
-    cuts = room("passes").Passes.cuts_shares and model.perturbation_sync == "replica"
+    cuts = _PASSES.cuts_shares and model.perturbation_sync == "replica"
     if cuts and model.count_devices() > 1:
         return 'perturbation_sync="replica"'
     return None
@@ -195,9 +196,10 @@ def _check_state(model, cut, assigned):
 
 def check_layers(model: Any) -> None:
     """Refuses layers that keep a state for each example of a batch, before a step."""
-    cut = cut_by(model)
+    if not (cut := cut_by(model)):
+        return
     stateful = [la.name for la in tracking.flat_layers(model) if getattr(la, "stateful", 0)]
-    if cut and stateful:
+    if stateful:
         raise ValueError(
             "Layers must not be `stateful`, with a state for each example of a whole batch, where "
             f"{cut} cuts the batch. Received: {stateful}"

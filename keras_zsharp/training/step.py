@@ -7,12 +7,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops
 
 from keras_zsharp import outside
 from keras_zsharp.backend import room
 from keras_zsharp.backend.passes import Outcome, Passes
 from keras_zsharp.keras_internals import optimizers, tracking
+from keras_zsharp.ops import of_dtype
 from keras_zsharp.training import ascent, logs, micro_batches, noise, parts, turns
 from keras_zsharp.training.gradients import descended
 from keras_zsharp.typing import Batch, Gradients, Variables
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from keras_zsharp.backend.tensorflow.trainer import Trainer
 else:
     Trainer = room("trainer").Trainer
+
+_HERE = room("passes")
 
 
 class Step(Trainer):
@@ -85,8 +87,18 @@ class Step(Trainer):
         Returns:
             A bool, or a boolean scalar.
         """
+        if self.every_step_perturbs is not None:
+            return self.every_step_perturbs
         with passes.before():
             return turns.perturbs(self, optimizers.steps_taken(self.optimizer))
+
+    def decides_by_tensors(self) -> bool:
+        """Whether a compiler can follow what decides which steps perturb.
+
+        Returns:
+            A bool. It is false where code decides that is neither Keras' nor this library's.
+        """
+        return turns.by_tensors(self.rule)
 
     def build_for_training(self) -> None:
         """Creates the variables that rule and optimizer lack. The model must be built."""
@@ -117,7 +129,7 @@ class Step(Trainer):
                 return passes.unscaled(other.gradients, alone=True)
 
     def _passes(self, *args):
-        return room("passes").Passes(self, functools.partial(parts.check_pass, self), *args)
+        return _HERE.Passes(self, functools.partial(parts.check_pass, self), *args)
 
 
 def _in_turn(kept, are_cut, passes, batch, perturbing):
@@ -126,6 +138,8 @@ def _in_turn(kept, are_cut, passes, batch, perturbing):
     take = _one_pass if model.rule.along_momentum else _both_passes
     ascent_part = functools.partial(ascent.part, passes, are_cut=are_cut, perturbing=perturbing)
     take = functools.partial(take, passes, perturbing, kept, ascent_part)
+    if model.micro_batches == 1:
+        return take(batch, passes.start)
     split = micro_batches.split(batch, model.micro_batches, are_cut)
     return micro_batches.in_turn(passes, take, split)
 
@@ -205,7 +219,7 @@ def _one_pass(passes, perturbing, kept, ascent_part, batch, before):
 def _shift(weight, epsilon):
     if epsilon is None:
         return weight
-    return weight + (epsilon if epsilon.dtype == weight.dtype else ops.cast(epsilon, weight.dtype))
+    return weight + of_dtype(epsilon, weight.dtype)
 
 
 def _check_no_weight(assigned, variables):

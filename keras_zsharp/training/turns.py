@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_zsharp.keras_internals import optimizers
 from keras_zsharp.rules import steps
-from keras_zsharp.typing import Tensor
+from keras_zsharp.typing import Schedule, Tensor
 
 
 def settled(model: Any) -> bool | None:
@@ -22,15 +22,24 @@ def settled(model: Any) -> bool | None:
     return rule if each or rule is False else None
 
 
-def perturbs(model: Any, step: Tensor) -> bool | Tensor:
-    """Whether this step perturbs: a bool if all do or none does, or a boolean scalar tensor.
+def by_tensors(rule: Any) -> bool:
+    """Whether no code of a user's decides in which steps a rule perturbs: it may do what it likes.
 
     Args:
-        model: A sharpness-aware model.
+        rule: A rule.
+    """
+    schedules = [value for value in vars(rule).values() if isinstance(value, Schedule)]
+    modules = {rule.perturbs.__module__, *(type(schedule).__module__ for schedule in schedules)}
+    return {module.split(".")[0] for module in modules} <= {"keras", "keras_zsharp"}
+
+
+def perturbs(model: Any, step: Tensor) -> Tensor:
+    """Whether this step perturbs, a boolean scalar tensor.
+
+    Args:
+        model: A sharpness-aware model, of which it depends on the step.
         step: The number of steps that its optimizer has taken, a scalar.
     """
-    if model.every_step_perturbs is not None:
-        return model.every_step_perturbs
     options, conditions = model.step_options, [steps.at(step, model.rule.perturbs)]
     first = _first(model)
     if options.perturb_from:

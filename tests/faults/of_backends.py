@@ -28,15 +28,15 @@ SHARED = [
     Fault(
         "the second gradient is taken at w",
         STEP,
-        "return weight + (epsilon if",
-        "return weight  # (epsilon if",
+        "return weight + of_dtype(",
+        "return weight  # of_dtype(",
         AGREES.format("sam-"),
     ),
     Fault(
         "the perturbation is subtracted",
         STEP,
-        "return weight + (epsilon if",
-        "return weight - (epsilon if",
+        "return weight + of_dtype(",
+        "return weight - of_dtype(",
         AGREES.format("sam-"),
     ),
     Fault(

@@ -41,8 +41,8 @@ FAULTS = [
     Fault(
         "the second gradient is taken at w",
         STEP,
-        "return weight + (epsilon if",
-        "return weight  # (epsilon if",
+        "return weight + of_dtype(",
+        "return weight  # of_dtype(",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -55,8 +55,8 @@ FAULTS = [
     Fault(
         "the perturbation is subtracted",
         STEP,
-        "return weight + (epsilon if",
-        "return weight - (epsilon if",
+        "return weight + of_dtype(",
+        "return weight - of_dtype(",
         "tests/training/test_step.py::test_closed_form_on_a_quadratic[graph]",
     ),
     Fault(
@@ -250,7 +250,7 @@ FAULTS = [
     Fault(
         "a radius of 0 takes two passes",
         BASE,
-        "return ops.not_equal(type(self).rho.tensor(self, step), 0)",
+        "return type(self).rho.tensor(self, step) != 0",
         "return ops.ones((), 'bool')",
         "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[zero-graph]",
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from keras_zsharp.backend.jax import devices
 from keras_zsharp.backend.jax.checks import check_mode
 from keras_zsharp.backend.jax.kept import KeptState
@@ -20,6 +22,8 @@ class Trainer(KeptState):
     """The step creates by it the variables that rule and optimizer lack."""
     perturbs_in: Callable[[Passes], Any]
     """Whether the step of some passes perturbs."""
+    decides_by_tensors: Callable[[], bool]
+    """Whether JAX can compile what decides that."""
 
     def make_train_function(self, force: bool = False) -> Any:
         """`keras.Model.make_train_function`, after checking the devices and building the rule.
@@ -57,11 +61,15 @@ class Trainer(KeptState):
         the host does not wait for it.
         """
 
+        def perturbs(state):
+            return self.perturbs_in(Passes(self, None, state))
+
+        decide = jax.jit(perturbs) if self.decides_by_tensors() else perturbs
+
         def chosen(state, iterator):
             depends = self.every_step_perturbs is None
             if depends and (devices.on_cpu() or self.ascent_fraction < 1):
-                passes = Passes(self, None, state)
-                state = Decided(state, perturbs=bool(self.perturbs_in(passes)))
+                state = Decided(state, perturbs=bool(decide(state)))
             return train_function(state, iterator)
 
         return chosen

@@ -64,11 +64,13 @@ def refuse_in_place(
     Raises:
         ValueError: A tensor has changed.
     """
-    pairs = [*zip(trained, weights, strict=True), *((v, stored(v)) for v in variables)]
-    before = [(v.path, tensor, version_of(tensor)) for v, tensor in pairs]
+    tensors = [*weights, *map(stored, variables)]
+    before = list(map(version_of, tensors))
     yield
-    changed = [path for path, tensor, version in before if version_of(tensor) != version]
-    if changed:
+    after = list(map(version_of, tensors))
+    if after != before:
+        owners = zip((*trained, *variables), before, after, strict=True)
+        changed = [v.path for v, old, new in owners if old != new]
         raise ValueError(
             "A layer or loss must assign its variables by `variable.assign(value)`, not change "
             "their tensors in place: both passes of a step would do so. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,13 @@ class Passes(PassesInScopes):
     def __init__(self, model: Any, check: Check, *arguments: Any) -> None:
         super().__init__(model, check, *arguments)
         self._all_variables = model.variables
+
+    @functools.cached_property
+    def _at_w(self):
+        return self.values(self.variables)
+
+    def weights(self, state: Any) -> list[Tensor]:
+        return self._at_w if state is None else super().weights(state)
 
     def run(self, before: Any, batch: Batch, at: Sequence[Tensor] | None = None) -> Pass:
         x, y, sample_weight = batch

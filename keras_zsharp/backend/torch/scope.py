@@ -30,8 +30,8 @@ class PassScope(Scope):
         if after is not None:
             self._updates.update(after._updates)
             state = carried_on(self._updates.values(), variables, after)
-        pairs = [*zip(variables, self.weights, strict=True), *state]
-        super().__init__(pairs, collect_losses=True)
+        super().__init__(state, collect_losses=True)
+        self.state_mapping.update(zip(map(id, variables), self.weights, strict=True))
 
     def write(self, variable: Any, value: Any) -> None:
         # In plain Keras, too, assigned values have no gradient.
