@@ -177,6 +177,19 @@ class Passes(Protocol):
         """The variables that layers have assigned. On JAX, `check` alone gets them."""
         ...
 
+    def assigned_values(self, state: Any, clean: Any) -> list[Tensor]:
+        """The values in a state of what the layers have assigned in the clean pass, but weights.
+
+        Args:
+            state: The state after a pass.
+            clean: The state after the clean pass.
+        """
+        ...
+
+    def with_assigned(self, clean: Any, values: Sequence[Tensor]) -> Any:
+        """The state after the clean pass, with other `assigned_values`."""
+        ...
+
     def kept(self, always: bool = False) -> Any:
         """A context that puts back what is in no variable: if an error is raised, or always.
 

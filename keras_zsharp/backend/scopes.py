@@ -46,6 +46,20 @@ class PassesInScopes:
     def assigned(self, state: Any) -> list[Any]:
         return state.assigned()
 
+    def assigned_values(self, state: Any, clean: Any) -> list[Tensor]:
+        values = [(v, state.stands_for(v)) for v in self._state_of(clean)]
+        return [self.values([v])[0] if value is None else value for v, value in values]
+
+    def with_assigned(self, clean: Any, values: Sequence[Tensor]) -> Any:
+        for variable, value in zip(self._state_of(clean), values, strict=True):
+            clean.write(variable, value)
+        return clean
+
+    def _state_of(self, clean):
+        weights = set(map(id, self.variables))
+        assigned = [v for v in clean.assigned() if id(v) not in weights]
+        return [v for v in assigned if clean.stands_for(v) is not None]
+
     def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:
         return interrupts.held_back()
 

@@ -51,13 +51,15 @@ class StepOptions:
       plain step takes one pass over all. The radius that suits is larger than that of the whole
       batch. Shuffle the data: the first examples of a sorted batch are a biased part of it.
 
-      Loss, metrics and BatchNormalization's statistics are those of the clean pass, as ever: at w,
-      of these examples. Their means over an epoch are unbiased and vary more. `sharpness` is the
-      mean of `L(w + e)` over all examples minus `L(w)` over these. Dropout masks differ between the
-      passes, whose sizes differ. The batch is cut as `micro_batches` cuts it. Rules are refused
-      that take one pass, or hand the optimizer gradients at w. So is one program of XLA in which
-      some steps are plain: on TensorFlow with `jit_compile=True`, on JAX with
-      `steps_per_execution` above 1.
+      Loss and metrics are those of the clean pass, as ever: at w, of these examples. Their means
+      over an epoch are unbiased and vary more. `sharpness` is the mean of `L(w + e)` over all
+      examples minus `L(w)` over these. BatchNormalization's statistics, and what other layers
+      assign, are those of the second pass, over the whole batch at w + e. Dropout masks differ
+      between the passes, whose sizes differ.
+
+      The batch is cut as `micro_batches` cuts it. Rules are refused that take one pass, or hand the
+      optimizer gradients at w. So is one program of XLA in which some steps are plain: on
+      TensorFlow with `jit_compile=True`, on JAX with `steps_per_execution` above 1.
     - `micro_batches=k` splits the batch into k micro-batches of consecutive examples. Each has its
       own perturbation. The optimizer gets the mean of their second gradients, weighted by their
       sizes. This is the SAM paper's m-sharpness, where m is the number of examples in a

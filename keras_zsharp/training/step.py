@@ -154,7 +154,9 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
     # 1. Loss and gradients at w.
     kept = kept if before is passes.start else outside.Outside(model)
     generators = {} if perturbing is False else noise.shared_generators()
-    clean = passes.run(before, ascent_part(batch))
+    part = ascent_part(batch)
+    clean = passes.run(before, part)
+    state = [] if part is batch else passes.assigned_values(clean.state, clean.state)
     weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)
@@ -175,18 +177,21 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
         ):
             shifted = passes.run(before, batch, list(map(_shift, weights, epsilons)))
         noise.warn_of_noise(drawn, passes.compare(clean, shifted))
-        return shifted.loss, passes.instantiated(shifted.gradients), rule_state
+        left = passes.assigned_values(shifted.state, clean.state) if state else state
+        return shifted.loss, passes.instantiated(shifted.gradients), rule_state, left
 
     def plain():
-        return clean.loss, gradients, passes.values(rule.variables)
+        return clean.loss, gradients, passes.values(rule.variables), state
 
     gradients = passes.instantiated(clean.gradients)
-    shifted_loss, p, rule_state = passes.either(perturbing, perturbed, plain)
+    shifted_loss, p, rule_state, left = passes.either(perturbing, perturbed, plain)
+    # Statistics are those of the pass over the whole batch.
+    after = passes.with_assigned(clean.state, left) if state else clean.state
 
     # 4. The optimizer gets the second gradients p, or what the rule makes of both.
     descent, rule_state = descended(passes, step, (gradients, p), rule_state, perturbing)
     finite = passes.finite(clean.loss, gradients) if model.skips_nonfinite else None
-    return clean.state, Outcome(clean.y_pred, clean.loss, shifted_loss, descent, rule_state, finite)
+    return after, Outcome(clean.y_pred, clean.loss, shifted_loss, descent, rule_state, finite)
 
 
 def _one_pass(passes, perturbing, kept, ascent_part, batch, before):

@@ -235,12 +235,10 @@ def own_loss(y, y_pred):
 
 
 class Counts(layers.Layer):
-    """Counts the examples, as `aggregation` says."""
+    """Counts the examples."""
 
     def build(self, shape):
-        self.count = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, aggregation="sum"
-        )
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
     def call(self, inputs):
         self.count.assign(self.count + keras.ops.sum(keras.ops.ones_like(inputs[:, 0])))
@@ -251,9 +249,6 @@ def test_what_has_no_part_is_refused():
     with pytest.raises(ValueError, match="`mean_of_parts` must be True"):
         stepped(SharpnessAwareModel(small(), "sam", **QUARTER), own_loss)
     stepped(SharpnessAwareModel(small(), "sam", mean_of_parts=True, **QUARTER), own_loss)
-    net = keras.Sequential([keras.Input((5,)), Counts(), layers.Dense(1)])
-    with pytest.raises(ValueError, match="must say how the parts"):
-        stepped(SharpnessAwareModel(net, "sam", **QUARTER))
 
 
 @pytest.mark.parametrize(
@@ -262,6 +257,7 @@ def test_what_has_no_part_is_refused():
     ids=["every", "from", "share"],
 )
 def test_plain_steps_between(options):
+    """The choice in a graph is the choice of the host."""
     model = networks.compiled(
         SharpnessAwareModel(networks.network(), SAM(rho=RHO), **options, **QUARTER)
     )
@@ -290,3 +286,32 @@ def test_the_host_decides_where_a_branch_would_cost_nothing(monkeypatch):
 
     monkeypatch.setattr(devices, "on_cpu", lambda: False)
     test_plain_steps_between({"perturb_every": 2})
+
+
+@pytest.mark.parametrize("options", [{}, {"perturb_every": 2}])
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_state_is_that_of_the_pass_over_the_whole_batch(options, eagerly):
+    """And is counted once."""
+    net = keras.Sequential([keras.Input((5,)), counts := Counts(), layers.BatchNormalization()])
+    model = SharpnessAwareModel(net, SAM(rho=RHO), **options, **QUARTER)
+    model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=eagerly)
+    model.fit(X, X, batch_size=6, epochs=2, shuffle=False, verbose=0)
+    assert counts.count.numpy() == 4 * 6
+    means = np.zeros(5)
+    for begin in (0, 6, 0, 6):
+        means = 0.99 * means + 0.01 * X[begin : begin + 6].mean(0)
+    np.testing.assert_allclose(net.layers[-1].moving_mean.numpy(), means, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("policy", ["a seed", "no seed"])
+def test_dropout_draws_as_often_as_plain_keras(policy):
+    seed = 1 if policy == "a seed" else None
+    states = []
+    for way in (lambda net: net, lambda net: SharpnessAwareModel(net, SAM(rho=RHO), **QUARTER)):
+        dropout = layers.Dropout(0.5, seed=seed)
+        net = keras.Sequential([keras.Input((5,)), dropout, layers.Dense(1)])
+        model = way(net)
+        model.compile("sgd", "mse")
+        model.fit(X, Y, batch_size=4, verbose=0)
+        states.append(networks.copied([dropout.seed_generator.state])[0][1:])
+    np.testing.assert_array_equal(*states)

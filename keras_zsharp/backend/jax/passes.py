@@ -119,6 +119,12 @@ class Passes:
     def assigned(self, state: State) -> list[Any]:
         return []
 
+    def assigned_values(self, state: State, clean: State) -> list[Tensor]:
+        return state.others
+
+    def with_assigned(self, clean: State, values: Sequence[Tensor]) -> State:
+        return clean._replace(others=list(values))
+
     def kept(self, always: bool = False) -> Any:
         return outside.put_back(self.model, always)
 
