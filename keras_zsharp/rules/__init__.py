@@ -9,6 +9,7 @@ from keras_zsharp.rules.gsam import GSAM
 from keras_zsharp.rules.le_sam import LESAM
 from keras_zsharp.rules.look_sam import LookSAM
 from keras_zsharp.rules.msam import MSAM
+from keras_zsharp.rules.random_sam import RandomSAM
 from keras_zsharp.rules.registry import RULES as RULES
 from keras_zsharp.rules.registry import get as get
 from keras_zsharp.rules.sam import SAM
@@ -31,6 +32,7 @@ __all__ = [
     "FisherSAM",
     "FriendlySAM",
     "LookSAM",
+    "RandomSAM",
     "Rule",
     "ZSharp",
 ]

@@ -121,7 +121,7 @@ class Step(Trainer):
 def _in_turn(kept, are_cut, passes, batch, perturbing):
     """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
     model = passes.model
-    take = _one_pass if model.rule.along_momentum else _both_passes
+    take = _both_passes if model.rule.reads == "gradients" else _one_pass
     take = functools.partial(take, passes, perturbing, kept)
     split = micro_batches.split(batch, model.micro_batches, are_cut)
     return micro_batches.in_turn(passes, take, split)
@@ -172,16 +172,17 @@ def _both_passes(passes, perturbing, kept, batch, before):
 
 
 def _one_pass(passes, perturbing, _, batch, before):
-    """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
+    """As `_both_passes`, for a rule that computes e(w) without the gradients at w."""
     model, variables, rule = passes.model, passes.variables, passes.model.rule
     weights = passes.weights(passes.start)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)
-        momenta = optimizers.momenta(model.optimizer, variables)
+        momentum = rule.reads == "momentum"
+        read = optimizers.momenta(model.optimizer, variables) if momentum else weights
 
     def perturbed():
         with passes.before():
-            chosen = model.gradients_for_the_rule(momenta, variables)
+            chosen = model.gradients_for_the_rule(read, variables)
         with passes.at(weights) as scope:
             epsilons = rule(chosen, variables, step)
         return list(map(_shift, weights, epsilons)), passes.values(rule.variables, scope)
@@ -209,7 +210,7 @@ def _check_no_weight(assigned, variables):
     weights = [v.path for v in assigned if id(v) in known]
     if weights:
         raise ValueError(
-            "A layer must not assign weights of its own where the rule perturbs along the "
-            "optimizer's momentum: the weights would stay at w + e. "
+            "A layer must not assign weights of its own where the rule reads no gradients, and the "
+            "only pass is at w + e: the weights would stay there. "
             f"Received: {weights} assigned"
         )

@@ -138,6 +138,38 @@ def test_msam_refuses_others(optimizer):
         model.train_on_batch(*batches())
 
 
+def in_random_directions(w, every=1):
+    """The directions are drawn variable by variable, anew in each step that perturbs."""
+    seeds = keras.random.SeedGenerator(1)
+    for step in range(STEPS):
+        if step % every:
+            w = w - RATE * gradient(w)
+            continue
+        drawn = [keras.random.normal(np.shape(start), seed=seeds) for start in STARTS]
+        z = np.concatenate([np.ravel(ops.convert_to_numpy(z)) for z in drawn])
+        w = w - RATE * gradient(w + 0.1 * z / norm(z))
+    return w
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ({}, "default"),
+        ({}, "eager"),
+        ({"perturb_every": 2}, "default"),
+        # All micro-batches of a step share a direction.
+        ({"micro_batches": 2, "mean_of_parts": True}, "default"),
+    ],
+    ids=["default", "eager", "every", "parts"],
+)
+def test_random_sam_by_the_equations(options, mode):
+    model = compiled(fresh("random_sam"), keras.optimizers.SGD(RATE), mode, **options)
+    history = model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0).history
+    expected = in_random_directions(START, options.get("perturb_every", 1))
+    np.testing.assert_allclose(weights(model), expected, rtol=1e-4)
+    assert history["sharpness"] == [0.0]
+
+
 def test_without_radius_look_sam_takes_plain_steps():
     """Also once it has something to go on along."""
     rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.2, 0.0])

@@ -18,6 +18,7 @@ from keras_zsharp import (
     FisherSAM,
     FriendlySAM,
     LookSAM,
+    RandomSAM,
     ZSharp,
 )
 
@@ -38,6 +39,7 @@ RULES = {
     "le_sam": LESAM(rho=0.1, sigma=0.02),
     "look_sam": LookSAM(rho=0.1, alpha=0.3, every=2),
     "msam": MSAM(rho=0.1),
+    "random_sam": RandomSAM(rho=0.1, seed=1),
     "saner": SANER(rho=0.1, alpha=0.3),
     "ssam": SSAM(rho=0.1),
     "wsam": WSAM(rho=0.1, gamma=0.3),

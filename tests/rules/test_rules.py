@@ -24,6 +24,7 @@ from keras_zsharp import (
     FisherSAM,
     FriendlySAM,
     LookSAM,
+    RandomSAM,
     ZSharp,
     rules,
 )
@@ -134,6 +135,7 @@ def test_hand_computed_goldens():
         "gsam",
         "look_sam",
         "msam",
+        "random_sam",
         "saner",
         "ssam",
         "wsam",
@@ -313,6 +315,28 @@ def test_what_is_no_perturbation_is_refused(wrong):
 
 STEPPED = keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0])
 GIVEN = [np.float32([3, 4])], [np.zeros(2, "float32")]
+
+
+def test_random_directions_are_drawn_anew_and_can_be_repeated():
+    """They do not depend on the gradients; a seed of more than 31 bits is taken, too."""
+    gradients, variables = inputs()
+    runs = []
+    for scale, seed in ((1.0, 3), (2.0, 3), (1.0, 3 + 2**31), (1.0, 4)):
+        rule = RandomSAM(rho=0.1, seed=seed)
+        scaled = [None if g is None else scale * g for g in gradients]
+        runs.append([np.array(rule(scaled, variables)[0]) for _ in range(2)])
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+    drawn = [np.ravel(epsilon) for epsilon in (*runs[0], *runs[3])]
+    assert len({tuple(epsilon) for epsilon in drawn}) == 4
+
+
+def test_what_a_rule_reads_is_checked():
+    class Wrong(SAM):
+        reads = "momenta"
+
+    with pytest.raises(ValueError, match="`reads` must be .* Received: reads='momenta'"):
+        Wrong()
 
 
 def test_alpha_of_saner_follows_a_schedule():
