@@ -88,8 +88,9 @@ def ssam(w, step, state):
 
 
 def wsam(w, step, state):
+    """By SGD, what the authors' decoupled step comes to: g, and the sharpness beside it."""
     g, p = shifted(w)
-    return ((1 - 2 * 0.3) * g + 0.3 * p) / (1 - 0.3)
+    return g + 0.3 / (1 - 0.3) * (p - g)
 
 
 def le_sam(w, step, state):

@@ -335,7 +335,7 @@ def test_what_a_rule_reads_is_checked():
     class Wrong(SAM):
         reads = "momenta"
 
-    with pytest.raises(ValueError, match="`reads` must be .* Received: reads='momenta'"):
+    with pytest.raises(ValueError, match=r"`reads` must be .* Received: reads='momenta'"):
         Wrong()
 
 
