@@ -122,4 +122,4 @@ def test_program(page):
     rule, history = scope["model"].rule, scope["model"].history.history
     assert page not in RULES or type(rule) is RULES[page]
     assert np.isfinite(history["val_loss"]).all()
-    assert (history["sharpness"][0] != 0) == (not rule.along_momentum)
+    assert (history["sharpness"][0] != 0) == (rule.reads == "gradients")

@@ -56,7 +56,7 @@ class AscentFrom(SharpnessAwareModel):
         ValueError: `component` is none of the three; `ascent_data` is not batched, is empty, or is
             infinite (except for `"batch"`); `batch_size` is no int >= 1; what
             `SharpnessAwareModel` raises. Before training: there are several devices; the rule
-            perturbs along the optimizer's momentum, as `MSAM` does.
+            reads no gradients, as `MSAM` and `RandomSAM`.
         NotImplementedError: The wrapper is saved as a whole.
 
     Example:
@@ -113,10 +113,10 @@ class AscentFrom(SharpnessAwareModel):
         return [total / ops.cast(size, total.dtype) for total in totals]
 
     def make_train_function(self, force: bool = False) -> None:
-        if self.rule.along_momentum:
+        if self.rule.reads != "gradients":
             raise ValueError(
-                f"`rule` of an `{type(self).__name__}` must perturb along gradients, not "
-                f"along the optimizer's momentum. Received: {type(self.rule).__name__}"
+                f"`rule` of an `{type(self).__name__}` must read gradients. "
+                f"Received: {type(self.rule).__name__}, which reads {self.rule.reads}"
             )
         devices = self.count_devices()
         if devices > 1:

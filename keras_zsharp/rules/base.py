@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from keras import ops
 
-from keras_zsharp.checks import radius
+from keras_zsharp.checks import one_of, radius
 from keras_zsharp.keras_internals import optimizers, tracking
 from keras_zsharp.ops import as_written, each, is_traced, of_dtype, of_the_device
 from keras_zsharp.rules import state, steps
@@ -60,13 +60,17 @@ class Rule(OwnedByAModel):
 
     rho: Hyperparameter = Hyperparameter(radius)
 
-    along_momentum: bool = False
-    """Whether `call` gets the optimizer's momentum instead of gradients: a step takes one pass."""
+    reads: Literal["gradients", "momentum", "weights"] = "gradients"
+    """What `call` gets as `gradients`: those at w, the optimizer's momentum, or the weights w.
+
+    Only gradients need a pass at w. With the others a step takes one pass, at w + e(w).
+    """
 
     def __init__(self, rho: FloatOrSchedule, *, name: str | None = None) -> None:
         super().__init__(name=name)
         # Keras wraps `build` to record input shapes. A rule is built from variables instead.
         tracking.built_otherwise(self)
+        one_of("reads", self.reads, "gradients", "momentum", "weights")
         self.built = True
         self.rho = rho
 
@@ -140,7 +144,7 @@ class Rule(OwnedByAModel):
 
         Args:
             gradients: Dense gradients at w in float32 or wider, None where the loss does not depend
-                on a variable. With `along_momentum`, the optimizer's momentum.
+                on a variable. Momentum or weights, if the rule `reads` those.
             variables: The trainable variables, one for each gradient.
             rho: The radius of this step, a scalar tensor.
 

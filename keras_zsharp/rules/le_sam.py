@@ -27,7 +27,8 @@ class LESAM(Rule):
     Args:
         rho: The largest radius, >= 0: a number or a `LearningRateSchedule`.
         sigma: The rise of the loss, >= 0: a number, which can be set while training, or a
-            `LearningRateSchedule`. In the paper it falls to 0 at the end of training.
+            `LearningRateSchedule`. In the released code it rises from 0 in the first 10 of 200
+            epochs, and falls to 0 along a cosine in the last 40.
         name: Name of the rule.
 
     Raises:
@@ -41,7 +42,7 @@ class LESAM(Rule):
     sigma: Hyperparameter = Hyperparameter(_budget)
 
     def __init__(
-        self, rho: FloatOrSchedule = 0.5, sigma: FloatOrSchedule = 0.05, *, name: str | None = None
+        self, rho: FloatOrSchedule = 0.3, sigma: FloatOrSchedule = 0.35, *, name: str | None = None
     ) -> None:
         super().__init__(rho, name=name)
         self.sigma = sigma

@@ -34,7 +34,7 @@ class MSAM(Rule):
         arXiv:2401.12033, Algorithm 1.
     """
 
-    along_momentum = True
+    reads = "momentum"
 
     def __init__(self, rho: FloatOrSchedule = 0.3, *, name: str | None = None) -> None:
         super().__init__(rho, name=name)

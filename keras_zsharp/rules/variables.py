@@ -11,3 +11,9 @@ def is_bias(variable: Any) -> bool:
     A bias may have any rank: attention's has a row for every head, a GRU's has two rows.
     """
     return getattr(variable, "name", None) in ("bias", "beta")
+
+
+def rank(variable: Any) -> int:
+    """The rank of a variable. A bias is a vector, also where attention has a row for every head."""
+    rank = len(variable.shape)
+    return min(rank, 1) if is_bias(variable) else rank

@@ -15,6 +15,9 @@ class WSAM(SAM):
     gradient at w, and p the gradient at w + e(w). So the rule minimizes
     `L(w) + gamma / (1 - gamma) (L(w + e) - L(w))`.
 
+    This is the source's coupled form. Its decoupled one gives the optimizer g, and descends along
+    the rest by SGD. With SGD without momentum the two are the same.
+
     Args:
         rho: Perturbation radius, >= 0: a number or a `LearningRateSchedule`.
         gamma: Weight of the sharpness, in [0, 1). 0 is the optimizer alone, 0.5 is SAM, and the

@@ -11,7 +11,7 @@ from keras_zsharp.rules.base import Rule
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import global_norm, radius_factor, scale, to_radius
 from keras_zsharp.rules.registry import registered
-from keras_zsharp.rules.variables import is_bias
+from keras_zsharp.rules.variables import rank
 from keras_zsharp.selection.masks import top_masks
 from keras_zsharp.selection.scores import deviations, magnitudes, zscores
 from keras_zsharp.typing import Config, FloatOrSchedule, FloatTensor, Gradients, Tensor, Variables
@@ -111,10 +111,7 @@ class ZSharp(Rule):
         return to_radius(each(lambda f, g: ops.where(norm > 0, f, g), filtered, gradients), rho)
 
     def _is_filtered(self, variable):
-        # A bias is a vector, also where attention has a row for every head.
-        rank = len(variable.shape)
-        rank = min(rank, 1) if is_bias(variable) else rank
-        return rank >= self.min_rank and 0 not in variable.shape
+        return rank(variable) >= self.min_rank and 0 not in variable.shape
 
     def _filtered(self, gradients, chosen, q_p):
         """f: the gradients, of which those that are chosen are multiplied by their masks."""

@@ -30,7 +30,7 @@ def check(model: Any) -> None:
     if model.ascent_fraction == 1:
         return
     why = None
-    if rule.along_momentum:
+    if rule.reads != "gradients":
         why = f"{name} takes one pass, over the whole batch"
     elif gradients.changes_descent(rule):
         why = f"{name} combines the gradients of both passes for the optimizer"

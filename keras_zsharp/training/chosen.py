@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_zsharp.keras_internals import tracking
-from keras_zsharp.rules.variables import is_bias
+from keras_zsharp.rules.variables import rank
 from keras_zsharp.typing import Config, PerturbOnly
 
 
@@ -36,7 +36,7 @@ _NORM = re.compile("Norm(ali[sz]ation)?(?![a-z])")
 
 
 def _kernels(model, variables):
-    return [len(v.shape) >= 2 and not is_bias(v) for v in variables]
+    return [rank(v) >= 2 for v in variables]
 
 
 def _of_lora(model, variables):

@@ -135,7 +135,7 @@ class Step(Trainer):
 def _in_turn(kept, are_cut, passes, batch, perturbing):
     """The state after the clean passes over all micro-batches, and the mean `Outcome`."""
     model = passes.model
-    take = _one_pass if model.rule.along_momentum else _both_passes
+    take = _both_passes if model.rule.reads == "gradients" else _one_pass
     ascent_part = functools.partial(ascent.part, passes, are_cut=are_cut, perturbing=perturbing)
     take = functools.partial(take, passes, perturbing, kept, ascent_part)
     if model.micro_batches == 1:
@@ -195,17 +195,18 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
 
 
 def _one_pass(passes, perturbing, kept, ascent_part, batch, before):
-    """As `_both_passes`, for a rule that computes e(w) from the optimizer's momentum."""
+    """As `_both_passes`, for a rule that computes e(w) without the gradients at w."""
     del kept, ascent_part  # There is no clean pass.
     model, variables, rule = passes.model, passes.variables, passes.model.rule
     weights = passes.weights(passes.start)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)
-        momenta = optimizers.momenta(model.optimizer, variables)
+        momentum = rule.reads == "momentum"
+        read = optimizers.momenta(model.optimizer, variables) if momentum else weights
 
     def perturbed():
         with passes.before():
-            chosen = model.gradients_for_the_rule(momenta, variables)
+            chosen = model.gradients_for_the_rule(read, variables)
         with passes.at(weights) as scope:
             epsilons = rule(chosen, variables, step)
         return list(map(_shift, weights, epsilons)), passes.values(rule.variables, scope)
@@ -233,7 +234,7 @@ def _check_no_weight(assigned, variables):
     weights = [v.path for v in assigned if id(v) in known]
     if weights:
         raise ValueError(
-            "A layer must not assign weights of its own where the rule perturbs along the "
-            "optimizer's momentum: the weights would stay at w + e. "
+            "A layer must not assign weights of its own where the rule reads no gradients, and the "
+            "only pass is at w + e: the weights would stay there. "
             f"Received: {weights} assigned"
         )

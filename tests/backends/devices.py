@@ -16,11 +16,10 @@ from tests.still import still
 DEVICES = ["cpu:0", "cpu:1"]
 
 
-def weights_after(rule, dropout=0.0, **options):
+def weights_after(rule, dropout=0.0, arguments=None, **options):
     """Weights and averages after ten steps; BatchNormalization's statistics come last."""
-    model = SharpnessAwareModel(
-        networks.network(dropout=dropout), networks.rule_of(rule), **options
-    )
+    rule = networks.rule_of(rule, **(arguments or {}))
+    model = SharpnessAwareModel(networks.network(dropout=dropout), rule, **options)
     networks.compiled(model)
     networks.trained(model, examples=10 * networks.BATCH)
     kinds = model.model.trainable_weights, model.rule.variables
@@ -92,6 +91,8 @@ def with_a_table(way):
 def compared():
     one = {rule: weights_after(rule, dropout=0.5) for rule in ("zsharp", "friendly_sam")}
     every_other = weights_after("zsharp", perturb_every=2)
+    random = "random_sam", 0.0, {"rho": 1.0, "seed": 1}
+    random_direction = weights_after(*random)
     parts = weights_after("friendly_sam", micro_batches=2)
     shares = functools.partial(first_of_shares, size=networks.BATCH, shares=2, first=8)
     halves = {"data": weights_of_halves(shares), "model": weights_of_halves()}
@@ -113,6 +114,9 @@ def compared():
     ]
     found["a table"] = distance(*(with_a_table(way) for way in (lambda net: net, by_replicas)))
     found["every other"] = distance(weights_after("zsharp", perturb_every=2), every_other)
+    found["random"] = distance(weights_after(*random), random_direction)
+    own_directions = weights_after(*random, perturbation_sync="replica")
+    found["random by replicas"] = distance(own_directions, random_direction)
     replica = weights_after("friendly_sam", perturbation_sync="replica")
     found["replica"] = distance(replica, parts)
     replica_halves = weights_after("friendly_sam", perturbation_sync="replica", ascent_fraction=0.5)

@@ -20,7 +20,7 @@ FEATURES = {
     "`perturb_from`": "test_agreement::.*-perturb_from",
     "`perturb_only`": "test_agreement::.*-perturb_only",
     "passes of each kind of step, counted": "test_passes",
-    "LookSAM, MSAM, WSAM, SSAM, LE-SAM by their equations": "test_descents",
+    "Rules that change the second gradient, or read none at w, by their equations": "test_descents",
     "conformance vectors, the authors' trajectories": "test_conformance",
     "`rho=0` is plain Keras, compiled and eager": "test_without_radius",
     "what a class overrides of JAX's stateless methods": "test_stateless",

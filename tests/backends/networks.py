@@ -14,13 +14,13 @@ WITH_OPTIONS = (
     *("adaptive_friendly_sam", "asam", "fisher_sam", "friendly_sam", "gsam", "look_sam", "msam"),
     *("sam", "zsharp"),
 )
-"""Options do no more with the other rules than with SAM."""
+"""Options do no more with the other rules than with SAM. Each backend draws other numbers."""
 SETTINGS = {
     **{
         f"{rule}-{option}": (rule, {}, options)
         for rule in rules.RULES
         for option, options in OPTIONS.items()
-        if not option or rule in WITH_OPTIONS
+        if rule != "random_sam" and (not option or rule in WITH_OPTIONS)
     },
     **{
         f"{rule}-perturb_only": (rule, {}, {"perturb_only": "normalization"})

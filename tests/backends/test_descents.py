@@ -11,17 +11,18 @@ from tests.rules.rules import CURVATURES, EQUATIONS, fresh, gradient, norm, shif
 pytestmark = pytest.mark.matrix
 MODES = {"default": {}, "eager": {"run_eagerly": True}}
 STEPS, RATE = 7, 0.05
-STARTS = [[3.0, 1.0], [-2.0]]
+STARTS = [[3.0, 1.0], [[-2.0, 2.0]]]
+START = np.concatenate([np.ravel(start) for start in STARTS])
 
 
 class Bowl(layers.Layer):
-    """`f(w) = Σ a w⁴ / 4` of two variables: the gradient at w is `a w³`."""
+    """`f(w) = Σ a w⁴ / 4` of a vector and a kernel: the gradient at w is `a w³`."""
 
     def build(self, input_shape):
         self.ws = [
             self.add_weight(
                 name=f"w{i}",
-                shape=(len(start),),
+                shape=np.shape(start),
                 initializer=lambda shape, dtype=None, start=start: ops.cast(start, dtype),
             )
             for i, start in enumerate(STARTS)
@@ -51,7 +52,7 @@ def batches(count=1):
 
 
 def weights(model):
-    return np.concatenate([ops.convert_to_numpy(v) for v in model.trainable_variables])
+    return np.concatenate([np.ravel(ops.convert_to_numpy(v)) for v in model.trainable_variables])
 
 
 VARIANTS = {
@@ -65,13 +66,13 @@ VARIANTS = {
     ("variant", "scale", "mode"),
     [
         *((variant, None, "default") for variant in VARIANTS),
-        *((variant, 2.0**10, "default") for variant in ("gsam", "look_sam", "wsam")),
+        *((variant, 2.0**10, "default") for variant in ("gsam", "look_sam", "saner", "wsam")),
         ("look_sam", None, "eager"),
     ],
 )
 def test_steps_by_the_equations(variant, scale, mode):
     name, equation, options = VARIANTS[variant]
-    w, state = np.concatenate(STARTS), {}
+    w, state = START, {}
     for step in range(STEPS):
         w = w - RATE * equation(w, step, state)
 
@@ -119,7 +120,7 @@ def test_msam_by_the_equations(name, options, mode):
     equation, optimizer = OPTIMIZERS[name]
     model = compiled(MSAM(rho=0.2), optimizer(), mode, **options)
     history = model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0).history
-    np.testing.assert_allclose(weights(model), equation(np.concatenate(STARTS)), rtol=1e-4)
+    np.testing.assert_allclose(weights(model), equation(START), rtol=1e-4)
     assert history["sharpness"] == [0.0]
 
 
@@ -137,11 +138,43 @@ def test_msam_refuses_others(optimizer):
         model.train_on_batch(*batches())
 
 
+def in_random_directions(w, every=1):
+    """The directions are drawn variable by variable, anew in each step that perturbs."""
+    seeds = keras.random.SeedGenerator(1)
+    for step in range(STEPS):
+        if step % every:
+            w = w - RATE * gradient(w)
+            continue
+        drawn = [keras.random.normal(np.shape(start), seed=seeds) for start in STARTS]
+        z = np.concatenate([np.ravel(ops.convert_to_numpy(z)) for z in drawn])
+        w = w - RATE * gradient(w + 0.1 * z / norm(z))
+    return w
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ({}, "default"),
+        ({}, "eager"),
+        ({"perturb_every": 2}, "default"),
+        # All micro-batches of a step share a direction.
+        ({"micro_batches": 2, "mean_of_parts": True}, "default"),
+    ],
+    ids=["default", "eager", "every", "parts"],
+)
+def test_random_sam_by_the_equations(options, mode):
+    model = compiled(fresh("random_sam"), keras.optimizers.SGD(RATE), mode, **options)
+    history = model.fit(*batches(STEPS), batch_size=4, shuffle=False, verbose=0).history
+    expected = in_random_directions(START, options.get("perturb_every", 1))
+    np.testing.assert_allclose(weights(model), expected, rtol=1e-4)
+    assert history["sharpness"] == [0.0]
+
+
 def test_without_radius_look_sam_takes_plain_steps():
     """Also once it has something to go on along."""
     rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.2, 0.0])
     model = compiled(LookSAM(rho=rates, every=3), keras.optimizers.SGD(RATE))
-    w = np.concatenate(STARTS)
+    w = START
     for step in range(3):
         w = w - RATE * (gradient(w) if step else shifted(w, 0.2)[1])
         model.train_on_batch(*batches())

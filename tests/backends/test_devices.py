@@ -49,6 +49,12 @@ def test_a_perturbation_of_each_replicas_own(found):
     assert found["replica is not global"][0] > 1e-3
 
 
+def test_random_directions_on_two_devices(found):
+    """One that all share, or one of each replica's own."""
+    assert found["random"][0] < 1e-5
+    assert found["random by replicas"][0] > 1e-3
+
+
 def test_state_that_looks_like_a_seed_is_none(found):
     assert max(found["a table"]) < 1e-5
 

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from keras_zsharp import MSAM, SAM, LookSAM, SharpnessAwareModel, ZSharp
+from keras_zsharp import MSAM, SAM, LookSAM, RandomSAM, SharpnessAwareModel, ZSharp
 from tests.backends import networks
 
 pytestmark = pytest.mark.matrix
@@ -82,6 +82,7 @@ SETTINGS = {
     "perturb_every": (SAM, {"perturb_every": 3}, [2, 1, 1, 2, 1, 1]),
     "look_sam": (lambda: LookSAM(every=3), {}, [2, 1, 1, 2, 1, 1]),
     "msam": (MSAM, {}, [1, 1, 1, 1, 1, 1]),
+    "random_sam": (RandomSAM, {}, [1, 1, 1, 1, 1, 1]),
     "both": (SAM, {"perturb_from": 1, "perturb_every": 3}, [1, 2, 1, 1, 2, 1]),
     "micro_batches": (SAM, {"perturb_from": 4, "micro_batches": 2}, [1, 1, 1, 1, 2, 2]),
     "ascent_fraction": (SAM, {"ascent_fraction": 0.25}, [1.25] * 6),

@@ -153,7 +153,9 @@ def test_loss_scaling_goes_down_where_float16_overflows():
     assert float(keras.ops.convert_to_numpy(model.optimizer.dynamic_scale)) == 2.0**59
 
 
-@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam", "gsam", "look_sam", "msam"])
+@pytest.mark.parametrize(
+    "rule", ["zsharp", "friendly_sam", "gsam", "look_sam", "msam", "random_sam"]
+)
 def test_a_saved_model_goes_on_with_the_same_bits(rule, tmp_path):
     model = SharpnessAwareModel(networks.network(dropout=0.5), networks.rule_of(rule))
     networks.compiled(model, keras.optimizers.Adam(1e-3))

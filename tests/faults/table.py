@@ -336,8 +336,8 @@ FAULTS = [
     Fault(
         "ZSharp filters variables of rank 1",
         RULES + "zsharp.py",
-        "return rank >= self.min_rank and",
-        "return rank >= self.min_rank - 1 and",
+        "return rank(variable) >= self.min_rank and",
+        "return rank(variable) >= self.min_rank - 1 and",
         "tests/rules/test_rules.py::test_length_of_each_filtered_variable_is_rho_per_variable",
     ),
     Fault(
@@ -382,6 +382,27 @@ FAULTS = [
         "scale(p - a, inverse)",
         "scale(p, inverse)",
         "tests/rules/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "SANER scales down what SAM makes larger",
+        RULES + "saner.py",
+        "ops.abs(p) < ops.abs(g)",
+        "ops.abs(p) > ops.abs(g)",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "AWP's radii do not go with the kernels' lengths",
+        RULES + "awp.py",
+        "rho * global_norm([v])",
+        "rho",
+        "tests/rules/test_rules.py::test_hand_computed_goldens",
+    ),
+    Fault(
+        "RandomSAM draws the same direction in each step",
+        RULES + "random_sam.py",
+        "seed=self.seed_generator",
+        "seed=3",
+        "tests/rules/test_rules.py::test_random_directions_are_drawn_anew_and_can_be_repeated",
     ),
     Fault(
         "LESAM's radius is the larger of two",

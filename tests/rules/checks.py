@@ -13,6 +13,7 @@ from tests.tiers import crossed
 
 OTHERS = {
     "name": "mine",
+    "seed": 3,
     "norm": "per_variable",
     "score": "magnitude",
     "percentile_scope": "global",
@@ -25,6 +26,11 @@ def others(rule):
     for name, parameter in inspect.signature(type(rule)).parameters.items():
         default = parameter.default
         yield name, OTHERS[name] if name in OTHERS else type(default)(default / 2)
+
+
+def draws(rule):
+    """Whether a rule draws numbers. XLA draws in a way of its own."""
+    return hasattr(rule, "seed_generator")
 
 
 class RuleChecks:
@@ -47,6 +53,8 @@ class RuleChecks:
     @pytest.mark.parametrize("poison", [np.nan, np.inf])
     def test_poison_is_not_hidden(self, rule, poison):
         """A loss-scale optimizer must see it in the second gradients."""
+        if rule.reads == "weights":
+            return  # Their NaN is in w + e, whatever e is.
         gradients, variables = inputs()
         gradients[0][1, 2] = poison
         assert not all(np.isfinite(e).all() for e in rule(gradients, variables, 0)[:-1])
@@ -73,6 +81,9 @@ class RuleChecks:
         for seed in range(3):
             gradients, _ = inputs(seed=seed)
             both = function(*map(tf.constant, gradients[:-1])), eager(gradients, variables, 0)[:-1]
+            if jit_compile and draws(rule):
+                assert length(both[0]) == pytest.approx(length(both[1]), rel=1e-4)
+                continue
             for ours, exact in zip(*both, strict=True):
                 np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-7)
 

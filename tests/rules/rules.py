@@ -6,16 +6,19 @@ import pytest
 
 from keras_zsharp import (
     ASAM,
+    AWP,
     GSAM,
     LESAM,
     MSAM,
     SAM,
+    SANER,
     SSAM,
     WSAM,
     AdaptiveFriendlySAM,
     FisherSAM,
     FriendlySAM,
     LookSAM,
+    RandomSAM,
     ZSharp,
 )
 
@@ -30,23 +33,26 @@ RULES = {
     "zsharp_magnitude": ZSharp(rho=0.1, q_p=0.7, score="magnitude"),
     "zsharp_one_quantile": ZSharp(rho=0.1, q_p=0.7, min_rank=0, percentile_scope="global"),
     "asam": ASAM(rho=0.1, eta=0.02),
+    "awp": AWP(rho=0.1),
     "fisher_sam": FisherSAM(rho=0.1, eta=0.3),
     "gsam": GSAM(rho=0.1, alpha=0.3),
     "le_sam": LESAM(rho=0.1, sigma=0.02),
     "look_sam": LookSAM(rho=0.1, alpha=0.3, every=2),
     "msam": MSAM(rho=0.1),
+    "random_sam": RandomSAM(rho=0.1, seed=1),
+    "saner": SANER(rho=0.1, alpha=0.3),
     "ssam": SSAM(rho=0.1),
     "wsam": WSAM(rho=0.1, gamma=0.3),
     "friendly_sam": FriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5),
     "adaptive_friendly_sam": AdaptiveFriendlySAM(rho=0.1, lmbda=0.6, sigma=0.5, eta=0.02),
 }
 
-CURVATURES = [[1.0, 4.0], [0.5]]
-"""Of a bowl of two variables, `f(w) = Σ a w⁴ / 4`."""
+CURVATURES = [[1.0, 4.0], [[0.5, -0.02]]]
+"""Of two variables in `f(w) = Σ a w⁴ / 4`, a bowl but for one direction, which falls."""
 
 
 def gradient(w):
-    return np.concatenate(CURVATURES) * w**3
+    return np.concatenate([np.ravel(a) for a in CURVATURES]) * w**3
 
 
 def norm(g):
@@ -65,14 +71,26 @@ def gsam(w, step, state):
     return p - 0.3 * (g - (g @ u) * u)
 
 
+def saner(w, step, state):
+    g, p = shifted(w)
+    return np.where((p / g > 0) & (p / g < 1), 0.3 * p, p)
+
+
+def awp(w, step, state):
+    g = gradient(w)
+    kernel, its_g = w[2:], g[2:]
+    return gradient(w + np.r_[0, 0, 0.1 * norm(kernel) * its_g / (norm(its_g) + 1e-8)])
+
+
 def ssam(w, step, state):
     g, p = shifted(w)
     return p * norm(g) / norm(p)
 
 
 def wsam(w, step, state):
+    """By SGD, what the authors' decoupled step comes to: g, and the sharpness beside it."""
     g, p = shifted(w)
-    return ((1 - 2 * 0.3) * g + 0.3 * p) / (1 - 0.3)
+    return g + 0.3 / (1 - 0.3) * (p - g)
 
 
 def le_sam(w, step, state):
@@ -89,7 +107,15 @@ def look_sam(w, step, state):
     return g + 0.3 * norm(g) / norm(state["v"]) * state["v"]
 
 
-EQUATIONS = {"gsam": gsam, "le_sam": le_sam, "look_sam": look_sam, "ssam": ssam, "wsam": wsam}
+EQUATIONS = {
+    "awp": awp,
+    "gsam": gsam,
+    "le_sam": le_sam,
+    "look_sam": look_sam,
+    "saner": saner,
+    "ssam": ssam,
+    "wsam": wsam,
+}
 """What the optimizer gets at w in the bowl, by the rules of the table."""
 
 every_rule = pytest.mark.parametrize("name", RULES)

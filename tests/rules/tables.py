@@ -32,7 +32,7 @@ def facts(name):
 
 def passes(rule):
     """Passes a step, on average over 60 steps."""
-    if rule.along_momentum:
+    if rule.reads != "gradients":
         return 1
     return 1 + statistics.fmean(bool(rule.perturbs(step)) for step in range(60))
 

@@ -35,7 +35,8 @@ found = jax.jit(lambda g: masks.zscore_masks(g, 0.95))([kernel, square])
 for ours, plain in zip(found, masks.zscore_masks([kernel, square], 0.95)):
     np.testing.assert_array_equal(ours, plain)
 """
-RULES = list(keras_zsharp.rules.RULES)
+RULES = [name for name in keras_zsharp.rules.RULES if name != "random_sam"]
+"""Each backend draws other numbers."""
 
 
 @pytest.mark.slow

@@ -12,16 +12,19 @@ from keras import layers
 import keras_zsharp
 from keras_zsharp import (
     ASAM,
+    AWP,
     GSAM,
     LESAM,
     MSAM,
     SAM,
+    SANER,
     SSAM,
     WSAM,
     AdaptiveFriendlySAM,
     FisherSAM,
     FriendlySAM,
     LookSAM,
+    RandomSAM,
     ZSharp,
     rules,
 )
@@ -76,6 +79,19 @@ def test_hand_computed_goldens():
     [descent] = GSAM(alpha=0.5).descent([np.float32([3, 4])], [np.float32([2, 0])])
     np.testing.assert_allclose(descent, [2, -2], rtol=1e-6)
 
+    # p / g = 0.5, -0.5, 2, 1, and no number: one component is scaled down.
+    g, p = np.float32([4, 4, -1, 2, 0]), np.float32([2, -2, -2, 2, 1])
+    [descent] = SANER(alpha=0.25).descent([g], [p])
+    np.testing.assert_allclose(descent, [0.5, -2, -2, 2, 1], rtol=1e-6)
+
+    # A kernel 5 long moves by 0.5; a bias, a gain and a kernel of zeros stay.
+    kernel, bias = (keras.Variable([[3.0, 4.0]], name=name) for name in ("kernel", "bias"))
+    gain, still = keras.Variable([3.0, 4.0], name="gamma"), keras.Variable([[0.0]], name="kernel")
+    gradients = [np.float32([[0, 2]]), np.float32([[0, 2]]), np.float32([0, 2]), np.float32([[1]])]
+    epsilons = AWP(rho=0.1)(gradients, [kernel, bias, gain, still])
+    found = np.concatenate([np.ravel(e) for e in epsilons])
+    np.testing.assert_allclose(found, [0, 0.5, *[0] * 5], rtol=1e-6)
+
     # g is 5 long, s is 13: at its length, s is 5 / 13 of itself.
     [descent] = SSAM().descent([np.float32([3, 4])], [np.float32([5, 12])])
     np.testing.assert_allclose(descent, [25 / 13, 60 / 13], rtol=1e-6)
@@ -119,6 +135,8 @@ def test_hand_computed_goldens():
         "gsam",
         "look_sam",
         "msam",
+        "random_sam",
+        "saner",
         "ssam",
         "wsam",
         "friendly_sam",
@@ -299,6 +317,35 @@ STEPPED = keras.optimizers.schedules.PiecewiseConstantDecay([1], [1.0, 0.0])
 GIVEN = [np.float32([3, 4])], [np.zeros(2, "float32")]
 
 
+def test_random_directions_are_drawn_anew_and_can_be_repeated():
+    """They do not depend on the gradients; a seed of more than 31 bits is taken, too."""
+    gradients, variables = inputs()
+    runs = []
+    for scale, seed in ((1.0, 3), (2.0, 3), (1.0, 3 + 2**31), (1.0, 4)):
+        rule = RandomSAM(rho=0.1, seed=seed)
+        scaled = [None if g is None else scale * g for g in gradients]
+        runs.append([np.array(rule(scaled, variables)[0]) for _ in range(2)])
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+    drawn = [np.ravel(epsilon) for epsilon in (*runs[0], *runs[3])]
+    assert len({tuple(epsilon) for epsilon in drawn}) == 4
+
+
+def test_what_a_rule_reads_is_checked():
+    class Wrong(SAM):
+        reads = "momenta"
+
+    with pytest.raises(ValueError, match=r"`reads` must be .* Received: reads='momenta'"):
+        Wrong()
+
+
+def test_alpha_of_saner_follows_a_schedule():
+    rule = SANER(alpha=keras.optimizers.schedules.PolynomialDecay(1.0, 2, 0.5))
+    g, p = [np.float32([4])], [np.float32([2])]
+    factors = [float(rule.descent(g, p, step)[0][0]) / 2 for step in range(4)]
+    np.testing.assert_allclose(factors, [1, 0.75, 0.5, 0.5])
+
+
 def test_a_schedule_is_of_the_step():
     rule = SAM(rho=STEPPED)
     lengths = [length(rule(*GIVEN, step)) for step in (0, np.int64(1), keras.Variable(2, "int32"))]
@@ -309,7 +356,13 @@ def test_a_schedule_is_of_the_step():
 
 @pytest.mark.parametrize(
     "rule",
-    [SAM(rho=STEPPED), ZSharp(q_p=STEPPED), LESAM(sigma=STEPPED), LookSAM()],
+    [
+        SAM(rho=STEPPED),
+        SANER(alpha=STEPPED),
+        ZSharp(q_p=STEPPED),
+        LESAM(sigma=STEPPED),
+        LookSAM(),
+    ],
     ids=lambda rule: type(rule).__name__,
 )
 def test_a_step_that_is_needed_is_asked_for(rule):

@@ -33,8 +33,8 @@ def test_two_thousand_steps_at_rate_zero_leave_the_weights(name):
     x, y = np.repeat(X, 500, axis=0), np.repeat(Y, 500, axis=0)
     history = model.fit(x, y, batch_size=3, verbose=0).history
     assert int(model.optimizer.iterations) == 2000
-    # MSAM has no loss of a second pass to compare with.
-    assert history["sharpness"][0] > 0 or name == "msam"
+    # With one pass there is no loss to compare with.
+    assert history["sharpness"][0] > 0 or model.rule.reads != "gradients"
     assert_same([v.numpy() for v in model.trainable_variables], before)
 
 

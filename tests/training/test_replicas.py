@@ -1,6 +1,7 @@
 """Training on several devices, and in several processes."""
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -54,8 +55,16 @@ def trained_by_workers(folder, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sync", ["global", "global, every other step"])
-@pytest.mark.parametrize("rule", ["zsharp", "friendly_sam", "gsam", "look_sam", "msam"])
+@pytest.mark.parametrize(
+    ("rule", "sync"),
+    [
+        *itertools.product(
+            ["zsharp", "friendly_sam", "gsam", "look_sam", "msam"],
+            ["global", "global, every other step"],
+        ),
+        ("random_sam", "replica"),  # The devices' seeds are the same.
+    ],
+)
 def test_common_perturbation_is_that_of_one_device(tmp_path, rule, sync):
     one, two = (trained(tmp_path, devices, rule, sync, 6) for devices in (1, 2))
     # LookSAM keeps a small difference of gradients.
