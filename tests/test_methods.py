@@ -19,7 +19,8 @@ from tests.rules import tables as printed
 pytestmark = pytest.mark.project
 FOLDER = pathlib.Path(__file__).parents[1] / "docs" / "methods"
 PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(FOLDER.glob("*.md"))}
-CLASSES = RULES | dict.fromkeys(("late_phase", "m_sharpness", "sam_on"), StepOptions)
+SETTINGS = ("ascent_fraction", "late_phase", "m_sharpness", "sam_on")
+CLASSES = RULES | dict.fromkeys(SETTINGS, StepOptions)
 FALLING = keras.optimizers.schedules.CosineDecay(0.5, decay_steps=10)
 
 
@@ -59,6 +60,11 @@ NUMBERS = {
     ("float", "> 0"): ([math.nextafter(0, 1), 1e9], [0.0, math.nextafter(1e9, math.inf)]),
     ("float", "[0, 1]"): ([0.0, 1.0], [math.nextafter(0, -1), math.nextafter(1, 2)]),
     ("float", "[0, 1)"): ([0.0, math.nextafter(1, 0)], [math.nextafter(0, -1), 1.0]),
+    ("float", "(0, 1]"): ([math.nextafter(0, 1), 1.0], [0.0, math.nextafter(1, 2)]),
+    ("int or float", ">= 0, or within (0, 1)"): (
+        [0, 2**63 - 1, math.nextafter(0, 1), math.nextafter(1, 0)],
+        [-1, 2**63, 0.0, 1.0, 1.5],
+    ),
     ("float", "any"): ([-1e9, 1e9], [math.nextafter(-1e9, -math.inf), math.inf, math.nan]),
     ("int", ">= 0"): ([0, 2**63 - 1], [-1, 0.5, 2**63]),
     ("int", ">= 1"): ([1, 2**63 - 1], [0, 1.5, 2**63]),
@@ -115,7 +121,7 @@ def test_program(page):
     [program] = programs(PAGES[page])
     assert len([line for line in program.splitlines() if line]) <= 14
     few = "epochs=1, steps_per_epoch=2, validation_steps=1, verbose=0"
-    short = program.replace("epochs=20", few).replace("perturb_from=266", "perturb_from=1")
+    short = program.replace("epochs=20", few).replace("perturb_from=0.7", "perturb_from=0.5")
     assert few in short
     scope = {}
     exec(short, scope)

@@ -74,7 +74,7 @@ def of_fit(model: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[st
         return args, kwargs
     bound = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
     share = _Share(bound.arguments.get("initial_epoch", 0))
-    callbacks = bound.arguments.get("callbacks")
+    callbacks: Any = bound.arguments.get("callbacks")
     if isinstance(callbacks, keras.callbacks.CallbackList):
         share.set_model(model)
         share.set_params(callbacks.params)
