@@ -51,6 +51,7 @@ class Step(Trainer):
                 are_cut = parts.are_cut(self, batch)
                 take = functools.partial(_in_turn, kept, are_cut)
                 clean, outcome = passes.on_devices(take, batch, are_cut, perturbing)
+                seen = ascent.of_clean_passes(passes, batch, are_cut, perturbing)
                 if self.skips_nonfinite:
                     finite = passes.finite(outcome.shifted_loss, outcome.gradients)
                     outcome = outcome._replace(finite=passes.everywhere(outcome.finite & finite))
@@ -60,7 +61,6 @@ class Step(Trainer):
                 kept.put_back_unless(outcome.finite)
             passes.write(clean, outcome)
             measure = functools.partial(logs.measured, self, batch, outcome, perturbing)
-            seen = ascent.of_clean_passes(passes, batch, are_cut, perturbing)
             return passes.logged(measure, seen, outcome.y_pred)
 
     def test_step(self, *args: Any) -> Any:
