@@ -12,6 +12,7 @@ GRADIENTS = "keras_zsharp/training/gradients.py"
 LOGS = "keras_zsharp/training/logs.py"
 MICRO_BATCHES = "keras_zsharp/training/micro_batches.py"
 TURNS = "keras_zsharp/training/turns.py"
+ASCENT = "keras_zsharp/training/ascent.py"
 MIXIN = "keras_zsharp/training/mixin.py"
 PARTS = "keras_zsharp/training/parts.py"
 OF_ALL = "keras_zsharp/backend/passes.py"
@@ -23,6 +24,7 @@ TRAINING = "tests/backends/test_training.py::"
 PLACES = "tests/backends/test_outside_state.py::"
 NONFINITE = "tests/training/test_nonfinite.py::"
 PASSES = "tests/backends/test_passes.py::"
+FRACTION = "tests/backends/test_ascent_fraction.py::"
 
 SHARED = [
     Fault(
@@ -49,8 +51,8 @@ SHARED = [
     Fault(
         "a rule's own descent is forgotten",
         GRADIENTS,
-        "if _changes_descent(rule):",
-        "if False and _changes_descent(rule):",
+        "if changes_descent(rule):",
+        "if False and changes_descent(rule):",
         AGREES.format("look_sam-"),
     ),
     Fault(
@@ -77,7 +79,7 @@ SHARED = [
     Fault(
         "statistics move twice a step",
         STEP,
-        "return clean.state, Outcome(",
+        "return after, Outcome(",
         "return passes.run(clean.state, batch).state, Outcome(",
         TRAINING + "test_statistics_and_metrics_are_those_of_the_clean_pass",
     ),
@@ -134,7 +136,7 @@ SHARED = [
     Fault(
         "`perturb_from` is forgotten",
         TURNS,
-        "conditions.append(step >= options.perturb_from)",
+        "conditions.append(step >= first)",
         "pass",
         PASSES + "test_passes_of_each_step[perturb_from-default]",
     ),
@@ -158,6 +160,48 @@ SHARED = [
         "elif reduction not in MEANS:",
         "elif reduction is None:",
         "tests/backends/test_parts.py::test_losses_that_may_be_none",
+    ),
+    Fault(
+        "the ascent takes the whole batch",
+        ASCENT,
+        "return cut([(begin, begin + length(end - begin)) for begin, end in bounds])",
+        "return batch",
+        FRACTION + "test_a_step_of_numpy[10-0.25]",
+    ),
+    Fault(
+        "the part of the ascent is rounded down",
+        ASCENT,
+        "return math.ceil(fraction * size - ROUNDING)",
+        "return max(1, int(fraction * size + ROUNDING))",
+        FRACTION + "test_a_step_of_numpy[10-0.25]",
+    ),
+    Fault(
+        "statistics are those of the part of the ascent",
+        STEP,
+        "after = passes.with_assigned(clean.state, left) if state else clean.state",
+        "after = clean.state",
+        FRACTION + "test_state_is_that_of_the_pass_over_the_whole_batch[True-options0]",
+    ),
+    Fault(
+        "a rule that descends along both gradients gets one of a part",
+        ASCENT,
+        "elif gradients.changes_descent(rule):",
+        "elif not rule:",
+        FRACTION + "test_rules_for_which_the_gradients_are_no_direction[gsam]",
+    ),
+    Fault(
+        "a share is one of an epoch",
+        TURNS,
+        'share = model.perturb_from * params["epochs"] * each',
+        "share = model.perturb_from * each",
+        "tests/backends/test_late_share.py::test_the_first_step_is_that_share_of_all[0.5-2-4]",
+    ),
+    Fault(
+        "statistics of the mean are those of the last epoch",
+        "keras_zsharp/callbacks/weight_averaging.py",
+        "            _estimate(self.model, normalizing,",
+        "            (lambda *_: None)(self.model, normalizing,",
+        "tests/callbacks/test_weight_averaging.py::test_statistics_are_those_of_the_mean",
     ),
     Fault(
         "sharpness has the wrong sign",
@@ -201,8 +245,8 @@ OF_JAX = [
     Fault(
         "the host's answer is not asked for",
         JAX + "passes.py",
-        "return perturbs() if self._told is None else self._told",
-        "return True",
+        "perturbing = perturbs() if self._told is None else self._told",
+        "perturbing = True",
         PASSES + "test_passes_of_each_step[perturb_every-default]",
     ),
     Fault(

@@ -162,10 +162,10 @@ FAULTS = [
     Fault(
         "metrics see the predictions at w + e",
         STEP,
-        "return clean.state, Outcome(clean.y_pred,",
+        "return after, Outcome(clean.y_pred,",
         "e = [3.0 * ops.sign(g) for g in gradients]\n"
         "    shifted = passes.run(before, batch, list(map(_shift, weights, e)))\n"
-        "    return clean.state, Outcome(shifted.y_pred,",
+        "    return after, Outcome(shifted.y_pred,",
         "tests/training/test_step.py::test_metrics_are_those_of_the_clean_pass",
     ),
     Fault(
@@ -243,8 +243,8 @@ FAULTS = [
     Fault(
         "plain steps come before perturbed ones",
         TURNS,
-        "(step - options.perturb_from) % options.perturb_every == 0",
-        "(step + 1 - options.perturb_from) % options.perturb_every == 0",
+        "(step - first) % options.perturb_every == 0",
+        "(step + 1 - first) % options.perturb_every == 0",
         "tests/training/test_plain_steps.py::test_averages_stand_still_on_plain_steps_and_schedules_do_not[every-graph]",
     ),
     Fault(
