@@ -15,6 +15,12 @@ from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
 from keras_zsharp.training.saving import of_this_version
 from keras_zsharp.typing import Config
 
+OF_TRAINING = (
+    *("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"),
+    *("first_of_share", "_first_of_share"),
+)
+"""What training leaves on a model, untracked by Keras."""
+
 
 def sharpness_aware(
     model: keras.Model, rule: Rule | str | None = None, **options: Any
@@ -98,7 +104,7 @@ def plain(model: keras.Model) -> keras.Model:
     model.rule.leave()
     for name in ("rule", "sharpness_tracker", "step_options"):
         tracking.remove_attribute(model, name)
-    for name in ("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"):
+    for name in OF_TRAINING:
         model.__dict__.pop(name, None)
     made = type(model)
     object.__setattr__(model, "__class__", made.own_class)

@@ -64,6 +64,13 @@ PUBLIC = {
         "batch_size": 2,
         "batches": 1,
     },
+    callbacks.WeightAveraging: {
+        "start": 0.5,
+        "data": lambda: (X, Y),
+        "every": 1,
+        "batch_size": 2,
+        "batches": 1,
+    },
     data.digits: {**LOADED, "train_size": 1200, "split_seed": None},
     data.load: {"name": "cifar10", **LOADED, "data_dir": None, "train_size": 100},
     **{

@@ -25,8 +25,8 @@ def check(cut: str | None, variables: Sequence[Any]) -> None:
     scales = [v.path for v in variables if optimizers.is_overwritten(v)]
     if cut and scales:
         raise ValueError(
-            "Layers must not be quantized to float8 where a step takes parts of a batch. "
-            f"Received: {cut} and the scales {scales}"
+            f"`{cut.partition('=')[0]}` must be 1 for layers quantized to float8, whose scales "
+            f"have no mean. Received: {cut} and the scales {scales}"
         )
 
 

@@ -141,9 +141,10 @@ def test_layers_quantized_to_integers_train_what_is_left(mode):
     assert any((ours.numpy() != theirs.numpy()).any() for ours, theirs in pairs)
 
 
-def test_float8_layers_refuse_parts_of_a_batch():
-    with pytest.raises(ValueError, match=r"^`micro_batches` must be 1 for layers .* float8"):
-        quantized("float8", lambda net: SharpnessAwareModel(net, "sam", micro_batches=2))
+@pytest.mark.parametrize(("option", "value"), [("micro_batches", 2), ("ascent_fraction", 0.5)])
+def test_float8_layers_refuse_parts_of_a_batch(option, value):
+    with pytest.raises(ValueError, match=f"^`{option}` must be 1 for layers .* float8"):
+        quantized("float8", lambda net: SharpnessAwareModel(net, "sam", **{option: value}))
 
 
 def half_frozen(rule):
