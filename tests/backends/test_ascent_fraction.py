@@ -1,5 +1,6 @@
 """`ascent_fraction`: the clean pass takes the first examples of a batch, the second all of them."""
 
+import itertools
 import math
 
 import keras
@@ -11,6 +12,7 @@ import keras_zsharp
 from keras_zsharp import SAM, SharpnessAwareModel, SharpnessAwareTraining, sharpness_aware
 from keras_zsharp.callbacks import Backup
 from tests.backends import networks
+from tests.tiers import crossed
 from tests.training import reference
 from tests.training.cases import CASES, normal
 from tests.training.running import build, compiled, sample_weight
@@ -68,8 +70,15 @@ def test_a_step_of_numpy(size, fraction, dtype):
     np.testing.assert_allclose(kernel, w - 0.125 * p, rtol=tolerance)
 
 
-@pytest.mark.parametrize("way", ["wrapper", "in place"])
-@pytest.mark.parametrize("name", ["sequential", "two_outputs", "dict_inputs", "class_weight"])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    crossed(
+        itertools.product(
+            ["sequential", "two_outputs", "dict_inputs", "class_weight"], ["wrapper", "in place"]
+        ),
+        default=[("sequential", "in place"), ("dict_inputs", "wrapper")],
+    ),
+)
 def test_agrees_with_perturb_and_restore(name, way):
     case = CASES[name]
     make = SharpnessAwareModel if way == "wrapper" else sharpness_aware

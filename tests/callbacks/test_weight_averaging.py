@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from keras import layers
 from keras_zsharp import SAM, SharpnessAwareModel, sharpness_aware
 from keras_zsharp.callbacks import Backup, WeightAveraging
 from tests.backends import networks
+from tests.tiers import crossed
 
 EXAMPLES, EPOCHS = 3 * networks.BATCH, 5
 WAYS = {
@@ -41,12 +44,23 @@ def same(one, other, **tolerance):
         np.testing.assert_allclose(a, b, **{"rtol": 1e-6, "atol": 1e-7, **tolerance})
 
 
-@pytest.mark.parametrize("way", WAYS)
+STARTS = {
+    "share": (0.6, 1, [3, 4]),
+    "every": (1, 2, [1, 3]),
+    "all": (0, 1, [0, 1, 2, 3, 4]),
+    "none": (0.99, 1, []),
+}
+
+
 @pytest.mark.parametrize(
-    ("start", "every", "epochs"),
-    [(0.6, 1, [3, 4]), (1, 2, [1, 3]), (0, 1, [0, 1, 2, 3, 4]), (0.99, 1, [])],
+    ("way", "start"),
+    crossed(
+        itertools.product(WAYS, STARTS),
+        default=[("wrapper", "share"), ("plain", "every"), ("in place", "none")],
+    ),
 )
-def test_the_mean_of_the_epochs(way, start, every, epochs):
+def test_the_mean_of_the_epochs(way, start):
+    start, every, epochs = STARTS[start]
     notes = Notes()
     averaging = WeightAveraging(start, networks.data(EXAMPLES), every=every)
     model = WAYS[way](network())
