@@ -11,13 +11,13 @@ from keras_zsharp import rules
 from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.rules import Rule
-from keras_zsharp.training import SharpnessAwareTraining, StepOptions, reached
+from keras_zsharp.training import SharpnessAwareTraining, StepOptions, ascent, reached
 from keras_zsharp.training.saving import of_this_version
 from keras_zsharp.typing import Config
 
 OF_TRAINING = (
     *("every_step_perturbs", "inputs_are_arrays", "_cuts_arrays", "skipping"),
-    *("first_of_share", "_first_of_share"),
+    *("first_of_share", "_steps_of_fit"),
 )
 """What training leaves on a model, untracked by Keras."""
 
@@ -73,6 +73,7 @@ def sharpness_aware(
     _check_names(model)
     step_options, rule = StepOptions(**options), rules.get(rule)
     rule.check_free_for(model)
+    ascent.check(rule, step_options.ascent_fraction)
     return _become(model, rule, step_options)
 
 

@@ -136,11 +136,14 @@ class Outside:
         self._restore.append(copies.restoring(value, self._gradients))
 
 
-def rewound(model: Any, before: Outside) -> PutBack:
-    """Encloses a pass that starts from what was there before. Afterwards all is as it is now."""
+def rewound(model: Any, before: Outside, afterwards: bool = True) -> PutBack:
+    """Encloses a pass that starts from what was there before.
+
+    Afterwards all is as it is now, or else only if the pass raises an error.
+    """
     now = Outside(model, gradients=False)
     before.put_back()
-    return PutBack(now.put_back)
+    return PutBack(now.put_back, always=afterwards)
 
 
 def put_back(model: Any, always: bool = True) -> PutBack:

@@ -47,6 +47,14 @@ class PassesInScopes:
         return state.assigned()
 
     def assigned_values(self, state: Any, clean: Any) -> list[Tensor]:
+        known = set(map(id, clean.assigned()))
+        only_here = [v.path for v in state.assigned() if id(v) not in known]
+        if only_here:
+            raise ValueError(
+                "A layer must assign the same variables in both passes where `ascent_fraction` is "
+                "below 1. "
+                f"Received: {only_here} assigned in the pass over the whole batch alone"
+            )
         values = [(v, state.stands_for(v)) for v in self._state_of(clean)]
         return [self.values([v])[0] if value is None else value for v, value in values]
 
@@ -56,8 +64,9 @@ class PassesInScopes:
         return clean
 
     def _state_of(self, clean):
-        weights = set(map(id, self.variables))
-        assigned = [v for v in clean.assigned() if id(v) not in weights]
+        # Metrics show the clean pass.
+        left = set(map(id, [*self.variables, *self.model.metrics_variables]))
+        assigned = [v for v in clean.assigned() if id(v) not in left]
         return [v for v in assigned if clean.stands_for(v) is not None]
 
     def writing(self, kept: Any) -> contextlib.AbstractContextManager[Any]:

@@ -7,15 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_zsharp import outside
+from keras_zsharp.callbacks.statistics import estimate
 from keras_zsharp.checks import count, number, positive_int
-from keras_zsharp.flatness.batches import Batches, finite, kept, unpacked
+from keras_zsharp.flatness.batches import finite, kept
 from keras_zsharp.flatness.checks import checked
-from keras_zsharp.keras_internals import calling, fitting, scoping, tracking
-from keras_zsharp.ops import as_written
+from keras_zsharp.keras_internals import fitting, tracking
 from keras_zsharp.typing import Data, Logs
-
-STATISTICS = ("moving_mean", "moving_variance")
 
 
 class WeightAveraging(keras.callbacks.Callback):
@@ -31,7 +28,9 @@ class WeightAveraging(keras.callbacks.Callback):
     does, and can be used with each of them. Let the learning rate stay high in the last epochs.
 
     A `fit` that ends before `start` keeps its weights, with a warning. A run that
-    `keras_zsharp.callbacks.Backup` resumes ends with the same bits.
+    `keras_zsharp.callbacks.Backup` resumes ends with the same bits. After other ways to resume the
+    mean is of the epochs since then, with a warning. `EarlyStopping` with `restore_best_weights`
+    must come before it in the list of callbacks.
 
     Args:
         start: float within [0, 1), the share of the epochs after which averaging begins, or an
@@ -43,7 +42,9 @@ class WeightAveraging(keras.callbacks.Callback):
 
     Raises:
         TypeError, ValueError: An argument is of the wrong type or outside of its bounds. When
-            training begins: `data` is None, and the model has BatchNormalization.
+            training begins: `data` is None, and the model has BatchNormalization; `data` has no
+            end; an `EarlyStopping` would undo the mean. While training: other variables are
+            trainable than before.
 
     Source:
         Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI
@@ -79,16 +80,13 @@ class WeightAveraging(keras.callbacks.Callback):
         self.every = positive_int("every", every)
         self.batch_size, self.batches = checked(batch_size=batch_size, batches=batches)
         self.data = None if data is None else kept(data, self.batch_size, self.batches)
-        self.averaged, self._mean = 0, []
+        self.averaged, self._due, self._trained, self._mean = 0, 0, [], []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        if self.data is None and (normalizing := _normalizing(self.model)):
-            raise ValueError(
-                "`data` must be training data for a model with BatchNormalization: the mean of the "
-                "weights has other statistics. Received: data=None and the layers "
-                f"{[layer.name for layer in normalizing]}"
-            )
-        self.averaged, self._mean = 0, []
+        self._check_order()
+        if self._normalizing():
+            self._batches()
+        self.averaged, self._due, self._trained, self._mean = 0, 0, [], []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         first: Any = self.start
@@ -96,68 +94,83 @@ class WeightAveraging(keras.callbacks.Callback):
             first = math.ceil(first * self.params["epochs"] - 1e-6)
         if epoch < first or (epoch - first) % self.every:
             return
+        self._normalizing()
         fitting.synced(self.model)
-        weights = map(keras.ops.convert_to_numpy, self.model.trainable_variables)
-        weights = [np.array(w, _wide(w)) for w in weights]
+        variables = self.model.trainable_variables
+        # By their places: a resumed run may have other names.
+        ids = set(map(id, variables))
+        trained = [i for i, v in enumerate(self.model.weights) if id(v) in ids]
+        if self.averaged and trained != self._trained:
+            places = {*trained} ^ {*self._trained}
+            raise ValueError(
+                "The trainable variables must stay the same from `start` on, for a mean of the "
+                "epochs. Received, in some of them alone: "
+                f"{[self.model.weights[i].path for i in sorted(places)]}"
+            )
+        weights = [np.array(w, _wide(w)) for w in map(keras.ops.convert_to_numpy, variables)]
         self.averaged += 1
+        self._due, self._trained = 1 + (epoch - first) // self.every, trained
         self._mean = [
             mean + (w - mean) / self.averaged
             for mean, w in zip(self._mean or weights, weights, strict=True)
         ]
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if not self.averaged:
+        if self.averaged < max(self._due, 1):
             warnings.warn(
-                f"No weights were averaged: `fit` ended before start={self.start}.", stacklevel=2
+                f"The mean is of {self.averaged} epochs, of {self._due} since start={self.start}: "
+                "`fit` began later, or ended before.",
+                stacklevel=2,
             )
+        if not self.averaged:
             return
         fitting.synced(self.model)
-        for variable, value in zip(self.model.trainable_variables, self._mean, strict=True):
-            variable.assign(keras.ops.cast(value, variable.dtype))
-        if normalizing := _normalizing(self.model):
-            data: Any = self.data
-            _estimate(self.model, normalizing, finite(data, self.batch_size, self.batches))
+        variables = self.model.trainable_variables
+        last = [keras.ops.copy(v) for v in variables]
+        try:
+            _assign(variables, self._mean)
+            if normalizing := self._normalizing():
+                estimate(self.model, normalizing, self._batches())
+        except BaseException:
+            _assign(variables, last)
+            raise
+
+    def _batches(self):
+        data: Any = self.data
+        return finite(data, self.batch_size, self.batches)
+
+    def _normalizing(self):
+        """The layers whose statistics are to be estimated. There must be data for them."""
+        kind = keras.layers.BatchNormalization
+        layers = [la for la in tracking.flat_layers(self.model) if isinstance(la, kind)]
+        layers = [la for la in layers if la.trainable and la.built]
+        if layers and self.data is None:
+            raise ValueError(
+                "`data` must be training data for a model with BatchNormalization: the mean of the "
+                "weights has other statistics. Received: data=None and the layers "
+                f"{[layer.name for layer in layers]}"
+            )
+        return layers
+
+    def _check_order(self):
+        """Refuses what would put the weights of one epoch back in the place of the mean."""
+        fit = fitting.running_fit()
+        others = fit.callbacks.callbacks if fit else []
+        later = others[others.index(self) + 1 :] if self in others else []
+        kind = keras.callbacks.EarlyStopping
+        if any(isinstance(other, kind) and other.restore_best_weights for other in later):
+            raise ValueError(
+                "`WeightAveraging` must come after an `EarlyStopping` with "
+                "`restore_best_weights=True` in the list of callbacks: that would put the weights "
+                "of its best epoch in the place of the mean. Received: it before"
+            )
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(keras.ops.cast(value, variable.dtype))
 
 
 def _wide(weight):
     """A dtype in which a mean has no rounding to speak of."""
     return weight.dtype if weight.dtype in ("float32", "float64") else "float32"
-
-
-def _normalizing(model):
-    kind = keras.layers.BatchNormalization
-    return [la for la in tracking.flat_layers(model) if isinstance(la, kind) and la.trainable]
-
-
-@as_written
-def _estimate(model: Any, normalizing: list[Any], data: Batches) -> None:
-    """Sets the moving statistics to the means of those of the batches, weighted by their sizes."""
-    variables = [getattr(layer, name) for layer in normalizing for name in STATISTICS]
-    momenta = [layer.momentum for layer in normalizing]
-    totals, examples = [0.0] * len(variables), 0
-    try:
-        for layer in normalizing:
-            layer.momentum = 0.0  # The moving statistics are then those of the batch.
-        for leaves in data:
-            x, *_ = unpacked(data.structure, leaves)
-            x = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
-            size = leaves[0].shape[0]
-            # What the pass assigns stays in the scope.
-            with outside.put_back(model), scoping.Scope([]) as scope:
-                calling.forward(model, x, training=True)
-            found = [_of(scope, v) for v in variables]
-            totals = [t + size * f.astype("float64") for t, f in zip(totals, found, strict=True)]
-            examples += size
-    finally:
-        for layer, momentum in zip(normalizing, momenta, strict=True):
-            layer.momentum = momentum
-    if not examples:
-        raise ValueError("`data` must hold at least one example. Received: none")
-    for variable, total in zip(variables, totals, strict=True):
-        variable.assign(keras.ops.cast(total / examples, variable.dtype))
-
-
-def _of(scope, variable):
-    """The value in a scope, or that of a layer which the pass has not called."""
-    value = scope.read(variable)
-    return keras.ops.convert_to_numpy(variable if value is None else value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
 from keras import ops
 
 from keras_zsharp.backend.passes import Passes
+from keras_zsharp.rules import Rule
 from keras_zsharp.training import gradients, micro_batches
 from keras_zsharp.typing import Batch, Nested, Tensor
 
@@ -16,28 +16,26 @@ ROUNDING = 1e-6
 """What a product of a fraction and a size may be too large by: 0.07 * 100 is 7.000000000000001."""
 
 
-def check(model: Any) -> None:
+def check(rule: Rule, fraction: float) -> None:
     """Refuses a rule for which the gradients at w are more than a direction.
 
     Args:
-        model: A sharpness-aware model.
+        rule: The rule of a model.
+        fraction: Its `ascent_fraction`.
 
     Raises:
-        ValueError: `ascent_fraction` is below 1, and the rule takes one pass, or combines the
-            gradients at w, of a part of the batch, with those at w + e.
+        ValueError: The fraction is below 1, and the rule takes one pass, or combines the gradients
+            at w, of a part of the batch, with those at w + e.
     """
-    rule, name = model.rule, type(model.rule).__name__
-    if model.ascent_fraction == 1:
-        return
-    why = None
+    name, why = type(rule).__name__, None
     if rule.reads != "gradients":
         why = f"{name} takes one pass, over the whole batch"
     elif gradients.changes_descent(rule):
         why = f"{name} combines the gradients of both passes for the optimizer"
-    if why:
+    if why and fraction < 1:
         raise ValueError(
             "`ascent_fraction` must be 1 for a rule that uses the gradients at w for more than the "
-            f"perturbation. Received: ascent_fraction={model.ascent_fraction}, and {why}"
+            f"perturbation. Received: ascent_fraction={fraction}, and {why}"
         )
 
 

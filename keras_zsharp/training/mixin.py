@@ -10,6 +10,7 @@ from keras_zsharp.backend import surroundings
 from keras_zsharp.keras_internals import fitting, names, saving, scoping, tracking
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import (
+    ascent,
     chosen,
     logs,
     noise,
@@ -176,9 +177,13 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             fitting.check_set(self, name)
             rule.settled()  # Not in a graph.
         if name == "rule":
-            value = self._in_place_of(old, rules.get(value))
+            value = rules.get(value)
+            ascent.check(value, self.ascent_fraction)
+            value = self._in_place_of(old, value)
         elif not isinstance(value, options.StepOptions):
             raise TypeError(f"`step_options` must be `StepOptions`. Received: {value!r}")
+        elif old is not None:
+            ascent.check(self.rule, value.ascent_fraction)
         super().__setattr__(name, value)
         if value != old and self.train_function is not None:
             # A graph keeps the rule and the options with which it was traced.
@@ -193,8 +198,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
         settled = turns.settled(self)
         cut = parts.cut_by(self) is not None
         arrays = cut and self.__dict__.get("_cuts_arrays", False)
-        first = self.__dict__.get("_first_of_share")
-        now = settled, arrays, first
+        now = settled, arrays, turns.first_of_share(self)
         if (self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share) != now:
             self.every_step_perturbs, self.inputs_are_arrays, self.first_of_share = now
             force = True
@@ -300,12 +304,14 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
     def fit(self, *args, **kwargs):
         x = args[0] if args else kwargs.get("x")
         self.__dict__["_cuts_arrays"] = fitting.are_arrays(x)
-        args, kwargs = turns.of_fit(self, args, kwargs)
         try:
-            with own_steps.by_our_step(self, "fit"):
+            with (
+                turns.counted(self, super().fit, args, kwargs) as (args, kwargs),
+                own_steps.by_our_step(self, "fit"),
+            ):
                 history = super().fit(*args, **kwargs)
         finally:
-            self.__dict__.update(_cuts_arrays=False, _first_of_share=None)
+            self.__dict__["_cuts_arrays"] = False
         self.skipping.warn(self)
         return history
 

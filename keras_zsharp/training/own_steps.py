@@ -88,7 +88,7 @@ def _iterations(model):
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None or not optimizer.built:
         return 0
-    return int(optimizers.steps_taken(optimizer))
+    return int(keras.ops.convert_to_numpy(optimizers.steps_taken(optimizer)))
 
 
 def note_two_passes(model: keras.Model) -> None:

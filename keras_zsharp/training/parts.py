@@ -20,19 +20,21 @@ OF_ALL = ("circle",)
 
 def cut_by(model: Any) -> str | None:
     """The option by which a step takes a batch in parts, or None. The model must have options."""
-    if option := taken_in_parts(model):
-        return option
+    if model.micro_batches > 1:
+        return f"micro_batches={model.micro_batches}"
     # Under `tf.distribute`, plain Keras takes the parts of a batch, too.
     cuts = _PASSES.cuts_shares and model.perturbation_sync == "replica"
     if cuts and model.count_devices() > 1:
         return 'perturbation_sync="replica"'
-    return None
+    return _ascent(model)
 
 
 def taken_in_parts(model: Any) -> str | None:
     """As `cut_by`, but for the shares of devices."""
-    if model.micro_batches > 1:
-        return f"micro_batches={model.micro_batches}"
+    return cut_by(model) if model.micro_batches > 1 else _ascent(model)
+
+
+def _ascent(model):
     return f"ascent_fraction={model.ascent_fraction}" if model.ascent_fraction < 1 else None
 
 
@@ -100,7 +102,9 @@ def check_pass(model: Any, y_pred: Nested, sample_weight: Nested, assigned: Sequ
     if cut := cut_by(model):
         _check_rows(y_pred, cut)
         _check_loss(model, cut, y_pred, sample_weight)
-        if "ascent_fraction" not in cut:  # The state is that of a pass over the whole batch.
+        if cut == _ascent(model):  # The state is that of a pass over the whole batch.
+            _check_weights(model, cut, assigned)
+        else:
             _check_state(model, cut, assigned)
 
 
@@ -189,6 +193,19 @@ def _check_state(model, cut, assigned):
             f"put together, `add_weight(..., aggregation=...)` with one of {said}, where {cut} "
             'cuts a batch: "sum" adds up what the parts add, "mean" is for statistics. '
             f"Received: {[(v.path, v.aggregation) for v in unknown]}"
+        )
+
+
+def _check_weights(model, cut, assigned):
+    """Refuses weights that a layer sets from the examples: those of a part would stay."""
+    kind = keras.layers.SpectralNormalization  # It looks at no example.
+    known = {id(la.kernel) for la in tracking.flat_layers(model) if isinstance(la, kind)}
+    trained = {id(v) for v in tracking.trained(model)} - known
+    weights = [v.path for v in assigned if id(v) in trained]
+    if weights:
+        raise ValueError(
+            f"A layer must not assign weights of its own where {cut} cuts a batch: they would be "
+            f"those of the first examples. Received: {weights} assigned"
         )
 
 

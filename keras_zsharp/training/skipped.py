@@ -51,7 +51,7 @@ class Skipping:
 
     def warn(self, model: Any) -> None:
         """Warns if the last steps were all skipped, once a row. Call it on the host."""
-        row = int(ops.convert_to_tensor(self.metric.in_a_row))
+        row = int(ops.convert_to_numpy(self.metric.in_a_row))
         if row >= IN_A_ROW and not self._warned:
             warnings.warn(
                 f"The last {row} steps were all skipped: their loss or gradients were infinite or "

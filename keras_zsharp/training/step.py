@@ -104,7 +104,6 @@ class Step(Trainer):
         """Creates the variables that rule and optimizer lack. The model must be built."""
         variables = tracking.trained(self)
         micro_batches.check(parts.taken_in_parts(self), variables)
-        ascent.check(self)
         self.rule.build(variables)
         if variables and not self.optimizer.built:
             self.optimizer.build(variables)
@@ -156,7 +155,8 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
     generators = {} if perturbing is False else noise.shared_generators()
     part = ascent_part(batch)
     clean = passes.run(before, part)
-    state = [] if part is batch else passes.assigned_values(clean.state, clean.state)
+    of_a_part = part is not batch
+    state = passes.assigned_values(clean.state, clean.state) if of_a_part else []
     weights, at_w = passes.weights(before), passes.unscaled(clean.gradients)
     with passes.before():
         step = optimizers.steps_taken(model.optimizer)
@@ -172,12 +172,12 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
         # 3. Loss and gradients at w + e(w).
         with (
             passes.rewound(clean),
-            outside.rewound(model, kept),
+            outside.rewound(model, kept, afterwards=not of_a_part),
             noise.drawn_here(generators) as drawn,
         ):
             shifted = passes.run(before, batch, list(map(_shift, weights, epsilons)))
         noise.warn_of_noise(drawn, passes.compare(clean, shifted))
-        left = passes.assigned_values(shifted.state, clean.state) if state else state
+        left = passes.assigned_values(shifted.state, clean.state) if of_a_part else state
         return shifted.loss, passes.instantiated(shifted.gradients), rule_state, left
 
     def plain():
@@ -185,8 +185,8 @@ def _both_passes(passes, perturbing, kept, ascent_part, batch, before):
 
     gradients = passes.instantiated(clean.gradients)
     shifted_loss, p, rule_state, left = passes.either(perturbing, perturbed, plain)
-    # Statistics are those of the pass over the whole batch.
-    after = passes.with_assigned(clean.state, left) if state else clean.state
+    # What layers assign and keep is that of the pass over the whole batch.
+    after = passes.with_assigned(clean.state, left) if of_a_part else clean.state
 
     # 4. The optimizer gets the second gradients p, or what the rule makes of both.
     descent, rule_state = descended(passes, step, (gradients, p), rule_state, perturbing)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -62,49 +64,81 @@ def _first(model):
     return model.first_of_share
 
 
-def of_fit(model: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of `fit`, with a callback for a `perturb_from` that is a share.
+def first_of_share(model: Any) -> int | None:
+    """The step from which a share in `perturb_from` perturbs. None where there is no share.
 
     Args:
         model: A sharpness-aware model.
-        args: The positional arguments.
-        kwargs: The keyword arguments.
     """
-    if not isinstance(model.perturb_from, float):
-        return args, kwargs
-    bound = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
-    share = _Share(bound.arguments.get("initial_epoch", 0))
-    callbacks: Any = bound.arguments.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        share.set_model(model)
-        share.set_params(callbacks.params)
-    else:
-        bound.arguments["callbacks"] = [share, *keras.tree.flatten(callbacks or [])]
-    return bound.args[1:], bound.kwargs
+    steps_of_fit = model.__dict__.get(OF_FIT)
+    if steps_of_fit is None or isinstance(model.perturb_from, int):
+        return None
+    before, total = steps_of_fit
+    return math.ceil(before + model.perturb_from * total - 1e-6)
 
 
-class _Share(keras.callbacks.Callback):
-    """Finds the step of a share, before `fit` makes the training program.
+OF_FIT = "_steps_of_fit"
+"""The attribute in which a model that trains has the steps before its `fit`, and those of it."""
 
-    Those steps count that the optimizer has taken before this `fit`, but for the epochs that an
-    `initial_epoch` leaves out: these belong to it.
+
+@contextlib.contextmanager
+def counted(model: Any, fit: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Encloses a `fit`. Yields its arguments, with a callback if `perturb_from` is a share.
+
+    Args:
+        model: A sharpness-aware model.
+        fit: The method.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
     """
+    if isinstance(model.perturb_from, int):
+        yield args, kwargs
+        return
+    outer = model.__dict__.pop(OF_FIT, None)
+    try:
+        yield _with_callback(_Steps(), fit, args, kwargs)
+    finally:
+        model.__dict__[OF_FIT] = outer
+        if model.train_function is not None:
+            model.make_train_function()
 
-    def __init__(self, initial_epoch):
-        super().__init__()
-        self._initial_epoch = initial_epoch
+
+def _with_callback(callback, fit, args, kwargs):
+    names = list(inspect.signature(fit).parameters)
+    place = names.index("callbacks") if "callbacks" in names else len(args)
+    others = args[place] if place < len(args) else kwargs.get("callbacks")
+    if isinstance(others, keras.callbacks.CallbackList):
+        raise TypeError(
+            "`callbacks` must be a list of callbacks where `perturb_from` is a share: a "
+            "`CallbackList` does not know the steps of `fit`. Received: callbacks of type "
+            f"{type(others)}"
+        )
+    callbacks = [callback, *keras.tree.flatten(others or [])]
+    if place < len(args):
+        return (*args[:place], callbacks, *args[place + 1 :]), kwargs
+    return args, {**kwargs, "callbacks": callbacks}
+
+
+class _Steps(keras.callbacks.Callback):
+    """Counts the steps of a `fit`, and those that the optimizer has taken before it.
+
+    Of these, the epochs are no part that an `initial_epoch` or a backup leaves out.
+    """
 
     def set_params(self, params):
         super().set_params(params)
-        model: Any = self.model
-        batches = (params or {}).get("steps")
-        if not batches:
+        if not params.get("steps"):
             raise ValueError(
                 "`perturb_from` must be a step, an int >= 0, where `fit` cannot know the number of "
                 "batches of an epoch: pass `steps_per_epoch` for a share. "
-                f"Received: perturb_from={model.perturb_from}"
+                f"Received: perturb_from={self.model.perturb_from}"
             )
-        each = batches / optimizers.accumulates(model.optimizer)
-        before = int(optimizers.steps_taken(model.optimizer)) - self._initial_epoch * each
-        share = model.perturb_from * params["epochs"] * each
-        model.__dict__["_first_of_share"] = math.ceil(before + share - 1e-6)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        model: Any = self.model
+        if model.__dict__.get(OF_FIT) is not None:
+            return
+        each = self.params["steps"] / optimizers.accumulates(model.optimizer)
+        before = int(ops.convert_to_numpy(optimizers.steps_taken(model.optimizer))) - epoch * each
+        model.__dict__[OF_FIT] = before, self.params["epochs"] * each
+        model.make_train_function()

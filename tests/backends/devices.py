@@ -140,8 +140,10 @@ def parts_of_two_devices():
         ("counted", test_parts.net(counts["sum"]), "mse", x),
         ("stateful", keras.Model(steps, stateful(steps)), "mse", x[..., None]),
         ("bank", test_parts.memory(), "mse", {"x": x, "bank": x[:, :4]}),
+        ("state of halves", test_parts.net(test_parts.Counts("none")), "mse", x),
     ):
-        model = SharpnessAwareModel(net, "sam", **options)
+        fraction = {"ascent_fraction": 0.5} if name == "state of halves" else {}
+        model = SharpnessAwareModel(net, "sam", **options, **fraction)
         try:
             test_parts.step(model, loss, inputs, y)
         except ValueError as error:

@@ -254,6 +254,99 @@ class Counts(layers.Layer):
         return inputs
 
 
+def test_a_refused_pair_leaves_what_was_there():
+    model = SharpnessAwareModel(small(), "gsam")
+    with pytest.raises(ValueError, match="`ascent_fraction` must be 1"):
+        model.ascent_fraction = 0.25
+    assert model.ascent_fraction == 1
+    model = SharpnessAwareModel(small(), "sam", **QUARTER)
+    with pytest.raises(ValueError, match="`ascent_fraction` must be 1"):
+        model.rule = "look_sam"
+    assert type(model.rule) is SAM
+    net = small()
+    with pytest.raises(ValueError, match="`ascent_fraction` must be 1"):
+        sharpness_aware(net, "msam", **QUARTER)
+    assert type(net) is keras.Sequential
+
+
+class Initialized(layers.Layer):
+    """Sets a weight by the first batch that it sees."""
+
+    def build(self, shape):
+        self.offset = self.add_weight(shape=(shape[-1],), initializer="zeros")
+
+    def call(self, inputs):
+        self.offset.assign(keras.ops.mean(inputs, 0))
+        return inputs - self.offset
+
+
+class Now(layers.Layer):
+    """Assigns only where it sees many examples."""
+
+    def build(self, shape):
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        if inputs.shape[0] and inputs.shape[0] > 6:
+            self.count.assign(self.count + 1)
+        return inputs
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX keeps no weight that a layer assigns")
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [(Initialized, "must not assign weights"), (Now, "must assign the same variables")],
+)
+def test_what_a_part_would_assign_otherwise_is_refused(layer, message):
+    net = keras.Sequential([keras.Input((5,)), layer(), layers.Dense(1)])
+    with pytest.raises(ValueError, match=message):
+        stepped(SharpnessAwareModel(net, "sam", **QUARTER))
+
+
+class Attributes(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.seen = [0]
+
+    def call(self, inputs):
+        self.seen[0] += inputs.shape[0] or 0
+        return inputs
+
+
+def test_attributes_are_those_of_the_pass_over_the_whole_batch():
+    counts = []
+    for options in ({}, QUARTER):
+        net = keras.Sequential([keras.Input((5,)), counting := Attributes(), layers.Dense(1)])
+        before = counting.seen[0]
+        stepped(SharpnessAwareModel(net, SAM(rho=RHO), **options))
+        counts.append(counting.seen[0] - before)
+    assert counts[0] == counts[1]
+
+
+class Logs(layers.Layer):
+    """Has a metric of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = keras.metrics.Mean(name="mean_input")
+        self.dense = layers.Dense(1, kernel_initializer="ones")
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        self.mean.update_state(outputs)
+        return outputs
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="Keras' step on JAX has no metrics of layers")
+def test_a_layers_own_metric_is_that_of_the_clean_pass():
+    model = SharpnessAwareModel(
+        keras.Sequential([keras.Input((5,)), logs := Logs()]), SAM(rho=10.0), **QUARTER
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
+    model.fit(X, Y, batch_size=12, shuffle=False, verbose=0)
+    np.testing.assert_allclose(logs.mean.result(), X[:3].sum(-1).mean(), rtol=1e-4)
+
+
 def test_what_has_no_part_is_refused():
     with pytest.raises(ValueError, match="`mean_of_parts` must be True"):
         stepped(SharpnessAwareModel(small(), "sam", **QUARTER), own_loss)

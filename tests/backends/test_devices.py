@@ -68,6 +68,7 @@ def test_replicas_that_share_the_weights_have_one_perturbation(found):
     [
         ("sum", "`mean_of_parts` must be True"),
         ("state", "must say how the parts of a batch are put together"),
+        ("state of halves", "must say how the parts of a batch are put together"),
         ("stateful", "must not be `stateful`"),
         ("bank", "`batched_inputs` must be"),
     ],

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_zsharp import SAM, SharpnessAwareModel
+from keras_zsharp import SAM, SharpnessAwareModel, sharpness_aware
 from keras_zsharp.callbacks import Backup
 from tests.backends import networks
 
@@ -67,13 +67,55 @@ def test_steps_are_those_of_the_optimizer():
     assert fitted(model_of(0.5, optimizer), 2) == [0] * 4 + [1] * 4
 
 
-def test_a_list_of_callbacks_that_keras_has_made():
-    model, noting = model_of(0.5), Plain()
-    listed = keras.callbacks.CallbackList(
-        [noting], model=model, epochs=1, steps=STEPS, add_history=True
-    )
-    model.fit(*networks.data(128), batch_size=32, shuffle=False, verbose=0, callbacks=listed)
+def test_a_list_of_callbacks_that_keras_has_made_is_refused():
+    model = model_of(0.5)
+    listed = keras.callbacks.CallbackList([], model=model, epochs=1, steps=STEPS)
+    with pytest.raises(TypeError, match="`callbacks` must be a list of callbacks"):
+        model.fit(*networks.data(128), batch_size=32, verbose=0, callbacks=listed)
+    assert not model.__dict__["_cuts_arrays"]
+
+
+class OwnFit(keras.Sequential):
+    """Its arguments have other places than Keras', and it fits a second time."""
+
+    def fit(self, x=None, y=None, epochs=1, **kwargs):
+        return super().fit(x, y, epochs=epochs, **kwargs)
+
+
+def test_a_fit_of_ones_own():
+    model = sharpness_aware(OwnFit(networks.network().layers), SAM(rho=0.1), perturb_from=0.5)
+    networks.compiled(model, run_eagerly=True)
+    assert fitted(model, 2) == [0] * 4 + [1] * 4
+    noting = Plain()
+    x, y = networks.data(STEPS * networks.BATCH)
+    keras.Model.fit(plain := networks.compiled(networks.network()), x, y, 32, 1, 0, [])
+    assert plain.history.epoch == [0]
+    wrapped = model_of(0.5)
+    wrapped.fit(x, y, networks.BATCH, 1, 0, [noting])
     assert noting.perturbed == [0, 0, 1, 1]
+
+
+class Sets(keras.callbacks.Callback):
+    """Another share, from the first epoch on."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.perturb_from = 0.75
+
+
+def test_a_share_that_a_callback_sets():
+    assert fitted(model_of(0.25), 2, callbacks=[Sets()]) == [0] * 6 + [1] * 2
+
+
+class Again(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if not epoch:
+            self.inner = fitted(self.model, 1)
+
+
+def test_a_fit_within_a_fit():
+    again = Again()
+    assert fitted(model_of(0.5), 2, callbacks=[again]) == [0] * 4 + [1] * 4
+    assert again.inner == [0, 0, 1, 1]
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -90,6 +132,21 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert fitted(resumed, 3, callbacks=[Backup(tmp_path)]) == expected  # It remembers
     for one, other in zip(*map(weights_of, (straight, resumed)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("way", ["ours", "keras"])
+def test_the_same_model_goes_on(way, tmp_path):
+    """As in a notebook whose cell is run again."""
+    backup = {
+        "ours": lambda: Backup(tmp_path),
+        "keras": lambda: keras.callbacks.BackupAndRestore(tmp_path),
+    }[way]
+    model = model_of(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(model, 4, callbacks=[backup(), Interrupts()])
+    noting = Plain()
+    history = networks.trained(model, 4, STEPS * networks.BATCH, callbacks=[backup(), noting])
+    assert all(history["sharpness"][-2:])
 
 
 def weights_of(model):

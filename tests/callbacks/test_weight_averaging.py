@@ -65,7 +65,7 @@ def test_the_mean_of_the_epochs(way, start):
     averaging = WeightAveraging(start, networks.data(EXAMPLES), every=every)
     model = WAYS[way](network())
     if not epochs:
-        with pytest.warns(UserWarning, match="No weights were averaged"):
+        with pytest.warns(UserWarning, match="The mean is of 0 epochs"):
             trained(model, averaging, notes)
         epochs = [EPOCHS - 1]
     else:
@@ -90,6 +90,82 @@ def test_statistics_are_those_of_the_mean():
     same([normal.moving_mean.numpy()], [batches.mean(axes).mean(0)], rtol=1e-4, atol=1e-5)
     same([normal.moving_variance.numpy()], [batches.var(axes).mean(0)], rtol=1e-4)
     assert normal.momentum == 0.99
+
+
+def fit_of(net, x, averaging, **fit):
+    net.compile(keras.optimizers.SGD(0.0), "mse")
+    y = np.zeros((len(keras.tree.flatten(x)[0]), 1))
+    net.fit(x, y, verbose=0, callbacks=[averaging], **fit)
+
+
+def test_each_batch_draws_noise_of_its_own():
+    normal = layers.BatchNormalization()
+    net = keras.Sequential(
+        [keras.Input((5,)), layers.Dropout(0.5, seed=0), normal, layers.Dense(1)]
+    )
+    x = np.ones((200, 5), "float32")
+    fit_of(net, x, WeightAveraging(0, (x, x[:, :1]), batch_size=50))
+    np.testing.assert_allclose(normal.moving_mean.numpy(), np.ones(5), atol=0.3)
+    assert (normal.moving_variance.numpy() > 0.5).all()
+
+
+def test_a_shared_layer_has_the_mean_of_its_calls():
+    one, other = keras.Input((3,)), keras.Input((3,))
+    normal = layers.BatchNormalization()
+    outputs = layers.Dense(1)(layers.Concatenate()([normal(one), normal(other)]))
+    x = [np.zeros((8, 3), "float32"), np.full((8, 3), 10.0, "float32")]
+    fit_of(keras.Model([one, other], outputs), x, WeightAveraging(0, (tuple(x), x[0][:, :1])))
+    np.testing.assert_allclose(normal.moving_mean.numpy(), [5.0] * 3)
+
+
+def test_statistics_that_are_not_finite_are_estimated_anew():
+    normal = layers.BatchNormalization()
+    net = keras.Sequential([keras.Input((3,)), normal, layers.Dense(1)])
+    normal.moving_mean.assign([np.nan] * 3)
+    x = np.ones((8, 3), "float32")
+    fit_of(net, x, WeightAveraging(0, (x, x[:, :1])))
+    np.testing.assert_allclose(normal.moving_mean.numpy(), [1.0] * 3)
+
+
+def test_early_stopping_must_not_undo_the_mean():
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    net.compile("sgd", "mse")
+    stop = keras.callbacks.EarlyStopping("loss", restore_best_weights=True)
+    x = np.ones((4, 3))
+    net.fit(x, x[:, :1], verbose=0, callbacks=[stop, WeightAveraging(0)])
+    with pytest.raises(ValueError, match="must come after an `EarlyStopping`"):
+        net.fit(x, x[:, :1], verbose=0, callbacks=[WeightAveraging(0), stop])
+
+
+class Freezes(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.layers[0].trainable = epoch == 0
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX keeps the kinds of variables")
+def test_a_mean_is_of_the_same_variables():
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(1), layers.Dense(1)])
+    net.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((4, 3))
+    with pytest.raises(ValueError, match="The trainable variables must stay the same"):
+        net.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[Freezes(), WeightAveraging(0)])
+
+
+def test_a_run_that_begins_later_is_told():
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    net.compile("sgd", "mse")
+    x = np.ones((4, 3))
+    with pytest.warns(UserWarning, match="The mean is of 1 epochs, of 3 since start=1"):
+        net.fit(x, x[:, :1], epochs=4, initial_epoch=3, verbose=0, callbacks=[WeightAveraging(1)])
+
+
+def test_weights_stay_where_the_statistics_fail():
+    notes = Notes()
+    model = networks.compiled(network())
+    wrong = np.ones((4, 8, 8, 3), "float32"), np.ones(4)
+    with pytest.raises(Exception):  # noqa: B017, PT011 (Keras', of the backend)
+        networks.trained(model, 3, EXAMPLES, callbacks=[notes, WeightAveraging(0, wrong)])
+    same(networks.copied(model.trainable_variables), notes.weights[-1], rtol=0, atol=0)
 
 
 def test_nothing_else_changes():

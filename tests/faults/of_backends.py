@@ -178,7 +178,7 @@ SHARED = [
     Fault(
         "statistics are those of the part of the ascent",
         STEP,
-        "after = passes.with_assigned(clean.state, left) if state else clean.state",
+        "after = passes.with_assigned(clean.state, left) if of_a_part else clean.state",
         "after = clean.state",
         FRACTION + "test_state_is_that_of_the_pass_over_the_whole_batch[True-options0]",
     ),
@@ -199,8 +199,8 @@ SHARED = [
     Fault(
         "statistics of the mean are those of the last epoch",
         "keras_zsharp/callbacks/weight_averaging.py",
-        "            _estimate(self.model, normalizing,",
-        "            (lambda *_: None)(self.model, normalizing,",
+        "                estimate(self.model, normalizing,",
+        "                (lambda *_: None)(self.model, normalizing,",
         "tests/callbacks/test_weight_averaging.py::test_statistics_are_those_of_the_mean",
     ),
     Fault(
