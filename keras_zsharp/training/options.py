@@ -51,9 +51,9 @@ class StepOptions:
       plain step takes one pass over all. The radius that suits is larger than that of the whole
       batch. Shuffle the data: the first examples of a sorted batch are a biased part of it.
 
-      Loss and metrics are those of the clean pass, as ever: at w, of these examples. They vary more,
-      and their means over an epoch weigh each batch by the examples that this pass has seen: a
-      plain step, which sees all, counts more. `sharpness` is the mean of `L(w + e)` over all
+      Loss and metrics are those of the clean pass, as ever: at w, of these examples. They vary
+      more, and their means over an epoch weigh each batch by the examples that this pass has seen:
+      a plain step, which sees all, counts more. `sharpness` is the mean of `L(w + e)` over all
       examples minus `L(w)` over these. BatchNormalization's statistics, and what other layers
       assign or keep, are those of the second pass, over the whole batch at w + e. Dropout masks
       differ between the passes, whose sizes differ.
