@@ -94,7 +94,7 @@ SHARED = [
     Fault(
         "state outside of variables moves in both passes",
         STEP,
-        "            outside.rewound(model, kept),\n",
+        "            outside.rewound(model, kept, afterwards=not of_a_part),\n",
         "",
         PLACES + "test_every_place_moves_once_a_step[eager-wrapper]",
     ),
@@ -192,8 +192,8 @@ SHARED = [
     Fault(
         "a share is one of an epoch",
         TURNS,
-        'share = model.perturb_from * params["epochs"] * each',
-        "share = model.perturb_from * each",
+        '= before, self.params["epochs"] * each',
+        "= before, each",
         "tests/backends/test_late_share.py::test_the_first_step_is_that_share_of_all[0.5-2-4]",
     ),
     Fault(
