@@ -90,6 +90,31 @@ def count(name: str, value: Any, least: int = 0) -> int:
     return value
 
 
+def count_or_share(
+    name: str, value: Any, bound: str, holds: Callable[[float], bool]
+) -> int | float:
+    """`value` as an int >= 0, or as a float that is a share within its bound.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The argument.
+        bound: The bound of both in words.
+        holds: Whether a float is within the bound.
+    """
+    if isinstance(value, float | np.floating):
+        return number(name, value, bound, holds)
+    return count(name, value)
+
+
+ROUNDING = 1e-6
+"""What a product of a share and a size may be too large by: 0.07 * 100 is 7.000000000000001."""
+
+
+def rounded_up(product: float) -> int:
+    """The smallest int that is not below a product of a share and a size."""
+    return math.ceil(product - ROUNDING)
+
+
 def integer(name: str, value: Any) -> int:
     """`value` as an int, after checking that it is an int of Python or NumPy."""
     try:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -8,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_zsharp.callbacks.statistics import estimate
-from keras_zsharp.checks import count, number, positive_int
+from keras_zsharp.checks import count_or_share, positive_int, rounded_up
 from keras_zsharp.flatness.batches import finite, kept
 from keras_zsharp.flatness.checks import checked
 from keras_zsharp.keras_internals import fitting, tracking
@@ -73,10 +72,8 @@ class WeightAveraging(keras.callbacks.Callback):
         batches: int | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(start, float | np.floating):
-            self.start = number("start", start, "within [0, 1), or an int", lambda s: 0 <= s < 1)
-        else:
-            self.start = count("start", start)
+        bound = "within [0, 1), or an int"
+        self.start = count_or_share("start", start, bound, lambda share: 0 <= share < 1)
         self.every = positive_int("every", every)
         self.batch_size, self.batches = checked(batch_size=batch_size, batches=batches)
         self.data = None if data is None else kept(data, self.batch_size, self.batches)
@@ -91,7 +88,7 @@ class WeightAveraging(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         first: Any = self.start
         if isinstance(first, float):
-            first = math.ceil(first * self.params["epochs"] - 1e-6)
+            first = rounded_up(first * self.params["epochs"])
         if epoch < first or (epoch - first) % self.every:
             return
         self._normalizing()

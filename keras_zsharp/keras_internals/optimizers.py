@@ -25,9 +25,14 @@ def build_optimizer(model: Any) -> None:
         rule.build(trained(model))
 
 
+def _inner(optimizer):
+    """The optimizer that steps, in a `LossScaleOptimizer`."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def decayed(model: Any) -> list[bool]:
     """Whether the optimizer decays each trainable variable, if it decays any."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = _inner(model.optimizer)
     if not optimizer.weight_decay:
         return []
     if hasattr(optimizer, "_is_excluded_from_weight_decay"):  # From Keras 3.16 on.
@@ -41,13 +46,13 @@ def steps_taken(optimizer: Any) -> Tensor:
     `optimizer.iterations` is a variable, or a tensor where the optimizer accumulates gradients. In
     Keras 3.8 that of a `LossScaleOptimizer` stands at 0.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = _inner(optimizer)
     return keras.ops.convert_to_tensor(inner.iterations)
 
 
 def accumulates(optimizer: Any) -> int:
     """The number of batches whose gradients an optimizer accumulates for a step."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = _inner(optimizer)
     return inner.gradient_accumulation_steps or 1
 
 
@@ -67,7 +72,7 @@ def momenta(optimizer: Any, variables: Iterable[Any]) -> list[Tensor]:
 
     They may have a factor: SGD's have the learning rate.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = _inner(optimizer)
     found = [where for kind, where in _MOMENTA.items() if isinstance(inner, kind)]
     if not found or not getattr(inner, "momentum", 1.0):
         known = ", ".join(kind.__name__ for kind in _MOMENTA)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
 
 from keras import ops
 
 from keras_zsharp.backend.passes import Passes
+from keras_zsharp.checks import ROUNDING, rounded_up
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import gradients, micro_batches
 from keras_zsharp.typing import Batch, Nested, Tensor
-
-ROUNDING = 1e-6
-"""What a product of a fraction and a size may be too large by: 0.07 * 100 is 7.000000000000001."""
 
 
 def check(rule: Rule, fraction: float) -> None:
@@ -91,6 +88,6 @@ def _first(passes, batch, are_cut, perturbing, shares, parts):
 def _length(fraction, perturbing, size):
     """ceil(fraction * size) in a step that perturbs, or else the size."""
     if isinstance(size, int) and perturbing is True:
-        return math.ceil(fraction * size - ROUNDING)
+        return rounded_up(fraction * size)
     product = fraction * ops.cast(size, "float64") - ROUNDING
     return ops.where(perturbing, ops.cast(ops.ceil(product), "int32"), ops.cast(size, "int32"))

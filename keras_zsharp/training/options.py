@@ -3,9 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, Literal, TypeVar, overload
 
-import numpy as np
-
-from keras_zsharp.checks import count, flag, number, one_of, positive_int
+from keras_zsharp.checks import count_or_share, flag, number, one_of, positive_int
 from keras_zsharp.training import chosen
 from keras_zsharp.typing import BatchedInputs, Config, PerturbOnly
 
@@ -168,10 +166,8 @@ def _fraction(ascent_fraction):
 
 def _step_or_share(perturb_from):
     """`perturb_from`, an int or a float within (0, 1)."""
-    if not isinstance(perturb_from, float | np.floating):
-        return count("perturb_from", perturb_from)
     bound = "an int >= 0, or a float within (0, 1), a share of training"
-    return number("perturb_from", perturb_from, bound, lambda share: 0 < share < 1)
+    return count_or_share("perturb_from", perturb_from, bound, lambda share: 0 < share < 1)
 
 
 def _names(batched_inputs):

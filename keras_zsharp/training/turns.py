@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_zsharp.checks import rounded_up
 from keras_zsharp.keras_internals import optimizers
 from keras_zsharp.rules import steps
 from keras_zsharp.typing import Schedule, Tensor
@@ -74,7 +74,7 @@ def first_of_share(model: Any) -> int | None:
     if steps_of_fit is None or isinstance(model.perturb_from, int):
         return None
     before, total = steps_of_fit
-    return math.ceil(before + model.perturb_from * total - 1e-6)
+    return rounded_up(before + model.perturb_from * total)
 
 
 OF_FIT = "_steps_of_fit"

@@ -171,7 +171,7 @@ SHARED = [
     Fault(
         "the part of the ascent is rounded down",
         ASCENT,
-        "return math.ceil(fraction * size - ROUNDING)",
+        "return rounded_up(fraction * size)",
         "return max(1, int(fraction * size + ROUNDING))",
         FRACTION + "test_a_step_of_numpy[10-0.25]",
     ),
