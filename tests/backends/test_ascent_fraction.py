@@ -42,10 +42,11 @@ def stepped(model, loss="mse", **fit):
 @pytest.fixture
 def dtype():
     """float64 where Keras' steps are of it: on PyTorch they go by float32."""
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64" if BACKEND == "tensorflow" else "float32")
     yield keras.config.floatx()
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)  # It may be made while `floatx` is another.
 
 
 @pytest.mark.parametrize(("size", "fraction"), [(10, 0.25), (12, 0.07), (3, 1e-3), (100, 0.07)])
