@@ -38,25 +38,25 @@ def arguments():
     return parser.parse_args()
 
 
-def windows(file):
+def windows(file, horizon=HORIZON):
     """Inputs and targets to train, validate and test by: (windows, hours, channels)."""
     rows = np.genfromtxt(file, delimiter=",", skip_header=1, dtype="float32")[:, 1:]
     rows = (rows - rows[:TRAIN].mean(0)) / rows[:TRAIN].std(0)
     ends = np.cumsum([TRAIN, VALIDATE, TEST])
     starts = 0, TRAIN - LOOK_BACK, TRAIN + VALIDATE - LOOK_BACK
     for start, end in zip(starts, ends, strict=True):
-        part = sliding_window_view(rows[start:end], LOOK_BACK + HORIZON, axis=0).swapaxes(1, 2)
+        part = sliding_window_view(rows[start:end], LOOK_BACK + horizon, axis=0).swapaxes(1, 2)
         yield part[:, :LOOK_BACK], part[:, LOOK_BACK:]
 
 
-def network(channels):
+def network(channels, horizon=HORIZON):
     inputs = keras.Input((LOOK_BACK, channels))
     mean = ops.mean(inputs, axis=1, keepdims=True)
     deviation = ops.sqrt(ops.var(inputs, axis=1, keepdims=True) + 1e-5)
     x = ops.transpose((inputs - mean) / deviation, (0, 2, 1))
     query, key, value = (keras.layers.Dense(size)(x) for size in (KEY, KEY, LOOK_BACK))
     x += keras.layers.Attention()([query / KEY**0.5, value, key])
-    x = ops.transpose(keras.layers.Dense(HORIZON)(x), (0, 2, 1))
+    x = ops.transpose(keras.layers.Dense(horizon)(x), (0, 2, 1))
     return keras.Model(inputs, x * deviation + mean)
 
 

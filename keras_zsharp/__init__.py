@@ -17,12 +17,13 @@ except (ModuleNotFoundError, ValueError) as error:
     raise ImportError(message) from error
 
 from keras_zsharp import models
+from keras_zsharp.comparing import compare
 from keras_zsharp.in_place import plain, sharpness_aware
 from keras_zsharp.model import SharpnessAwareModel
 from keras_zsharp.rules import *  # noqa: F403
 from keras_zsharp.training import SharpnessAwareTraining
 
-from . import analysis, callbacks, data, flatness, rules, schedules
+from . import analysis, callbacks, comparing, data, flatness, rules, schedules
 
 __version__ = "0.2.0"
 
@@ -31,6 +32,8 @@ __all__ = [
     "SharpnessAwareTraining",
     "analysis",
     "callbacks",
+    "compare",
+    "comparing",
     "data",
     "flatness",
     "models",

@@ -139,6 +139,15 @@ def flag(name: str, value: Any, or_else: str = "") -> bool:
     return bool(value)
 
 
+def word(name: str, value: Any) -> str:
+    """`value`, after checking that it is a string that is not empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` must be a string. Received: {name}={value!r}")
+    if not value:
+        raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
+    return value
+
+
 def one_of(name: str, value: Any, *choices: str) -> Any:
     """`value`, after checking that it is one of the strings `choices`."""
     if not isinstance(value, str):

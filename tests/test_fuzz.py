@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import keras_zsharp
-from keras_zsharp import analysis, callbacks, data, flatness, models, rules, training
+from keras_zsharp import (
+    analysis,
+    callbacks,
+    comparing,
+    data,
+    flatness,
+    models,
+    rules,
+    training,
+)
 from keras_zsharp.data import loading
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
@@ -24,6 +33,10 @@ def net():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     return model
+
+
+def trained(rule, seed):
+    return {"loss": 0.0}
 
 
 def defaults(function):
@@ -70,6 +83,17 @@ PUBLIC = {
         "every": 1,
         "batch_size": 2,
         "batches": 1,
+    },
+    comparing.Fit: {
+        **{"build": lambda: net, "train": lambda: (X, Y), "validation": None, "test": None},
+        **{"callbacks": lambda: list, "test_each_epoch": False},
+    },
+    comparing.Method: {"rule": "sam", "choose": {"rho": (0.1, 0.2)}},
+    comparing.compare: {
+        **{"train": lambda: trained, "methods": {"SAM": "sam"}, "seeds": (0,), "metric": "loss"},
+        **{"mode": "min", "choose_by": None, "choosing_seeds": "all", "reference": "SAM"},
+        **{"folder": None, "processes": 0, "ray": None, "num_cpus": 1, "num_gpus": None},
+        "progress": False,
     },
     data.digits: {**LOADED, "train_size": 1200, "split_seed": None},
     data.load: {"name": "cifar10", **LOADED, "data_dir": None, "train_size": 100},
@@ -136,7 +160,7 @@ PUBLIC = {
 # What functions give, and what only they make.
 RESULTS = {
     *(flatness.BallLoss, flatness.Landscape, flatness.Trace),
-    *(data.DatasetBundle, callbacks.DamagedBackup),
+    *(data.DatasetBundle, callbacks.DamagedBackup, comparing.Comparison),
 }
 HOSTILE = {
     "None": None,
@@ -173,7 +197,7 @@ HOSTILE = {
 
 
 def everything_public():
-    modules = keras_zsharp, analysis, callbacks, data, models, rules, flatness, training
+    modules = keras_zsharp, analysis, callbacks, comparing, data, models, rules, flatness, training
     found = [getattr(module, name) for module in modules for name in module.__all__]
     found.append(rules.get)
     return {each for each in found if callable(each) and not inspect.ismodule(each)}

@@ -25,6 +25,8 @@ SHORTER = {
     r"\[0\.05, 0\.1, 0\.2, 0\.5, 1\.0\]": "[0.05, 0.5]",
     r"points=\d+": "points=2",
     r"samples=\d+": "samples=2",
+    r"range\(5\)": "range(2)",
+    r"\(0\.2, 0\.5, 1\.0\)": "(0.2, 0.5)",
     r"every=5\b": "every=1",
     r"perturb_from=20\b": "perturb_from=2",
 }

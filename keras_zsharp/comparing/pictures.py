@@ -1,0 +1,119 @@
+"""The pictures of a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def differences(its: Any) -> Figure:
+    """The differences from the reference with their intervals, and a point for each seed."""
+    labels = [label for label in its.labels if label != its.reference]
+    if not labels:
+        raise ValueError("`differences` must have a method besides the reference. Received: none")
+    axes = _axes(its, height=1.2 + 0.4 * len(labels))
+    reference = its.series(its.reference)
+    for row, label in enumerate(reversed(labels)):
+        points = (its.series(label) - reference).dropna()
+        found = its.difference(label)
+        axes.plot(points, [row] * len(points), "o", color="0.7", markersize=4)
+        axes.plot([found.low, found.high], [row, row], color=_color(its, label), linewidth=2)
+        axes.plot([found.mean], [row], "D", color=_color(its, label))
+    axes.axvline(0, color="0.5", linewidth=1)
+    axes.set_yticks(range(len(labels)), reversed(labels))
+    better = "lower" if its.mode == "min" else "higher"
+    axes.set_xlabel(f"{its.metric} minus that of {its.reference} ({better} is better)")
+    return axes.figure
+
+
+def choices(its: Any) -> Figure:
+    """The metric over the values to choose from, of each method with one such name."""
+    axes = _axes(its)
+    names = set()
+    for label, runs in its.runs[its.runs["failed"] == ""].groupby("method", sort=False):
+        values = runs["choice"].map(json.loads)
+        if not (values.map(len) == 1).all() or runs["choice"].nunique() < 2:
+            continue
+        names |= set(values.iloc[0])
+        x = values.map(lambda choice: next(iter(choice.values())))
+        found = runs.groupby(x)[its.metric].agg(["mean", "std"])
+        _errorbar(axes, found.index, found, label, _color(its, label))
+        [best] = json.loads(its.choices[label]).values()
+        axes.plot([best], [found["mean"][best]], "o", ms=11, mfc="none", color=_color(its, label))
+    if not names:
+        raise ValueError("`choices` must have a method with values to choose from. Received: none")
+    axes.set(xlabel=" or ".join(sorted(names)), ylabel=its.metric)
+    axes.set_xscale("log" if 0 < 8 * axes.dataLim.x0 < axes.dataLim.x1 else "linear")
+    return _with_labels(axes)
+
+
+def epochs(its: Any) -> Figure:
+    """The metric over the epochs: mean and range over seeds, of the chosen runs."""
+    if its.metric not in its.epochs:
+        raise ValueError(
+            f"`epochs` must have the metric {its.metric!r} in the history of runs. "
+            f"Received: {sorted(its.epochs)}"
+        )
+    axes = _axes(its)
+    for label in its.labels:
+        is_chosen = its.epochs["choice"] == its.choices[label]
+        runs = its.epochs[is_chosen & (its.epochs["method"] == label)]
+        curve = runs.groupby("epoch")[its.metric].agg(["mean", "min", "max"])
+        x, color = curve.index + 1, _color(its, label)
+        axes.plot(x, curve["mean"], label=label, color=color)
+        axes.fill_between(x, curve["min"], curve["max"], color=color, alpha=0.12, linewidth=0)
+    axes.set(xlabel="epoch", ylabel=its.metric)
+    return _with_labels(axes)
+
+
+def seconds(its: Any) -> Figure:
+    """The metric over the seconds of a run, and a line along the best."""
+    axes = _axes(its)
+    points = []
+    for label in its.labels:
+        found = its.series(label).agg(["mean", "std"])
+        points.append((its.seconds(label), found["mean"]))
+        _errorbar(axes, [points[-1][0]], found.to_frame().T, label, _color(its, label))
+    points.sort()
+    sign = -1 if its.mode == "min" else 1
+    best = [p for i, p in enumerate(points) if all(sign * (p[1] - q[1]) > 0 for q in points[:i])]
+    axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1, zorder=0, label="frontier")
+    axes.set(xlabel="seconds of a run", ylabel=its.metric)
+    axes.set_xlim(left=0)
+    return _with_labels(axes)
+
+
+KINDS: dict[str, Callable[[Any], Figure]] = {
+    "differences": differences,
+    "choices": choices,
+    "epochs": epochs,
+    "seconds": seconds,
+}
+
+
+def _errorbar(axes, x, found, label, color):
+    style = {"marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
+    axes.errorbar(x, found["mean"], found["std"].fillna(0), label=label, color=color, **style)
+
+
+def _color(its, label):
+    return f"C{its.labels.index(label) % 10}"
+
+
+def _axes(its, height=4.5):
+    try:
+        from matplotlib import figure
+    except ImportError as error:
+        raise ImportError("`plot` needs matplotlib: pip install 'keras-zsharp[compare]'") from error
+    axes = figure.Figure(figsize=(8, height), layout="constrained").add_subplot()
+    axes.grid(alpha=0.3)
+    return axes
+
+
+def _with_labels(axes):
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return axes.figure
