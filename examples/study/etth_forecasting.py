@@ -1,0 +1,90 @@
+"""Forecasts of two transformers' load and oil temperature: does flatness help attention?
+
+    python -m examples.study.etth_forecasting FOLDER docs/results/etth_forecasting
+
+FOLDER has ETTh1.csv and ETTh2.csv, from https://github.com/zhouhaoyi/ETDataset. The network is that
+of SAMformer (Ilbert et al., ICML 2024), with its split, look-back, optimizer and batches. Radii are
+chosen by the validation error of the first seed, and so are Adam's learning rate and decay.
+"""
+
+import argparse
+import functools
+import pathlib
+
+import keras
+
+import keras_zsharp
+from examples import forecasting
+from keras_zsharp.comparing import Fit, Method, compare
+
+RADII = {"rho": (0.2, 0.5, 1.0)}
+ALL = {
+    "Adam": Method(None, {"learning_rate": (1e-3, 3e-4), "weight_decay": (None, 1e-3)}),
+    "SAM": Method("sam", RADII),
+    "ZSharp": Method("zsharp", RADII),
+    "ZSharp, per variable": Method(
+        keras_zsharp.ZSharp(norm="per_variable"), {"rho": (0.1, 0.2, 0.5)}
+    ),
+    "ASAM": Method("asam", {"rho": (1.0, 2.0, 5.0)}),
+    "F-SAM": Method("friendly_sam", RADII),
+    "LookSAM": Method("look_sam", RADII),
+    "MSAM": Method("msam", {"rho": (0.5, 1.0, 3.0)}),
+    "SAM, a quarter": Method("sam", RADII, ascent_fraction=0.25),
+    "Adam, weight averaging": Method(callbacks=lambda: [averaging()], epochs=20),
+}
+MAIN = ("Adam", "SAM", "ZSharp", "SAM, a quarter")
+SEEDS = {("ETTh1", 96): range(5)}
+"""Of the other settings there are three, with the main methods."""
+
+
+def averaging():
+    return keras_zsharp.callbacks.WeightAveraging(start=0.5)
+
+
+def stopping():
+    return [keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)]
+
+
+def build(channels, horizon, learning_rate=1e-3, weight_decay=None):
+    model = forecasting.network(channels, horizon)
+    optimizer = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay)
+    model.compile(optimizer, "mse", metrics=["mae"])
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=pathlib.Path, help="folder of ETTh1.csv and ETTh2.csv")
+    parser.add_argument("results", type=pathlib.Path, help="folder for the tables")
+    parser.add_argument("--runs", type=pathlib.Path, default="runs/etth", help="folder of the runs")
+    parser.add_argument("--only", default="", help="settings that begin so, such as ETTh1-96")
+    args = parser.parse_args()
+    for name in ("ETTh1", "ETTh2"):
+        for horizon in (96, 192, 336, 720):
+            setting = f"{name}-{horizon}"
+            if not setting.startswith(args.only):
+                continue
+            parts = list(forecasting.windows(args.data / f"{name}.csv", horizon))
+            train = Fit(
+                functools.partial(build, parts[0][0].shape[-1], horizon),
+                *parts,
+                callbacks=stopping,
+                epochs=100,
+                batch_size=32,
+            )
+            whole = (name, horizon) in SEEDS
+            result = compare(
+                train,
+                ALL if whole else {label: ALL[label] for label in MAIN},
+                SEEDS.get((name, horizon), range(3)),
+                metric="test_loss",
+                choose_by="val_loss",
+                choosing_seeds="first",
+                folder=args.runs / setting,
+            )
+            result.save(args.results / setting)
+            print(f"{setting}\n{result.table().to_string()}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
