@@ -119,7 +119,7 @@ def main():
     per_image_name = "per-image `map`"
     rows = {per_image_name: reading(per_image(split))}
     for augment in pipeline.AUGMENTATIONS:
-        images = random_images(4 * BATCH_SIZE) if augment in pipeline.RAND_AUGMENT else split
+        images = random_images(4 * BATCH_SIZE) if augment == pipeline.RAND_AUGMENT else split
         rows[f"`{augment=}`"] = reading(ours(images, augment))
     rows["training ResNet-20, AdamW"] = training(standard, lambda network: network)
     rows["training ResNet-20, ZSharp"] = training(

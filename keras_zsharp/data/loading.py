@@ -65,13 +65,9 @@ def load(
             - `"randaugment"`: `"standard"`, and two random operations of RandAugment.
             - `"cutmix"`, `"mixup"`: `"standard"`, and a mix of images and labels. All labels are
               one-hot then, those for testing, too.
-            - `"keras_cv_randaugment"`, `"keras_cv_cutmix"`, `"keras_cv_mixup"`: as the last three,
-              which are layers of Keras, with KerasCV's layers.
 
-            With `tf.data` these layers draw from a state of their own: a resumed run does not draw
-            again what the whole run would have drawn. KerasCV's RandAugment does not repeat with
-            the seed at all. The shares of KerasCV's CutMix and MixUp repeat every epoch, for other
-            images.
+            The last three are layers of Keras. With `tf.data` they draw from a state of their own:
+            a resumed run does not draw again what the whole run would have drawn.
         label_noise: Share of the training labels that move to another class, in [0, 1], after
             `validation` is held out. Labels for validation and testing stay.
         seed: Seed of the noise, the order and the augmentation: int >= 0.
@@ -93,8 +89,8 @@ def load(
         A `DatasetBundle`.
 
     Raises:
-        ImportError: TensorFlow, tensorflow-datasets, filelock or KerasCV is needed and missing;
-            Keras is too old for the layer that `augment` names.
+        ImportError: TensorFlow, tensorflow-datasets or filelock is needed and missing; Keras
+            is too old for the layer that `augment` names.
         OSError: The dataset is not in `data_dir`, and `data_dir` cannot be written.
         RuntimeError: The dataset is not in `data_dir` and could not be prepared: there is no
             network, or an archive, a file or a picture is damaged. The message names it.

@@ -18,7 +18,7 @@ from keras_zsharp.data.splits import InMemory
 from keras_zsharp.data.streamed import Split
 from keras_zsharp.lazily import has_tensorflow, tf
 
-AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, *RAND_AUGMENT, *MIXED)
+AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, RAND_AUGMENT, *MIXED)
 """What `augment` may be."""
 
 
@@ -58,7 +58,7 @@ def build(
     dataset: Dataset, train: Split, test: Split, classes: int, options: Options
 ) -> DatasetBundle:
     """The bundle of a dataset whose splits are `train` and `test`."""
-    if options.augment in RAND_AUGMENT and train.image_shape[-1] != 3:
+    if options.augment == RAND_AUGMENT and train.image_shape[-1] != 3:
         raise ValueError(
             f'`augment="{options.augment}"` needs color images. '
             f"Received: images of the shape {train.image_shape}"
@@ -129,8 +129,8 @@ def _training_batches(dataset, split, classes, options, epoch_order):
         )
 
     operations = None
-    if augment in RAND_AUGMENT:
-        operations = library_layers.rand_augment(augment, dataset.top, seed)
+    if augment == RAND_AUGMENT:
+        operations = library_layers.rand_augment(dataset.top, seed)
 
     def augmented(batch, seed):
         images, labels = batch

@@ -10,7 +10,7 @@ import keras_zsharp
 from keras_zsharp.callbacks import Backup
 from keras_zsharp.data import array_augmentation, digits, load, pipeline
 from keras_zsharp.data.catalogue import DATASETS
-from keras_zsharp.data.library_layers import MIXED, RAND_AUGMENT
+from keras_zsharp.data.library_layers import MIXED
 from keras_zsharp.data.splits import InMemory
 from tests.data.crops import possible
 
@@ -94,7 +94,7 @@ def test_cutout_hides_one_square_of_some_images():
     assert 0.47 < (rows > 0).mean() < 0.53
 
 
-@pytest.mark.parametrize("augment", [name for name in MIXED if not name.startswith("keras_cv_")])
+@pytest.mark.parametrize("augment", MIXED)
 def test_mixed_labels_are_shares(augment):
     bundle = colored(augment)
     images, labels = arrays(bundle.train)
@@ -111,14 +111,6 @@ def test_rand_augment_changes_images_and_keeps_labels():
     np.testing.assert_array_equal(labels, expected)
     changed = (images != standard).any(axis=(1, 2, 3))
     assert changed.sum() > 10
-
-
-@pytest.mark.parametrize("augment", [n for n in (*MIXED, *RAND_AUGMENT) if "keras_cv" in n])
-def test_layers_of_keras_cv_are_refused(augment):
-    with pytest.raises(
-        ImportError, match=rf"{augment}'` needs TensorFlow: pip install .* does not$"
-    ):
-        _ = colored(augment).train
 
 
 def test_datasets_of_tensorflow_are_refused(monkeypatch):
