@@ -21,7 +21,7 @@ class Dataset:
         cutout: Side of the square that cutout hides, in pixels.
         flip: Whether a mirrored image keeps its label.
         top: The largest pixel value. The lowest is 0.
-        ubyte: Name of Debian's folder with its files in MNIST's format. None where there is none.
+        ubyte: Whether `data_dir` may be a folder with its files in MNIST's format.
     """
 
     tfds_name: str
@@ -34,7 +34,7 @@ class Dataset:
     cutout: int = 16
     flip: bool = True
     top: int = 255
-    ubyte: str | None = None
+    ubyte: bool = False
 
 
 def _percent(*values):
@@ -54,7 +54,7 @@ DATASETS = {
     "cifar100": Dataset("cifar100", *_CIFAR100),
     "tiny_imagenet": Dataset("tiny_imagenet", *_TINY_IMAGENET, test="validation"),
     "svhn": Dataset("svhn_cropped", *_SVHN, flip=False),
-    "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte="fashion-mnist"),
+    "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte=True),
     "oxford_iiit_pet": Dataset("oxford_iiit_pet", *_IMAGENET, crop=224, padding=0),
     "oxford_flowers102": Dataset("oxford_flowers102", *_IMAGENET, crop=224, padding=0),
     "cars196": Dataset("cars196", *_IMAGENET, crop=224, padding=0),

@@ -78,9 +78,8 @@ def load(
             that is not in there is downloaded and prepared by one process while others wait.
             `imagenet2012` needs its archives in `downloads/manual` of that folder;
             `tiny-imagenet-200.zip` may lie there, too. For Fashion-MNIST it may be a folder with
-            the four files `*-ubyte.gz` instead, such as that of Debian's package
-            `dataset-fashion-mnist`: they are read without tensorflow-datasets. Their order is not
-            that of tensorflow-datasets, so a seed gives other batches.
+            the four files `*-ubyte.gz` instead: they are read without tensorflow-datasets. Their
+            order is not that of tensorflow-datasets, so a seed gives other batches.
         train_size: Number of training examples to take, before `validation` is held out: int >= 1.
             The first ones in the stored order are taken. None takes all, and 1,200 of the digits.
         noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
@@ -129,8 +128,7 @@ def _splits(dataset, data_dir):
             raise
         raise type(error)(
             f"{error} Or pass a folder with {', '.join(itertools.chain(*ubyte.FILES.values()))} as "
-            f"`data_dir`. Debian's package dataset-{dataset.ubyte} has these files in "
-            f"/usr/share/datasets/{dataset.ubyte}."
+            "`data_dir`."
         ) from error
     read = _in_memory if dataset.crop is None else _streamed
     train, test = (read(builder, dataset, split) for split in (dataset.train, dataset.test))

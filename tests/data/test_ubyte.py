@@ -70,7 +70,7 @@ def test_neither_files_nor_tensorflow_datasets(error, tmp_path, monkeypatch):
         raise error("No network.")
 
     monkeypatch.setattr("keras_zsharp.data.loading.prepared", fails)
-    with pytest.raises(error, match=r"No network. Or pass a folder with train-images-.*as `data_d"):
+    with pytest.raises(error, match=r"No network. Or pass .*train-images-.*as `data_dir`.$"):
         data.fashion_mnist(data_dir=tmp_path)
     with pytest.raises(error, match=r"No network.$"):
         data.cifar10(data_dir=tmp_path)
