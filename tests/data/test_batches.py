@@ -11,6 +11,7 @@ from keras_zsharp.callbacks import Backup
 from keras_zsharp.data import array_augmentation, digits, load, pipeline
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.library_layers import MIXED
+from keras_zsharp.data.options import Options
 from keras_zsharp.data.splits import InMemory
 from tests.data.crops import possible
 
@@ -30,7 +31,7 @@ def colored(augment, label_noise=0.0, size=20):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (size, 32, 32, 3), dtype="uint8")
     split = InMemory(images, np.arange(size) % 10)
-    options = pipeline.Options(8, augment, label_noise, seed=0, validation=None)
+    options = Options(8, augment, label_noise, seed=0, validation=None)
     return pipeline.build(DATASETS["cifar10"], split, split, 10, options)
 
 
