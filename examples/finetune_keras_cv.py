@@ -79,7 +79,7 @@ def parse(arguments):
     add("--learning-rate", type=option("learning_rate"), default=1e-4)
     add("--weight-decay", type=option("weight_decay"), default=1e-5)
     add("--seed", type=option("seed"), default=0)
-    add("--data-dir", help="folder of tensorflow-datasets")
+    add("--data-dir", help="folder of tensorflow-datasets, or of the files")
     add("--output", type=pathlib.Path, default=pathlib.Path("finetuned.keras"))
     return parser.parse_args(arguments)
 

@@ -84,7 +84,7 @@ def parse(arguments):
     number("--label-noise", 0.0, "share of training labels moved")
     number("--validation", None, "share of the training data to hold out")
     number("--seed", 0)
-    add("--data-dir", help="folder of tensorflow-datasets")
+    add("--data-dir", help="folder of tensorflow-datasets, or of the files")
     add("--output", type=pathlib.Path, help="by default runs/DATASET-MODEL-RULE-SEED")
     add("--verbose", type=int, choices=(0, 1, 2), default=1, help="as in Keras' fit")
     options = parser.parse_args(arguments)

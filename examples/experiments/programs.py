@@ -22,7 +22,7 @@ def parser_of_grid(docstring):
     add("--output", type=pathlib.Path, help="folder of the runs; by default runs/CONFIG")
     add("--only", default="", metavar="TEXT", help="only runs whose name contains this")
     add("--report-only", action="store_true", help="report on the runs, or the CSVs, there are")
-    add("--data-dir", help="folder of tensorflow-datasets")
+    add("--data-dir", help="folder of tensorflow-datasets, or of the files")
     return made
 
 
