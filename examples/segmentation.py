@@ -3,8 +3,9 @@
     KERAS_BACKEND=jax python examples/segmentation.py
 
 Takes 1 minute of a CPU core, on any backend. Each picture has six of the package's digits on noise,
-and a mask of their ink. Whoever drew the training masks overlooked two digits in five; the test
-masks are whole. Prints the intersection over union of test ink, without and with SAM.
+and a mask of their ink. Whoever drew the training masks overlooked three digits in ten; the test
+masks are whole. Prints the intersection over union of test ink, without and with SAM: on JAX, 41.7
+and 67.6 %, means of three seeds, which gain 33, 39 and 6 points.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from keras import layers
 
 import keras_zsharp
 
-OVERLOOKED = 0.4
+OVERLOOKED = 0.3
 """Share of the digits that the training masks lack."""
 
 

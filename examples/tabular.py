@@ -4,7 +4,8 @@
 
 Takes 40 seconds of a CPU core, on any backend. The table is scikit-learn's breast cancer: 569 rows
 of 30 numbers, benign or malignant. A fifth of the training labels are wrong. Prints the test
-accuracy, without and with SAM, and that of a logistic regression, which is the one to beat.
+accuracy, without and with SAM: on JAX 86.5 and 91.3 %, means of three seeds. A logistic regression
+has 91.0 %: with SAM the network is no longer worse, and hardly better.
 """
 
 import argparse
