@@ -14,6 +14,19 @@ import os
 import statistics
 import time
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--images", type=int, default=25_000)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
@@ -109,12 +122,7 @@ def table(rates, baseline):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--images", type=int, default=25_000)
-    options = parser.parse_args()
+    options = parse()
     split = random_images(options.images)
     standard = ours(split, "standard")
     per_image_name = "per-image `map`"

@@ -61,15 +61,16 @@ def test_the_backbone_sees_pixels(folder):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--rho", "-1", "`rho` must be >= 0. Received: rho=-1"),
-        ("--learning-rate", "nan", "`learning_rate` must be > 0. Received: learning_rate=nan"),
-        ("--epochs", "2.5", "`epochs` must be an int. Received: epochs=2.5"),
+        ("--rho", "-1", "--rho and --weight-decay must be >= 0"),
+        ("--learning-rate", "nan", "--learning-rate > 0"),
+        ("--epochs", "2.5", "argument --epochs: invalid int value: '2.5'"),
+        ("--batch-size", "0", "--epochs and --batch-size must be >= 1"),
     ],
 )
 def test_wrong_numbers_end_in_one_sentence(option, value, message, capsys):
     with pytest.raises(SystemExit):
         finetune_keras_cv.main([option, value])
-    assert f"argument {option}: {message}" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_sentence():
