@@ -5,7 +5,8 @@
 Takes 20 seconds of a CPU core, on any backend. The table is scikit-learn's breast cancer: 569 rows
 of 30 numbers, benign or malignant. A fifth of the training labels are wrong. Prints the test
 accuracy, without and with SAM: on JAX 86.5 and 91.3 %, means of three seeds. A logistic regression
-has 91.0 %: with SAM the network is no longer worse, and hardly better.
+has 91.0 %, and AdamW alone 91.5 % after one epoch (on TensorFlow, one seed): SAM keeps a network
+from learning the wrong labels by heart, and is hardly better than what cannot.
 """
 
 import argparse
