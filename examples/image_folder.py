@@ -3,12 +3,12 @@
     KERAS_BACKEND=jax python examples/image_folder.py
     KERAS_BACKEND=jax python examples/image_folder.py my_pictures --size 64
 
-Takes 2 minutes of a CPU core, on any backend. `my_pictures` has the folders `train` and `test`, and
-each of these a folder of pictures for each class. Without it, the program writes the package's
+Takes 1 minute of a CPU core on JAX, 3 on PyTorch. `my_pictures` has the folders `train` and `test`,
+and each of these a folder of pictures for each class. Without it, the program writes the package's
 digits into a temporary folder, 40 % of those to train by into a wrong one. Prints the test
 accuracy, without and with SAM: on JAX 59.6 and 90.9 %, means of three seeds.
 
-`keras.utils.image_dataset_from_directory` needs TensorFlow. `Pictures` needs Pillow alone.
+`keras.utils.image_dataset_from_directory` needs TensorFlow or Grain. `Pictures` needs Pillow alone.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def accuracy(train, test, args, rho):
 
 def main(arguments=None):
     args = parse(arguments)
-    print("Trains a CNN twice, without and with SAM: 2 minutes of a CPU core.", flush=True)
+    print("Trains a CNN twice, without and with SAM: 1 to 3 minutes of a CPU core.", flush=True)
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or pathlib.Path(made)
         if args.folder is None:

@@ -2,10 +2,11 @@
 
     KERAS_BACKEND=jax python examples/segmentation.py
 
-Takes 1 minute of a CPU core, on any backend. Each picture has six of the package's digits on noise,
-and a mask of their ink. Whoever drew the training masks overlooked three digits in ten; the test
-masks are whole. Prints the intersection over union of test ink, without and with SAM: on JAX, 41.7
-and 67.6 %, means of three seeds, which gain 33, 39 and 6 points.
+Takes 1 minute of a CPU core on JAX, 3 on PyTorch. Each picture has six of the package's digits on
+noise, and a mask of their ink. Whoever drew the training masks overlooked three digits in ten; the
+test masks are whole. Prints the intersection over union of test ink, without and with SAM: on JAX,
+41.7 and 67.6 %, means of three seeds, which gain 33, 39 and 6 points. That is after the last epoch:
+on PyTorch AdamW has 60.6 % after two. Stopping early, by whole masks, closes much of the gap.
 """
 
 import argparse
@@ -83,7 +84,7 @@ def overlap(train, test, args, rho):
 
 def main(arguments=None):
     args = parse(arguments)
-    print("Trains a U-Net twice, without and with SAM: 1 minute of a CPU core.", flush=True)
+    print("Trains a U-Net twice, without and with SAM: 1 to 3 minutes of a CPU core.", flush=True)
     rng = np.random.default_rng(args.seed)
     digits = keras_zsharp.data.digits(seed=args.seed).arrays
     train = scenes(digits["train"][0], 96, OVERLOOKED, rng)

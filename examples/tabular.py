@@ -2,10 +2,11 @@
 
     KERAS_BACKEND=jax python examples/tabular.py
 
-Takes 40 seconds of a CPU core, on any backend. The table is scikit-learn's breast cancer: 569 rows
+Takes 20 seconds of a CPU core, on any backend. The table is scikit-learn's breast cancer: 569 rows
 of 30 numbers, benign or malignant. A fifth of the training labels are wrong. Prints the test
 accuracy, without and with SAM: on JAX 86.5 and 91.3 %, means of three seeds. A logistic regression
-has 91.0 %: with SAM the network is no longer worse, and hardly better.
+has 91.0 %, and AdamW alone 91.5 % after one epoch (on TensorFlow, one seed): SAM keeps a network
+from learning the wrong labels by heart, and is hardly better than what cannot.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def accuracy(train, test, args, rho):
 
 def main(arguments=None):
     args = parse(arguments)
-    print("Trains a network twice, without and with SAM: 40 seconds of a CPU core.", flush=True)
+    print("Trains a network twice, without and with SAM: 20 seconds of a CPU core.", flush=True)
     train, test = tables(args.noise, args.seed)
     linear = LogisticRegression().fit(*train)
     print(f"Logistic regression: test accuracy {100 * linear.score(*test):.1f} %")
