@@ -54,7 +54,7 @@ def trainer(network, label_noise, data_dir):
 
     def train(rule, seed, folder=None, epochs=EPOCHS, averaged=False, **of_step):
         keras.utils.set_random_seed(seed)
-        bundle = data.cifar10(BATCH, augment=network["augment"], seed=seed, **options)
+        bundle = data.cifar10(batch_size=BATCH, augment=network["augment"], seed=seed, **options)
         arrays = bundle.arrays
         parts = {name: arrays[name] for name in ("validation", "test")}
         parts["train"] = bundle.train if network["augment"] else arrays["train"]
