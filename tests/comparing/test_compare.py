@@ -71,6 +71,18 @@ def test_the_first_seed_can_choose_for_all(calls):
     assert result.table()["runs"].tolist() == [4, 4]
 
 
+def test_later_seeds_do_not_choose_anew():
+    """The chosen value may be worse with them than another was with the first."""
+
+    def train(rule, seed):
+        return {"val": abs(rule.rho - 0.2) + 10 * seed, "test": rule.rho}
+
+    options = {"metric": "test", "choose_by": "val", "mode": "min", "progress": False}
+    result = compare(train, {"SAM": Method("sam", RADII)}, choosing_seeds="first", **options)
+    assert result.choices == {"SAM": '{"rho": 0.2}'}
+    assert result.table()["runs"].tolist() == [3]
+
+
 def test_a_finished_run_is_not_repeated(tmp_path, calls):
     methods = {"Adam": None, "SAM": Method("sam", RADII)}
     once = compare(problem.table, methods, range(2), folder=tmp_path, **ERROR)
@@ -150,7 +162,12 @@ def test_pictures_show_what_there_is():
     expected = epochs.groupby("epoch")["test_accuracy"].mean()
     np.testing.assert_allclose(curves["SGD"].get_ydata(), expected)
     assert result.plot("seconds").axes[0].get_xlabel() == "seconds of a run"
+    best = epochs.groupby("seed")["test_accuracy"].max().mean()
+    assert result.best_epoch("SGD") == best >= result.series("SGD").mean()
+    its = result.difference("SAM", "SGD", "loss")
+    assert its.mean == (result.series("SAM", "loss") - result.series("SGD", "loss")).mean()
     alone = compare(problem.table, {"Adam": None}, **ERROR)
+    assert math.isnan(alone.best_epoch("Adam"))
     for kind in ("differences", "choices", "epochs"):
         with pytest.raises(ValueError, match=f"`{kind}` must have"):
             alone.plot(kind)
