@@ -17,7 +17,6 @@ import keras
 from keras import layers
 
 import keras_zsharp
-from experiments.numbers import option
 
 
 def backbone(preset):
@@ -48,11 +47,11 @@ def main(arguments=None):
     options = parse(arguments)
     keras.utils.set_random_seed(options.seed)
     try:
+        rule = keras_zsharp.ZSharp(rho=options.rho, norm="per_variable")
         bundle = keras_zsharp.data.load(
             options.dataset, options.batch_size, seed=options.seed, data_dir=options.data_dir
         )
         network = classifier(bundle, backbone(options.preset))
-        rule = keras_zsharp.ZSharp(rho=options.rho, norm="per_variable")
         model = keras_zsharp.SharpnessAwareModel(network, rule)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
@@ -73,12 +72,12 @@ def parse(arguments):
     add = parser.add_argument
     add("--dataset", choices=keras_zsharp.data.NAMES[1:], default="oxford_iiit_pet")
     add("--preset", default="resnet50_v2_imagenet", help="of a KerasCV ResNetV2, or none")
-    add("--rho", type=option("rho"), default=0.075)
-    add("--epochs", type=option("epochs"), default=10)
-    add("--batch-size", type=option("batch_size"), default=128)
-    add("--learning-rate", type=option("learning_rate"), default=1e-4)
-    add("--weight-decay", type=option("weight_decay"), default=1e-5)
-    add("--seed", type=option("seed"), default=0)
+    add("--rho", type=float, default=0.075)
+    add("--epochs", type=int, default=10)
+    add("--batch-size", type=int, default=128)
+    add("--learning-rate", type=float, default=1e-4)
+    add("--weight-decay", type=float, default=1e-5)
+    add("--seed", type=int, default=0)
     add("--data-dir", help="folder of tensorflow-datasets")
     add("--output", type=pathlib.Path, default=pathlib.Path("finetuned.keras"))
     return parser.parse_args(arguments)

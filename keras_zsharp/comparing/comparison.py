@@ -134,18 +134,14 @@ class Comparison:
         its = self.chosen
         return its[its["method"] == label].set_index("seed")[metric or self.metric]
 
-    def difference(
-        self, label: str, reference: str | None = None, metric: str | None = None
-    ) -> Any:
+    def difference(self, label: str, reference: str | None = None) -> Any:
         """The `Difference` of two methods, seed by seed: `mean`, `low`, `high` and `could_show`.
 
         Args:
             label: Of the method.
             reference: Label of the method to subtract. None is the comparison's.
-            metric: Its name. None is the metric that is compared.
         """
-        mine, its = (self.series(each, metric) for each in (label, reference or self.reference))
-        return difference(mine, its)
+        return difference(self.series(label), self.series(reference or self.reference))
 
     def best_epoch(self, label: str) -> float:
         """The metric of each chosen run's best epoch, as a mean over seeds.

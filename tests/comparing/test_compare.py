@@ -164,8 +164,6 @@ def test_pictures_show_what_there_is():
     assert result.plot("seconds").axes[0].get_xlabel() == "seconds of a run"
     best = epochs.groupby("seed")["test_accuracy"].max().mean()
     assert result.best_epoch("SGD") == best >= result.series("SGD").mean()
-    its = result.difference("SAM", "SGD", "loss")
-    assert its.mean == (result.series("SAM", "loss") - result.series("SGD", "loss")).mean()
     alone = compare(problem.table, {"Adam": None}, **ERROR)
     assert math.isnan(alone.best_epoch("Adam"))
     for kind in ("differences", "choices", "epochs"):

@@ -58,18 +58,9 @@ def test_the_backbone_sees_pixels(folder):
     np.testing.assert_allclose(normalization(images), stored, atol=1e-2)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [
-        ("--rho", "-1", "`rho` must be >= 0. Received: rho=-1"),
-        ("--learning-rate", "nan", "`learning_rate` must be > 0. Received: learning_rate=nan"),
-        ("--epochs", "2.5", "`epochs` must be an int. Received: epochs=2.5"),
-    ],
-)
-def test_wrong_numbers_end_in_one_sentence(option, value, message, capsys):
-    with pytest.raises(SystemExit):
-        finetune_keras_cv.main([option, value])
-    assert f"argument {option}: {message}" in capsys.readouterr().err
+def test_a_wrong_radius_ends_in_one_sentence():
+    with pytest.raises(SystemExit, match="`rho` must be >= 0"):
+        finetune_keras_cv.main(["--rho", "-1"])
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_sentence():
