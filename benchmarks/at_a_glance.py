@@ -7,7 +7,19 @@ prints the table and draws `docs/results/at_a_glance.png`, both from the compari
 extra `compare`.
 """
 
+import argparse
 import pathlib
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
 
 from keras_zsharp.comparing import Comparison
 

@@ -5,12 +5,24 @@
 prints the rows of `docs/results/first-program.md` for a backend. Takes 3 minutes on 2 CPU cores.
 """
 
+import argparse
 import contextlib
 import io
 import os
 import pathlib
 import re
 import statistics
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -14,6 +14,19 @@ import os
 import statistics
 import time
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--images", type=int, default=25_000)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
@@ -23,6 +36,7 @@ import tensorflow as tf
 
 import keras_zsharp
 from keras_zsharp.data import catalogue, pipeline
+from keras_zsharp.data.options import AUGMENTATIONS, Options
 from keras_zsharp.data.splits import InMemory
 
 CIFAR10 = catalogue.DATASETS["cifar10"]
@@ -56,7 +70,7 @@ def per_image(split):
 
 
 def ours(split, augment):
-    options = pipeline.Options(BATCH_SIZE, augment, label_noise=0.0, seed=0, validation=None)
+    options = Options(BATCH_SIZE, augment, label_noise=0.0, seed=0, validation=None)
     return pipeline.build(CIFAR10, split, split, 10, options).train
 
 
@@ -108,18 +122,13 @@ def table(rates, baseline):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--images", type=int, default=25_000)
-    options = parser.parse_args()
+    options = parse()
     split = random_images(options.images)
     standard = ours(split, "standard")
     per_image_name = "per-image `map`"
     rows = {per_image_name: reading(per_image(split))}
-    for augment in pipeline.AUGMENTATIONS:
-        images = random_images(4 * BATCH_SIZE) if augment in pipeline.RAND_AUGMENT else split
+    for augment in AUGMENTATIONS:
+        images = random_images(4 * BATCH_SIZE) if augment == "randaugment" else split
         rows[f"`{augment=}`"] = reading(ours(images, augment))
     rows["training ResNet-20, AdamW"] = training(standard, lambda network: network)
     rows["training ResNet-20, ZSharp"] = training(

@@ -14,6 +14,18 @@ import os
 import statistics
 import time
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import machine
@@ -91,11 +103,7 @@ def table(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
+    options = parse()
     print(
         f"TensorFlow {tf.__version__}, {machine.describe()}; q_p = {Q_P}, medians of "
         f"{options.rounds} rounds. Ratios: top_k by the search in a graph and under XLA, the "

@@ -17,10 +17,6 @@ import pathlib
 import subprocess
 import sys
 
-import machine
-from steps import tables
-
-HERE = pathlib.Path(__file__).parent
 BATCH_SIZES = {
     "resnet56": 64,
     "resnet110": 32,
@@ -29,7 +25,6 @@ BATCH_SIZES = {
     "vit_7_8_12_768": 32,
 }
 """Less than the papers' 128 or 256, for two cores to get through."""
-METHODS = ["AdamW", "SAM", *tables.RULES]
 PEERS = {
     "graph": [
         ("keras3_without_onednn", "SAM"),
@@ -43,6 +38,28 @@ PEERS = {
     "pytorch": [("by_hand", "SAM")],
 }
 """By mode: TensorFlow's in a graph or under XLA, or another backend as Keras runs it."""
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=pathlib.Path, help="JSON file, to go on from or to make")
+    parser.add_argument("--networks", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
+    parser.add_argument("--modes", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--methods", nargs="+", help="AdamW and classes of rules; without it, all")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+import machine
+from steps import tables
+
+HERE = pathlib.Path(__file__).parent
+METHODS = ["AdamW", "SAM", *tables.RULES]
 
 
 class Row:
@@ -94,20 +111,11 @@ def measure(network, mode, rounds, methods=METHODS):
     return {name: row.result for name, row in rows.items()}
 
 
-def parse(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", type=pathlib.Path, help="JSON file, to go on from or to make")
-    parser.add_argument("--networks", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
-    parser.add_argument("--modes", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--rounds", type=int, default=5)
-    return parser.parse_args(arguments)
-
-
 def main(arguments=None):
     options = parse(arguments)
+    methods = options.methods or METHODS
+    if unknown := set(methods) - set(METHODS):
+        sys.exit(f"--methods must be of {', '.join(METHODS)}. Received: {', '.join(unknown)}")
     results = {"machine": machine.describe(), "measured": {}}
     if options.results.exists():
         results = json.loads(options.results.read_text(encoding="utf-8"))
@@ -121,7 +129,7 @@ def main(arguments=None):
             name = f"{network} {BATCH_SIZES[network]} {mode}"
             if name not in results["measured"]:
                 print(f"{name} ...", file=sys.stderr)
-                results["measured"][name] = measure(network, mode, options.rounds, options.methods)
+                results["measured"][name] = measure(network, mode, options.rounds, methods)
                 options.results.write_text(json.dumps(results), encoding="utf-8")
     print(tables.all_of(results))
 

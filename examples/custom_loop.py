@@ -8,17 +8,31 @@ are scikit-learn's digits, 40 % of whose training labels are wrong.
 The step is that of `SharpnessAwareModel`, and trains to the same weights. Both passes are calls of
 `stateless_call`: the weights never leave w, both passes see the same dropout, and of what they do
 to BatchNormalization's statistics only the first pass' is kept. All rules work here but LookSAM
-and MSAM, whose steps are others. `custom_loop_jax.py` is the same on JAX.
+and MSAM, whose steps are others. `custom_loop_jax.py` and `custom_loop_torch.py` are the same on
+JAX and PyTorch.
 """
 
+import argparse
+import os
 import sys
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
 
 import keras_zsharp
 
-EPOCHS = 10
 loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -55,16 +69,17 @@ def make_step(net, rule, optimizer):
     return step
 
 
-def main():
+def main(arguments=None):
+    args = parse(arguments)
     if keras.backend.backend() != "tensorflow":
-        sys.exit("This program is for TensorFlow: see custom_loop_jax.py for JAX")
+        sys.exit("This program is for TensorFlow: see custom_loop_jax.py or _torch.py")
     keras.utils.set_random_seed(0)
     data = keras_zsharp.data.digits(label_noise=0.4)
     net = keras_zsharp.models.small_cnn(data.input_shape, data.classes)
     step = make_step(net, keras_zsharp.SAM(rho=0.2), keras.optimizers.AdamW(1e-3))
     loss, sharpness = keras.metrics.Mean(), keras.metrics.Mean()
     accuracy = keras.metrics.SparseCategoricalAccuracy()
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, args.epochs + 1):
         for metric in (loss, sharpness, accuracy):
             metric.reset_state()
         for images, labels in data.train:

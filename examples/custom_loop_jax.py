@@ -10,7 +10,21 @@ weights, and the state of the layers, the rule and the optimizer. A rule reads a
 variables, so it is called in a `keras.StatelessScope`, where these values stand for them.
 """
 
+import argparse
+import os
 import sys
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import keras
@@ -18,7 +32,7 @@ import numpy as np
 
 import keras_zsharp
 
-EPOCHS, BATCH = 10, 64
+BATCH = 64
 loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -55,20 +69,19 @@ def make_step(net, rule, optimizer):
     return step
 
 
-def main():
+def main(arguments=None):
+    args = parse(arguments)
     if keras.backend.backend() != "jax":
         sys.exit("This program is for JAX: set KERAS_BACKEND=jax")
     keras.utils.set_random_seed(0)
     data = keras_zsharp.data.digits(label_noise=0.4)
-    images, labels = data.arrays["train"]
-    test_images, test_labels = data.arrays["test"]
+    (images, labels), (test_images, test_labels) = data.arrays["train"], data.arrays["test"]
     net = keras_zsharp.models.small_cnn(data.input_shape, data.classes)
     rule, optimizer = keras_zsharp.SAM(rho=0.2), keras.optimizers.AdamW(1e-3)
-    step = make_step(net, rule, optimizer)
-    changing = (net.trainable_variables, net.non_trainable_variables)
-    changing += (rule.variables, optimizer.variables)
-    order = np.random.default_rng(0)
-    for epoch in range(1, EPOCHS + 1):
+    step, order = make_step(net, rule, optimizer), np.random.default_rng(0)
+    changing = net.trainable_variables, net.non_trainable_variables
+    changing += rule.variables, optimizer.variables
+    for epoch in range(1, args.epochs + 1):
         batches = np.split(order.permutation(len(labels)), range(BATCH, len(labels), BATCH))
         values, losses = [[v.value for v in variables] for variables in changing], []
         for batch in batches:
@@ -78,11 +91,8 @@ def main():
         # Only now the variables have the new values.
         keras.tree.map_structure(lambda v, value: v.assign(value), changing, values)
         accuracy = np.mean(net.predict(test_images, verbose=0).argmax(-1) == test_labels)
-        print(
-            f"Epoch {epoch}: loss {loss:.3f}, sharpness {sharpness:.3f}, "
-            f"test accuracy {100 * accuracy:.1f} %",
-            flush=True,
-        )
+        losses = f"loss {loss:.3f}, sharpness {sharpness:.3f}"
+        print(f"Epoch {epoch}: {losses}, test accuracy {100 * accuracy:.1f} %", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,24 @@ place, such as one of `keras.utils.image_dataset_from_directory`.
 
 import argparse
 import math
+import os
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", help="of a KerasHub vision transformer")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--output", default="image_classifier.keras")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error("--epochs must be >= 1")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import keras_hub
@@ -64,17 +82,6 @@ def main(arguments=None):
     # The adapters are added to the kernels: who loads it needs neither LoRA nor keras_zsharp.
     keras_zsharp.plain(task).save(options.output)
     print(f"Written to {options.output}")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", help="of a KerasHub vision transformer")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--output", default="image_classifier.keras")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error("--epochs must be >= 1")
-    return options
 
 
 if __name__ == "__main__":

@@ -10,8 +10,36 @@ trains a ResNet-18 backbone from random weights.
 """
 
 import argparse
+import os
 import pathlib
 import sys
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--dataset", default="oxford_iiit_pet", help="one of keras_zsharp.data.NAMES")
+    add("--preset", default="resnet50_v2_imagenet", help="of a KerasCV ResNetV2, or none")
+    add("--rho", type=float, default=0.075)
+    add("--epochs", type=int, default=10)
+    add("--batch-size", type=int, default=128)
+    add("--learning-rate", type=float, default=1e-4)
+    add("--weight-decay", type=float, default=1e-5)
+    add("--seed", type=int, default=0)
+    add("--data-dir", help="folder of tensorflow-datasets")
+    add("--output", type=pathlib.Path, default=pathlib.Path("finetuned.keras"))
+    options = parser.parse_args(arguments)
+    if not (options.rho >= 0 and options.learning_rate > 0 and options.weight_decay >= 0):
+        parser.error("--rho and --weight-decay must be >= 0, and --learning-rate > 0")
+    if min(options.epochs, options.batch_size) < 1:
+        parser.error("--epochs and --batch-size must be >= 1")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 from keras import layers
@@ -47,11 +75,11 @@ def main(arguments=None):
     options = parse(arguments)
     keras.utils.set_random_seed(options.seed)
     try:
-        rule = keras_zsharp.ZSharp(rho=options.rho, norm="per_variable")
         bundle = keras_zsharp.data.load(
             options.dataset, options.batch_size, seed=options.seed, data_dir=options.data_dir
         )
         network = classifier(bundle, backbone(options.preset))
+        rule = keras_zsharp.ZSharp(rho=options.rho, norm="per_variable")
         model = keras_zsharp.SharpnessAwareModel(network, rule)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
@@ -63,24 +91,6 @@ def main(arguments=None):
     model.fit(bundle.train, validation_data=bundle.test, epochs=options.epochs)
     network.save(options.output)
     print(f"Written to {options.output}")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--dataset", choices=keras_zsharp.data.NAMES[1:], default="oxford_iiit_pet")
-    add("--preset", default="resnet50_v2_imagenet", help="of a KerasCV ResNetV2, or none")
-    add("--rho", type=float, default=0.075)
-    add("--epochs", type=int, default=10)
-    add("--batch-size", type=int, default=128)
-    add("--learning-rate", type=float, default=1e-4)
-    add("--weight-decay", type=float, default=1e-5)
-    add("--seed", type=int, default=0)
-    add("--data-dir", help="folder of tensorflow-datasets")
-    add("--output", type=pathlib.Path, default=pathlib.Path("finetuned.keras"))
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

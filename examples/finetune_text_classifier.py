@@ -14,7 +14,25 @@ take the place of those of `paragraphs`.
 import argparse
 import inspect
 import math
+import os
 import re
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", help="of a KerasHub classifier")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--output", default="text_classifier.keras")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error("--epochs must be >= 1")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import keras_hub
@@ -67,32 +85,14 @@ def main(arguments=None):
 
     # In place: the task keeps its preprocessing. `perturb_only="lora"` would leave out the head.
     keras_zsharp.sharpness_aware(task, keras_zsharp.SAM(rho=0.05))
-    task.compile(
-        keras.optimizers.AdamW(1e-2),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    task.compile(keras.optimizers.AdamW(1e-2), loss, metrics=["accuracy"])
     batches = tf.data.Dataset.from_tensor_slices((texts[train], labels[train]))
-    task.fit(
-        batches.shuffle(len(train)).batch(32),
-        epochs=options.epochs,
-        validation_data=(texts[test], labels[test]),
-        verbose=2,
-    )
+    batches, held_out = batches.shuffle(len(train)).batch(32), (texts[test], labels[test])
+    task.fit(batches, epochs=options.epochs, validation_data=held_out, verbose=2)
     # The adapters are added to the kernels: who loads it needs neither LoRA nor keras_zsharp.
     keras_zsharp.plain(task).save(options.output)
     print(f"Written to {options.output}")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", help="of a KerasHub classifier")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--output", default="text_classifier.keras")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error("--epochs must be >= 1")
-    return options
 
 
 if __name__ == "__main__":

@@ -13,6 +13,20 @@ attention over the channels, one dense layer. Its loss has sharp minima: plain A
 import argparse
 import os
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="the CSV, with a date in its first column")
+    parser.add_argument("--rho", type=float, default=0.5, help="radius of SAM")
+    parser.add_argument("--epochs", type=int, default=100, help="at most; stops early")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--picture", default="forecast.svg")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
@@ -26,16 +40,6 @@ import keras_zsharp
 LOOK_BACK, HORIZON, KEY = 512, 96, 16
 TRAIN, VALIDATE, TEST = 8640, 2880, 2880
 """Hours, as published."""
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", help="the CSV, with a date in its first column")
-    parser.add_argument("--rho", type=float, default=0.5, help="radius of SAM")
-    parser.add_argument("--epochs", type=int, default=100, help="at most; stops early")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="forecast.svg")
-    return parser.parse_args()
 
 
 def windows(file, horizon=HORIZON):
@@ -67,19 +71,13 @@ def trained(train, validation, args, rho):
         model = keras_zsharp.SharpnessAwareModel(model, keras_zsharp.SAM(rho=rho))
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     stop = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
-    model.fit(
-        *train,
-        batch_size=32,
-        epochs=args.epochs,
-        validation_data=validation,
-        callbacks=[stop],
-        verbose=2,
-    )
+    how = {"validation_data": validation, "callbacks": [stop], "verbose": 2}
+    model.fit(*train, batch_size=32, epochs=args.epochs, **how)
     return model
 
 
-def main():
-    args = arguments()
+def main(arguments=None):
+    args = parse(arguments)
     print("Trains twice, without and with SAM: one to three minutes each on two cores.", flush=True)
     train, validation, (x, y) = windows(args.file)
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")

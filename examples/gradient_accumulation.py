@@ -20,16 +20,31 @@ optimizer's steps. Keras' schedules of the learning rate count batches, and a ru
 at every batch.
 """
 
+import argparse
+import os
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import keras
 import numpy as np
 from keras import layers
 
 import keras_zsharp
 
-EPOCHS, BATCH, PARTS = 10, 60, 4
+BATCH, PARTS = 60, 4
 
 
-def train(batch_size, accumulated=None, parts=1):
+def train(epochs, batch_size, accumulated=None, parts=1):
     """The model trained one of the ways, and its test accuracy in percent."""
     keras.utils.set_random_seed(0)
     data = keras_zsharp.data.digits(label_noise=0.4)
@@ -50,7 +65,7 @@ def train(batch_size, accumulated=None, parts=1):
     )
     # In the order of the arrays, so that all see the same 60 examples in a step.
     images, labels = data.arrays["train"]
-    model.fit(images, labels, batch_size, EPOCHS, shuffle=False, verbose=0)
+    model.fit(images, labels, batch_size, epochs, shuffle=False, verbose=0)
     accuracy = model.evaluate(*data.arrays["test"], verbose=0, return_dict=True)["accuracy"]
     return model, 100 * accuracy
 
@@ -61,7 +76,8 @@ def distance(model, other):
     return max(np.abs(a - b).max() for a, b in pairs)
 
 
-def main():
+def main(arguments=None):
+    args = parse(arguments)
     ways = {
         "accumulated": {"batch_size": BATCH // PARTS, "accumulated": PARTS},
         "in parts": {"batch_size": BATCH, "parts": PARTS},
@@ -69,7 +85,7 @@ def main():
     }
     first = None
     for name, how in ways.items():
-        model, accuracy = train(**how)
+        model, accuracy = train(args.epochs, **how)
         first = first or model
         print(
             f"{name:11}  test accuracy {accuracy:.1f} %, "

@@ -1,6 +1,5 @@
 """Trains a small CNN on real digits with wrong labels, with and without sharpness-awareness.
 
-    pip install "keras-zsharp[tensorflow]"
     python examples/quickstart.py
 
 Takes about 3 minutes on 2 CPU cores, also on JAX and PyTorch (`KERAS_BACKEND=jax`). Every method
@@ -10,9 +9,25 @@ wrong class, and is tested on clean ones. Prints a line a run, and at last a tab
 
 import argparse
 import itertools
-import math
+import os
 import statistics
 import time
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each method")
+    options = parser.parse_args(arguments)
+    if min(options.epochs, options.seeds) < 1:
+        parser.error("--epochs and --seeds must be >= 1")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
@@ -39,7 +54,7 @@ def train(rule, seed, epochs):
     images, labels = digits.arrays["train"]
     net = models.small_cnn(digits.input_shape, digits.classes)
     model = net if rule is None else SharpnessAwareModel(net, rule)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * math.ceil(len(labels) / BATCH))
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * -(-len(labels) // BATCH))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.AdamW(schedule), loss)
     times = []
@@ -63,8 +78,7 @@ def train(rule, seed, epochs):
 def row(method, runs):
     """What the table says of a method, in Markdown."""
     mean = {key: statistics.mean(run[key] for run in runs) for key in runs[0]}
-    accuracies = [run["accuracy"] for run in runs]
-    spread = statistics.stdev(accuracies) if len(runs) > 1 else 0.0
+    spread = statistics.stdev(run["accuracy"] for run in runs) if len(runs) > 1 else 0.0
     return (
         f"| {method} | {mean['accuracy']:.1f} ± {spread:.1f} | {mean['loss']:.3f} "
         f"| {mean['sharpness']:.4f} | {mean['step']:.1f} |"
@@ -77,18 +91,8 @@ def main(arguments=None):
     for seed, method in itertools.product(range(options.seeds), METHODS):
         runs[method].append(train(METHODS[method](), seed, options.epochs))
         print(f"{method}, seed {seed}: {runs[method][-1]['accuracy']:.1f} %", flush=True)
-    print("Test accuracy: mean ± standard deviation over seeds.", HEAD, sep="\n")
-    print(*itertools.starmap(row, runs.items()), sep="\n")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=2, help="runs of each method")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1 or options.seeds < 1:
-        parser.error("--epochs and --seeds must be >= 1")
-    return options
+    title = "Test accuracy: mean ± standard deviation over seeds."
+    print(title, HEAD, *itertools.starmap(row, runs.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,30 @@ A model that `sharpness_aware` changed in place becomes plain again by the same 
 """
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("serving"))
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error("--epochs must be >= 1")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output must be a folder that can be written: {error}")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -69,20 +90,6 @@ def main(arguments=None):
     print(f"Test accuracy {100 * np.mean(expected.argmax(-1) == labels):.1f} %")
     for name, served in np.load(options.output / "predictions.npz").items():
         print(f"{name}: logits within {np.abs(served - expected).max():.1e} of the trained model's")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("serving"))
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error("--epochs must be >= 1")
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--output must be a folder that can be written: {error}")
-    return options
 
 
 if __name__ == "__main__":

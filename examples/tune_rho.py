@@ -12,6 +12,23 @@ those of a sweep before: it cannot go on with a grid that was interrupted.
 """
 
 import argparse
+import os
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--output", default="tune-rho", help="folder of the sweep")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error("--epochs must be >= 1")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import keras_tuner
@@ -50,16 +67,6 @@ def main(arguments=None):
     [best] = tuner.get_best_models()
     accuracy = best.evaluate(data.test, verbose=0, return_dict=True)["accuracy"]
     print(f"Test accuracy at rho={best.rule.rho}: {100 * accuracy:.1f} %")
-
-
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--output", default="tune-rho", help="folder of the sweep")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error("--epochs must be >= 1")
-    return options
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import keras
@@ -158,8 +160,52 @@ def one_of(name: str, value: Any, *choices: str) -> Any:
         *others, last = map(repr, choices)
         raise ValueError(
             f"`{name}` must be {', '.join(others)} or {last}. Received: {name}={value!r}"
+            f"{did_you_mean(value, choices)}"
         )
     return value
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of an error about a name that there is not. It names the nearest, if one is near.
+
+    Args:
+        name: What came.
+        names: What there is.
+    """
+    near = difflib.get_close_matches(name, list(names), 1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def arguments(name: str, names: Iterable[str], received: Iterable[str]) -> None:
+    """Checks that keyword arguments are some that there are.
+
+    Args:
+        name: Of the function or class, for the message.
+        names: The arguments that there are.
+        received: The names of those that came.
+
+    Raises:
+        TypeError: There is no such argument.
+    """
+    names = list(names)
+    for each in received:
+        if each not in names:
+            raise TypeError(
+                f"`{name}` must get arguments that it has: {', '.join(names)}. "
+                f"Received: {each}{did_you_mean(each, names)}"
+            )
+
+
+def arguments_of(made: type, received: Iterable[str]) -> None:
+    """Checks that a class can be made with keyword arguments, as `arguments` does.
+
+    Args:
+        made: The class.
+        received: The names of the arguments.
+    """
+    parameters = list(inspect.signature(made.__init__).parameters.values())[1:]
+    if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+        arguments(made.__name__, (each.name for each in parameters), received)
 
 
 def path(name: str, value: AnyPath) -> AnyPath:

@@ -8,10 +8,12 @@ from typing import Any
 import keras
 
 from keras_zsharp import rules
+from keras_zsharp.checks import arguments
 from keras_zsharp.keras_internals import saving, tracking
 from keras_zsharp.model import SharpnessAwareModel, check_model
 from keras_zsharp.rules import Rule
 from keras_zsharp.training import SharpnessAwareTraining, StepOptions, ascent, reached
+from keras_zsharp.training.options import NAMES
 from keras_zsharp.training.saving import of_this_version
 from keras_zsharp.typing import Config
 
@@ -71,6 +73,7 @@ def sharpness_aware(
     """
     check_model(model)
     _check_names(model)
+    arguments("sharpness_aware", NAMES, options)
     step_options, rule = StepOptions(**options), rules.get(rule)
     rule.check_free_for(model)
     ascent.check(rule, step_options.ascent_fraction)

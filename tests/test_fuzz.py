@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
+import pathlib
 
 import keras
 import numpy as np
@@ -19,7 +20,8 @@ from keras_zsharp import (
     rules,
     training,
 )
-from keras_zsharp.data import loading
+from keras_zsharp.data import reading
+from tests.data.painted import paint_classes
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
 IMAGES = {"input_shape": (32, 32, 3), "classes": 10}
@@ -41,6 +43,13 @@ def trained(rule, seed):
 
 def defaults(function):
     return {name: p.default for name, p in inspect.signature(function).parameters.items()}
+
+
+def pictures():
+    folder = pathlib.Path("pictures")
+    for split in ("train", "test"):
+        paint_classes(folder / split, {"ant": 2, "bee": 2}, (4, 4, 3))
+    return folder
 
 
 OPTIONS = {field.name: field.default for field in dataclasses.fields(training.StepOptions)}
@@ -96,6 +105,7 @@ PUBLIC = {
         "progress": False,
     },
     data.digits: {**LOADED, "train_size": 1200, "split_seed": None},
+    data.image_folder: {"folder": pictures, **LOADED, "image_size": None, "train_size": 3},
     data.load: {"name": "cifar10", **LOADED, "data_dir": None, "train_size": 100},
     **{
         getattr(data, name): {**LOADED, "data_dir": None, "train_size": 100}
@@ -217,7 +227,7 @@ def stopped_at_the_work(patch):
         raise Reached
 
     with patch.context() as context:
-        context.setattr(loading, "prepared", reached)
+        context.setattr(reading, "prepared", reached)
         context.setattr(keras.layers.Layer, "__call__", reached)
         yield
 

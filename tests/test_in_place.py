@@ -353,7 +353,8 @@ class TfKeras:
         (WithAMethod, {}, ValueError, "`model` must not have `micro_batches` of its own"),
         (unbuilt, {"rule": "flat"}, ValueError, "`rule` must be one of"),
         (unbuilt, {"perturb_every": 0}, ValueError, "`perturb_every` must be an int >= 1"),
-        (unbuilt, {"rho": 0.1}, TypeError, ".* unexpected keyword argument 'rho'"),
+        (unbuilt, {"rho": 0.1}, TypeError, "`sharpness_aware` must get arguments .* Received: rho"),
+        (unbuilt, {"perturb_evry": 2}, TypeError, ".*evry. Did you mean 'perturb_every'\\?"),
     ],
 )
 def test_refused_and_left_as_it_was(make, options, error, message):

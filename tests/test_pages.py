@@ -132,6 +132,24 @@ def analysis(scope, printed):
     assert scope["model"].history.history["sharpness"][0] > 0
 
 
+def recipes(scope, printed):
+    header = pathlib.Path("log.csv").read_text().splitlines()[0].split(",")
+    assert {"loss", "accuracy", "sharpness", "rho", "val_accuracy"} <= set(header)
+    assert all(any(pathlib.Path(folder).iterdir()) for folder in ("runs", "served"))
+    assert pathlib.Path("history.png").exists()
+
+
+def faq(scope, printed):
+    """The page has the errors word by word."""
+    page = " ".join(read(DOCS / "guides" / "faq.md").split())
+    assert len(printed.splitlines()) == 4
+    assert [line for line in printed.splitlines() if line not in page] == []
+
+
+def replace_sam_model(scope, printed):
+    assert all("sharpness" in scope[name].history.history for name in ("model", "net"))
+
+
 def limits(scope, printed):
     assert "keras_zsharp.sharpness_aware(model, rule)" in printed
 
@@ -149,6 +167,9 @@ PROMISES = {
     "flatness.md": flatness,
     "analysis.md": analysis,
     "limits.md": limits,
+    "recipes.md": recipes,
+    "faq.md": faq,
+    "replace_sam_model.md": replace_sam_model,
 }
 """What a page says of its programs, beyond that they run."""
 

@@ -2,10 +2,11 @@
 
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.digits import digits
+from keras_zsharp.data.image_folder import image_folder
 from keras_zsharp.data.loading import NAMES, load
 from keras_zsharp.data.named import cifar10, cifar100, fashion_mnist, svhn, tiny_imagenet
 from keras_zsharp.data.noise import symmetric_label_noise
-from keras_zsharp.data.pipeline import AUGMENTATIONS
+from keras_zsharp.data.options import AUGMENTATIONS
 
 __all__ = [
     "AUGMENTATIONS",
@@ -15,6 +16,7 @@ __all__ = [
     "cifar100",
     "digits",
     "fashion_mnist",
+    "image_folder",
     "load",
     "svhn",
     "symmetric_label_noise",

@@ -80,9 +80,6 @@ class ShuffledBatches(Batches):
         augment: As in `load`.
         seed: Seed of the order and the augmentation.
         epochs: It counts the epochs.
-
-    Raises:
-        ImportError: `augment` names a layer of KerasCV, which needs TensorFlow.
     """
 
     def __init__(
@@ -97,11 +94,6 @@ class ShuffledBatches(Batches):
         epochs: EpochOrder,
     ) -> None:
         super().__init__(dataset, split, batch_size, classes)
-        if augment is not None and augment.startswith("keras_cv_"):
-            raise ImportError(
-                f"`augment={augment!r}` needs TensorFlow: pip install 'keras-zsharp[datasets,cv]'. "
-                f"`augment={augment.removeprefix('keras_cv_')!r}` does not"
-            )
         self.augment, self.seed, self.epochs = augment, seed, epochs
         self.start(0)
 
@@ -127,8 +119,8 @@ class ShuffledBatches(Batches):
         seed = int(random.integers(2**31 - 1))
         if augment is not None:
             images = array_augmentation.crop_and_flip(images, random, dataset.padding, dataset.flip)
-        if augment in RAND_AUGMENT:
-            layer = library_layers.rand_augment(augment, dataset.top, seed)
+        if augment == RAND_AUGMENT:
+            layer = library_layers.rand_augment(dataset.top, seed)
             images = keras.ops.convert_to_numpy(layer(images.astype("float32")))
         images = self.normalized(images)
         if augment in CUTOUTS:

@@ -38,6 +38,8 @@ class DatasetBundle:
         noisy_labels: Number of training labels that were moved to another class.
         mean: Mean of each channel, in the range of the pixels.
         std: Standard deviation of each channel, in the range of the pixels.
+        class_names: Names of the classes in the order of their labels. Empty where they are not
+            known.
     """
 
     classes: int
@@ -50,6 +52,7 @@ class DatasetBundle:
     noisy_labels: int = 0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    class_names: tuple[str, ...] = ()
 
     @functools.cached_property
     def train(self) -> tf.data.Dataset | keras.utils.PyDataset:

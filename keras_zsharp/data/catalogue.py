@@ -21,7 +21,10 @@ class Dataset:
         cutout: Side of the square that cutout hides, in pixels.
         flip: Whether a mirrored image keeps its label.
         top: The largest pixel value. The lowest is 0.
-        ubyte: Name of Debian's folder with its files in MNIST's format. None where there is none.
+        ubyte: Whether `data_dir` may be a folder with its files in MNIST's format.
+        folders: The folders of its classes, in the order of the labels, where `data_dir` may be a
+            folder of pictures. Else empty.
+        image_shape: Height, width and channels of these pictures.
     """
 
     tfds_name: str
@@ -34,7 +37,9 @@ class Dataset:
     cutout: int = 16
     flip: bool = True
     top: int = 255
-    ubyte: str | None = None
+    ubyte: bool = False
+    folders: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] = (32, 32, 3)
 
 
 def _percent(*values):
@@ -49,12 +54,14 @@ _TINY_IMAGENET = (_percent(0.4802, 0.4481, 0.3975), _percent(0.2770, 0.2691, 0.2
 _FASHION_MNIST = (_percent(0.2860), _percent(0.3530))
 _SVHN = (_percent(0.4377, 0.4438, 0.4728), _percent(0.1980, 0.2010, 0.1970))
 
+_CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
+
 DATASETS = {
-    "cifar10": Dataset("cifar10", *_CIFAR10),
+    "cifar10": Dataset("cifar10", *_CIFAR10, folders=tuple(_CIFAR10_CLASSES.split())),
     "cifar100": Dataset("cifar100", *_CIFAR100),
     "tiny_imagenet": Dataset("tiny_imagenet", *_TINY_IMAGENET, test="validation"),
     "svhn": Dataset("svhn_cropped", *_SVHN, flip=False),
-    "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte="fashion-mnist"),
+    "fashion_mnist": Dataset("fashion_mnist", *_FASHION_MNIST, ubyte=True),
     "oxford_iiit_pet": Dataset("oxford_iiit_pet", *_IMAGENET, crop=224, padding=0),
     "oxford_flowers102": Dataset("oxford_flowers102", *_IMAGENET, crop=224, padding=0),
     "cars196": Dataset("cars196", *_IMAGENET, crop=224, padding=0),

@@ -9,6 +9,7 @@ from keras_zsharp.data import pipeline
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.noise import Draw
+from keras_zsharp.data.options import Options
 from keras_zsharp.data.splits import InMemory
 
 SIZE, CLASSES = 1797, 10
@@ -61,7 +62,7 @@ def digits(
         Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
         Repository, 1998. The digits are the test split, under CC BY 4.0.
     """
-    options = pipeline.Options(batch_size, augment, label_noise, seed, validation, noise_draw)
+    options = Options(batch_size, augment, label_noise, seed, validation, noise_draw)
     train_size = positive_int("train_size", train_size)
     if train_size >= SIZE:
         raise ValueError(f"`train_size` must be in [1, {SIZE - 1}]. Received: {train_size=}")

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import Any
 
-import numpy as np
-
 from keras_zsharp.checks import one_of, path, positive_int
-from keras_zsharp.data import pipeline, ubyte
+from keras_zsharp.data import human_labels, reading
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import DATASETS
 from keras_zsharp.data.digits import digits
+from keras_zsharp.data.human_labels import HumanLabels
 from keras_zsharp.data.noise import Draw
-from keras_zsharp.data.preparing import prepared
-from keras_zsharp.data.splits import InMemory
-from keras_zsharp.data.streamed import Streamed, stored_examples
+from keras_zsharp.data.options import Options
 from keras_zsharp.typing import Path
 
 NAMES: tuple[str, ...] = ("digits", *DATASETS)
@@ -25,14 +21,14 @@ def load(
     name: str,
     batch_size: int = 256,
     augment: str | None = "standard",
-    label_noise: float = 0.0,
+    label_noise: float | HumanLabels = 0.0,
     seed: int = 0,
     validation: float | None = None,
     data_dir: Path | None = None,
     train_size: int | None = None,
     noise_draw: Draw = "others",
 ) -> DatasetBundle:
-    """A dataset from tensorflow-datasets as batches for training and testing.
+    """A dataset by its name, as batches for training and testing.
 
     | name | classes | images | trained and tested on |
     | --- | ---: | --- | --- |
@@ -65,43 +61,51 @@ def load(
             - `"randaugment"`: `"standard"`, and two random operations of RandAugment.
             - `"cutmix"`, `"mixup"`: `"standard"`, and a mix of images and labels. All labels are
               one-hot then, those for testing, too.
-            - `"keras_cv_randaugment"`, `"keras_cv_cutmix"`, `"keras_cv_mixup"`: as the last three,
-              which are layers of Keras, with KerasCV's layers.
 
-            With `tf.data` these layers draw from a state of their own: a resumed run does not draw
-            again what the whole run would have drawn. KerasCV's RandAugment does not repeat with
-            the seed at all. The shares of KerasCV's CutMix and MixUp repeat every epoch, for other
-            images.
+            The last three are layers of Keras. With `tf.data` they draw from a state of their own:
+            a resumed run does not draw again what the whole run would have drawn.
         label_noise: Share of the training labels that move to another class, in [0, 1], after
-            `validation` is held out. Labels for validation and testing stay.
+            `validation` is held out. Labels for validation and testing stay. For CIFAR-10 it may
+            be what people called the images instead (CIFAR-10N, Wei et al., ICLR 2022):
+            `"aggregate"`, what most of three said, 9 % of it wrong; `"random1"`, what the first
+            said, 17 %; `"worse"`, what one said who was wrong, if one was, 40 %.
         seed: Seed of the noise, the order and the augmentation: int >= 0.
         validation: Share of the training examples to hold out, in (0, 1): the last ones in the
             stored order, the same for every seed. (The digits' order follows from the seed.) None
             holds out nothing.
         data_dir: Folder of tensorflow-datasets. None is its default, `~/tensorflow_datasets`. Data
             that is not in there is downloaded and prepared by one process while others wait.
-            `imagenet2012` needs its archives in `downloads/manual` of that folder;
+            `imagenet2012` needs its archives in `downloads/manual` of that folder, and people's
+            labels need the three files that tensorflow-datasets' `cifar10_n` names;
             `tiny-imagenet-200.zip` may lie there, too. For Fashion-MNIST it may be a folder with
-            the four files `*-ubyte.gz` instead, such as that of Debian's package
-            `dataset-fashion-mnist`: they are read without tensorflow-datasets. Their order is not
-            that of tensorflow-datasets, so a seed gives other batches.
+            the four files `*-ubyte.gz` instead: they are read without tensorflow-datasets. Their
+            order is not that of tensorflow-datasets, so a seed gives other batches. For CIFAR-10
+            it may be pictures in the folders of their classes, all or some of them, as
+            `image_folder` takes them: they are read without tensorflow-datasets, too. People's
+            labels are then in `human_labels.csv` beside them: `file,clean,aggregate,random1,worse`
+            has a line for each picture to train on, `train/cat/0001.png,3,3,3,5`.
         train_size: Number of training examples to take, before `validation` is held out: int >= 1.
-            The first ones in the stored order are taken. None takes all, and 1,200 of the digits.
+            The first ones in the stored order are taken. In that of pictures in folders the
+            classes take turns. None takes all, and 1,200 of the digits.
         noise_draw: What the moved labels are drawn from: `draw` of `symmetric_label_noise`.
 
     Returns:
         A `DatasetBundle`.
 
     Raises:
-        ImportError: TensorFlow, tensorflow-datasets, filelock or KerasCV is needed and missing;
+        ImportError: TensorFlow, tensorflow-datasets, filelock or Pillow is needed and missing;
             Keras is too old for the layer that `augment` names.
-        OSError: The dataset is not in `data_dir`, and `data_dir` cannot be written.
+        OSError: The dataset is not in `data_dir`, and `data_dir` cannot be written; there is no
+            `human_labels.csv`.
         RuntimeError: The dataset is not in `data_dir` and could not be prepared: there is no
             network, or an archive, a file or a picture is damaged. The message names it.
         TypeError, ValueError: An argument is of the wrong type, or outside of its range.
     """
     one_of("name", name, *NAMES)
-    options = pipeline.Options(batch_size, augment, label_noise, seed, validation, noise_draw)
+    human, share = None, label_noise
+    if name == "cifar10" and isinstance(label_noise, str):
+        human, share = human_labels.check(label_noise, noise_draw), 0.0
+    options = Options(batch_size, augment, share, seed, validation, noise_draw)
     if data_dir is not None:
         path("data_dir", data_dir)
     if train_size is not None:
@@ -112,50 +116,4 @@ def load(
             arguments["train_size"] = train_size
         return digits(**arguments)
     dataset = DATASETS[name]
-    train, test, classes = _splits(dataset, data_dir)
-    if train_size is not None:
-        train = _first(train, train_size)
-    bundle = pipeline.build(dataset, train, test, classes, options)
-    for split in bundle.pipelines:
-        getattr(bundle, split)  # It is made here, so that its errors come from here.
-    return bundle
-
-
-def _splits(dataset, data_dir):
-    """The splits for training and testing, and the number of classes."""
-    if dataset.ubyte and (folder := ubyte.folder(data_dir)):
-        classes = 10
-        return *(ubyte.read(folder, split, classes) for split in ("train", "test")), classes
-    try:
-        builder = prepared(dataset.tfds_name, data_dir)
-    except (ImportError, RuntimeError) as error:
-        if not dataset.ubyte:
-            raise
-        raise type(error)(
-            f"{error} Or pass a folder with {', '.join(itertools.chain(*ubyte.FILES.values()))} as "
-            f"`data_dir`. Debian's package dataset-{dataset.ubyte} has these files in "
-            f"/usr/share/datasets/{dataset.ubyte}."
-        ) from error
-    read = _in_memory if dataset.crop is None else _streamed
-    train, test = (read(builder, dataset, split) for split in (dataset.train, dataset.test))
-    return train, test, builder.info.features["label"].num_classes
-
-
-def _first(split, size):
-    if size > split.size:
-        raise ValueError(
-            f"`train_size` must be at most {split.size}, the number of training examples. "
-            f"Received: train_size={size}"
-        )
-    return split if size == split.size else split.hold_out(split.size - size)[0]
-
-
-def _in_memory(builder, dataset, split):
-    batches = stored_examples(builder, split).batch(1024)
-    images, labels = zip(*batches.as_numpy_iterator(), strict=True)
-    return InMemory(np.concatenate(images), np.concatenate(labels))
-
-
-def _streamed(builder, dataset, split):
-    size = int(stored_examples(builder, split).cardinality())
-    return Streamed(builder, split, size, dataset.crop)
+    return reading.read(dataset, data_dir, human).first(train_size).bundle(dataset, options)

@@ -13,8 +13,9 @@ Draw: TypeAlias = Literal["others", "all"]
 DRAWS = get_args(Draw)
 
 
-def is_share(value: float) -> bool:
-    return 0 <= value <= 1
+def noise_share(name: str, value: float) -> float:
+    """`value` as a float, after checking that it is a share in [0, 1]."""
+    return number(name, value, "in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def symmetric_label_noise(
@@ -45,7 +46,7 @@ def symmetric_label_noise(
     >>> int((symmetric_label_noise(labels, 0.4, classes=3) != labels).sum())
     4
     """
-    rate = number("rate", rate, "in [0, 1]", is_share)
+    rate = noise_share("rate", rate)
     classes, seed = count("classes", classes, least=2), count("seed", seed)
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):

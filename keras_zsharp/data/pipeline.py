@@ -2,77 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 
-from keras_zsharp.checks import count, number, one_of, positive_int
+import numpy as np
+
 from keras_zsharp.data import augmentation, library_layers
 from keras_zsharp.data.batches import Batches, ShuffledBatches
 from keras_zsharp.data.bundle import DatasetBundle
 from keras_zsharp.data.catalogue import Dataset
 from keras_zsharp.data.epoch_order import EpochOrder
-from keras_zsharp.data.library_layers import CUTOUTS, MIXED, RAND_AUGMENT
-from keras_zsharp.data.noise import DRAWS, Draw, is_share, label_shifts
+from keras_zsharp.data.library_layers import CUTOUTS, RAND_AUGMENT
+from keras_zsharp.data.noise import label_shifts
+from keras_zsharp.data.options import Options
 from keras_zsharp.data.splits import InMemory
 from keras_zsharp.data.streamed import Split
 from keras_zsharp.lazily import has_tensorflow, tf
 
-AUGMENTATIONS: tuple[str | None, ...] = (None, "standard", *CUTOUTS, *RAND_AUGMENT, *MIXED)
-"""What `augment` may be."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """The arguments that every dataset takes, checked."""
-
-    batch_size: int
-    augment: str | None
-    label_noise: float
-    seed: int
-    validation: float | None
-    noise_draw: Draw = "others"
-
-    def __post_init__(self) -> None:
-        checked = {
-            "batch_size": positive_int("batch_size", self.batch_size),
-            "label_noise": number("label_noise", self.label_noise, "in [0, 1]", is_share),
-            "seed": count("seed", self.seed),
-        }
-        if self.validation is not None:
-            checked["validation"] = number(
-                "validation", self.validation, "None or in (0, 1)", lambda share: 0 < share < 1
-            )
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        one_of("noise_draw", self.noise_draw, *DRAWS)
-        if self.augment is not None:
-            one_of("augment", self.augment, *filter(None, AUGMENTATIONS))
-
-    @property
-    def one_hot(self) -> bool:
-        return self.augment in MIXED
-
 
 def build(
-    dataset: Dataset, train: Split, test: Split, classes: int, options: Options
+    dataset: Dataset,
+    train: Split,
+    test: Split,
+    classes: int,
+    options: Options,
+    shifts: np.ndarray | None = None,
 ) -> DatasetBundle:
-    """The bundle of a dataset whose splits are `train` and `test`."""
-    if options.augment in RAND_AUGMENT and train.image_shape[-1] != 3:
+    """The bundle of a dataset whose splits are `train` and `test`.
+
+    What `shifts` adds to the label of each example of `train`, modulo `classes`, takes the place of
+    the noise that is drawn.
+    """
+    if options.augment == RAND_AUGMENT and train.image_shape[-1] != 3:
         raise ValueError(
             f'`augment="{options.augment}"` needs color images. '
             f"Received: images of the shape {train.image_shape}"
         )
-    held_out = None
-    if options.validation is not None:
-        train, held_out = _held_out(train, options.validation)
-    shifts = label_shifts(
-        train.size, options.label_noise, classes, options.seed, options.noise_draw
-    )
-    if options.label_noise:
+    train, validation = held_out(train, options.validation)
+    if shifts is None:
+        shifts = label_shifts(
+            train.size, options.label_noise, classes, options.seed, options.noise_draw
+        )
+    shifts = shifts[: train.size]
+    if shifts.any():
         train = train.with_label_noise(shifts, classes)
     epoch_order = EpochOrder()
-    splits = {"train": train, "validation": held_out, "test": test}
+    splits = {"train": train, "validation": validation, "test": test}
     splits = {name: split for name, split in splits.items() if split is not None}
     pipelines = {
         name: functools.partial(_batches_in_order, dataset, split, classes, options)
@@ -95,7 +70,10 @@ def build(
     )
 
 
-def _held_out(train, validation):
+def held_out(train: Split, validation: float | None) -> tuple[Split, Split | None]:
+    """The examples to train on, and those held out of them for `validation`."""
+    if validation is None:
+        return train, None
     size = round(validation * train.size)
     if not 0 < size < train.size:
         raise ValueError(
@@ -129,8 +107,8 @@ def _training_batches(dataset, split, classes, options, epoch_order):
         )
 
     operations = None
-    if augment in RAND_AUGMENT:
-        operations = library_layers.rand_augment(augment, dataset.top, seed)
+    if augment == RAND_AUGMENT:
+        operations = library_layers.rand_augment(dataset.top, seed)
 
     def augmented(batch, seed):
         images, labels = batch

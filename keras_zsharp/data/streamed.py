@@ -136,5 +136,14 @@ def stored_examples(builder: Any, split: str, encoded: bool = False) -> Any:
     return examples.map(lambda example: (example["image"], example["label"]))
 
 
+def stored_labels(builder: Any, split: str, name: str) -> np.ndarray:
+    """The feature `name`, a class, of a tensorflow-datasets builder in the stored order."""
+    import tensorflow_datasets as tfds
+
+    decoders = tfds.decode.PartialDecoding({name: True})
+    examples = builder.as_dataset(split=split, decoders=decoders).batch(1024)
+    return np.concatenate([batch[name] for batch in examples.as_numpy_iterator()])
+
+
 def _decode(image):
     return tf.io.decode_image(image, channels=3, expand_animations=False)

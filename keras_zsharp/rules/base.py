@@ -4,13 +4,14 @@ from typing import Any, Literal
 
 from keras import ops
 
-from keras_zsharp.checks import one_of, radius
+from keras_zsharp.checks import arguments_of, one_of, radius
 from keras_zsharp.keras_internals import optimizers, tracking
 from keras_zsharp.ops import as_written, each, is_traced, of_dtype, of_the_device
 from keras_zsharp.rules import state, steps
 from keras_zsharp.rules.hyperparameter import Hyperparameter
 from keras_zsharp.rules.operators import widened
 from keras_zsharp.rules.owned import OwnedByAModel
+from keras_zsharp.rules.written import written
 from keras_zsharp.typing import (
     Config,
     FloatOrSchedule,
@@ -65,6 +66,10 @@ class Rule(OwnedByAModel):
 
     Only gradients need a pass at w. With the others a step takes one pass, at w + e(w).
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Rule:
+        arguments_of(cls, kwargs)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, rho: FloatOrSchedule, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -252,6 +257,22 @@ class Rule(OwnedByAModel):
         self.changed()
         if (model := self._model()) is not None:
             model.load_seeds(store)
+
+    def __repr__(self) -> str:
+        """The rule as it is made, such as `SAM(rho=0.05)`."""
+        try:
+            return written(self)
+        except Exception:  # Within its constructor, or in a step of JAX, a rule has no numbers.
+            return super().__repr__()
+
+    def scheduled_numbers(self) -> dict[str, Any]:
+        """The numbers that follow a schedule, by their names, as they are in the next step."""
+        members = {name: each for made in type(self).__mro__ for name, each in vars(made).items()}
+        return {
+            name: getattr(self, name)
+            for name, each in members.items()
+            if isinstance(each, Hyperparameter) and each.schedule(self)
+        }
 
     def get_config(self) -> Config:
         return {"name": self.name, "rho": type(self).rho.to_config(self)}

@@ -102,10 +102,14 @@ class Hyperparameter:
         # `convert_to_tensor` takes a variable for a tensor.
         return ops.cast(stored, stored.dtype)
 
+    def schedule(self, rule: Any) -> Schedule | None:
+        """The schedule that the number of a rule follows, or None."""
+        stored = getattr(rule, self._stored)
+        return stored if isinstance(stored, Schedule) else None
+
     def to_config(self, rule: Any) -> float | Config:
         """A float, or a serialized schedule."""
-        stored = getattr(rule, self._stored)
-        if isinstance(stored, Schedule):
+        if stored := self.schedule(rule):
             return keras.optimizers.schedules.serialize(stored)
         return self.__get__(rule)
 

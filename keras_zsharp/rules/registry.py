@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import keras
 
+from keras_zsharp.checks import did_you_mean
 from keras_zsharp.rules.base import Rule
 from keras_zsharp.typing import Config
 
@@ -63,5 +64,6 @@ def get(rule: Rule | str | Config | None) -> Rule:
     if rule not in RULES:
         raise ValueError(
             f"`rule` must be one of {', '.join(map(repr, RULES))}. Received: rule={rule!r}"
+            f"{did_you_mean(rule, RULES)}"
         )
     return RULES[rule]()

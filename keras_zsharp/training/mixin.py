@@ -18,6 +18,7 @@ from keras_zsharp.training import (
     own_steps,
     parts,
     reached,
+    scheduled,
     skipped,
     turns,
 )
@@ -140,7 +141,14 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
             )
         reached.check(type(self), SharpnessAwareTraining)
         step_options = options.taken_from(kwargs)
-        super().__init__(**kwargs)
+        try:
+            super().__init__(**kwargs)
+        except (TypeError, ValueError) as error:
+            # Of Keras, or of a class further on, which may have taken what is no option.
+            refused = [name for name in kwargs if repr(name) in str(error)]
+            if hint := options.hint(refused):
+                raise type(error)(f"{error}{hint}") from None
+            raise
         self.become_sharpness_aware(rule_of_the_config() if rule is None else rule, step_options)
 
     def become_sharpness_aware(
@@ -309,6 +317,7 @@ class SharpnessAwareTraining(SavedWithItsRule, Step):
                 turns.counted(self, super().fit, args, kwargs) as (args, kwargs),
                 own_steps.by_our_step(self, "fit"),
             ):
+                args, kwargs = scheduled.logged(self, super().fit, args, kwargs)
                 history = super().fit(*args, **kwargs)
         finally:
             self.__dict__["_cuts_arrays"] = False

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from keras_zsharp.checks import count_or_share, flag, number, one_of, positive_int
+from keras_zsharp.checks import (
+    count_or_share,
+    did_you_mean,
+    flag,
+    number,
+    one_of,
+    positive_int,
+)
 from keras_zsharp.training import chosen
 from keras_zsharp.typing import BatchedInputs, Config, PerturbOnly
 
@@ -189,6 +197,11 @@ NAMES = tuple(field.name for field in dataclasses.fields(StepOptions))
 def taken_from(arguments: dict[str, Any]) -> StepOptions:
     """Takes the options out of keyword arguments, and leaves the others."""
     return StepOptions(**{name: arguments.pop(name) for name in NAMES if name in arguments})
+
+
+def hint(received: Iterable[str]) -> str:
+    """The end of an error about arguments that neither Keras nor a class of a user's has."""
+    return next(filter(None, (did_you_mean(name, NAMES) for name in received)), "")
 
 
 class Option(Generic[Value]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras import ops
 from keras_zsharp.checks import rounded_up
 from keras_zsharp.keras_internals import optimizers
 from keras_zsharp.rules import steps
+from keras_zsharp.training import scheduled
 from keras_zsharp.typing import Schedule, Tensor
 
 
@@ -96,27 +96,17 @@ def counted(model: Any, fit: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any,
         return
     outer = model.__dict__.pop(OF_FIT, None)
     try:
-        yield _with_callback(_Steps(), fit, args, kwargs)
+        if isinstance(scheduled.callbacks(fit, args, kwargs), keras.callbacks.CallbackList):
+            raise TypeError(
+                "`callbacks` must be a list of callbacks where `perturb_from` is a share: a "
+                "`CallbackList` does not know the steps of `fit`. Received: callbacks of type "
+                f"{keras.callbacks.CallbackList}"
+            )
+        yield scheduled.with_callback(_Steps(), fit, args, kwargs)
     finally:
         model.__dict__[OF_FIT] = outer
         if model.train_function is not None:
             model.make_train_function()
-
-
-def _with_callback(callback, fit, args, kwargs):
-    names = list(inspect.signature(fit).parameters)
-    place = names.index("callbacks") if "callbacks" in names else len(args)
-    others = args[place] if place < len(args) else kwargs.get("callbacks")
-    if isinstance(others, keras.callbacks.CallbackList):
-        raise TypeError(
-            "`callbacks` must be a list of callbacks where `perturb_from` is a share: a "
-            "`CallbackList` does not know the steps of `fit`. Received: callbacks of type "
-            f"{type(others)}"
-        )
-    callbacks = [callback, *keras.tree.flatten(others or [])]
-    if place < len(args):
-        return (*args[:place], callbacks, *args[place + 1 :]), kwargs
-    return args, {**kwargs, "callbacks": callbacks}
 
 
 class _Steps(keras.callbacks.Callback):

@@ -42,6 +42,7 @@ def build(learning_rate=0.05):
 
 LENGTH = {"epochs": 4, "batch_size": 10}
 FIT = Fit(build, **PARTS, **LENGTH, test_each_epoch=True)
+NOT_KILLED = Fit(build, **PARTS, **LENGTH)
 CALLS = []
 
 

@@ -5,13 +5,24 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 
-def store(folder, tfds_name, train, test, test_split="test", classes=10, shape=(None, None, 3)):
-    """Writes lists of (image, label) where `tfds.builder(tfds_name)` looks for its data."""
-    spec = (tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((), tf.int64))
+def store(
+    folder, tfds_name, train, test, test_split="test", classes=10, shape=(None, None, 3), more=None
+):
+    """Writes lists of (image, label) where `tfds.builder(tfds_name)` looks for its data.
 
-    def dataset(examples):
-        pairs = tf.data.Dataset.from_generator(lambda: iter(examples), output_signature=spec)
-        return pairs.map(lambda image, label: {"image": image, "label": label})
+    `more` are labels of other names for the training images. Those for testing are -1.
+    """
+    more = more or {}
+    spec = {"image": tf.TensorSpec(shape, tf.uint8)}
+    spec |= {name: tf.TensorSpec((), tf.int64) for name in ("label", *more)}
+
+    def dataset(examples, others):
+        def dicts():
+            for number, (image, label) in enumerate(examples):
+                labels = {name: values[number] for name, values in others.items()}
+                yield {"image": image, "label": label, **labels}
+
+        return tf.data.Dataset.from_generator(dicts, output_signature=spec)
 
     tfds.dataset_builders.store_as_tfds_dataset(
         tfds_name,
@@ -19,10 +30,13 @@ def store(folder, tfds_name, train, test, test_split="test", classes=10, shape=(
         features=tfds.features.FeaturesDict(
             {
                 "image": tfds.features.Image(shape=shape, encoding_format="png"),
-                "label": tfds.features.ClassLabel(num_classes=classes),
+                **{n: tfds.features.ClassLabel(num_classes=classes) for n in ("label", *more)},
             }
         ),
-        split_datasets={"train": dataset(train), test_split: dataset(test)},
+        split_datasets={
+            "train": dataset(train, more),
+            test_split: dataset(test, {name: [-1] * len(test) for name in more}),
+        },
         data_dir=folder,
         disable_shuffling=True,
     )

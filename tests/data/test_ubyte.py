@@ -48,7 +48,7 @@ def test_no_folder_is_looked_for(monkeypatch):
     """What a seed gives does not follow from the packages of the system."""
     sources = []
     monkeypatch.setattr(
-        "keras_zsharp.data.loading.prepared", lambda *source: sources.append(source) or 1 / 0
+        "keras_zsharp.data.reading.prepared", lambda *source: sources.append(source) or 1 / 0
     )
     monkeypatch.setattr(
         "pathlib.Path.is_file", lambda path: path.name in sum(ubyte.FILES.values(), ())
@@ -69,11 +69,13 @@ def test_neither_files_nor_tensorflow_datasets(error, tmp_path, monkeypatch):
     def fails(*_):
         raise error("No network.")
 
-    monkeypatch.setattr("keras_zsharp.data.loading.prepared", fails)
-    with pytest.raises(error, match=r"No network. Or pass a folder with train-images-.*as `data_d"):
+    monkeypatch.setattr("keras_zsharp.data.reading.prepared", fails)
+    with pytest.raises(error, match=r"No network. Or pass .*train-images-.*as `data_dir`.$"):
         data.fashion_mnist(data_dir=tmp_path)
-    with pytest.raises(error, match=r"No network.$"):
+    with pytest.raises(error, match=r"No network. Or pass .* pictures in train/CLASS .*_dir`.$"):
         data.cifar10(data_dir=tmp_path)
+    with pytest.raises(error, match=r"No network.$"):
+        data.svhn(data_dir=tmp_path)
 
 
 LABELS = np.arange(20) % 10

@@ -1,39 +1,11 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from examples import custom_loop
 from keras_zsharp import SharpnessAwareModel, rules
+from tests.examples.loops import RULES, batches, net
 from tests.tiers import crossed
-
-STEPS = 3
-
-
-def net():
-    """With all that a loop of one's own may forget: statistics, noise, a regularizer.
-
-    A bias before BatchNormalization would have gradients of rounding errors, which Adam blows up.
-    """
-    return keras.Sequential(
-        [
-            keras.Input((4,)),
-            layers.Dense(8, use_bias=False, kernel_regularizer="l2"),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Dropout(0.5, seed=1),
-            layers.Dense(3),
-        ]
-    )
-
-
-def batches():
-    rng = np.random.default_rng(0)
-    for _ in range(STEPS):
-        yield rng.normal(size=(8, 4)).astype("float32"), rng.integers(0, 3, 8)
-
-
-RULES = [name for name in rules.RULES if name not in ("look_sam", "msam", "random_sam")]
 
 
 @pytest.mark.parametrize("name", crossed(RULES, ["sam", "friendly_sam", "gsam"], tier="slow"))
@@ -57,9 +29,8 @@ def test_the_step_is_the_librarys(name):
 
 
 @pytest.mark.slow
-def test_tells_of_every_epoch(monkeypatch, capsys):
-    monkeypatch.setattr(custom_loop, "EPOCHS", 2)
-    custom_loop.main()
+def test_tells_of_every_epoch(capsys):
+    custom_loop.main(["--epochs", "2"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["Epoch 1", "Epoch 2"]
     first, second = (float(line.split("loss ")[1].split(",")[0]) for line in lines)
@@ -69,4 +40,4 @@ def test_tells_of_every_epoch(monkeypatch, capsys):
 def test_another_backend_ends_in_one_sentence(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(SystemExit, match="This program is for TensorFlow"):
-        custom_loop.main()
+        custom_loop.main([])

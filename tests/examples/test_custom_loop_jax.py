@@ -14,7 +14,7 @@ import numpy as np
 
 from examples import custom_loop_jax
 from keras_zsharp import SharpnessAwareModel, rules
-from tests.examples.test_custom_loop import batches, net
+from tests.examples.loops import batches, net
 
 for name in ("sam", "friendly_sam", "gsam"):
     keras.utils.set_random_seed(0)
@@ -35,8 +35,7 @@ for name in ("sam", "friendly_sam", "gsam"):
         np.testing.assert_allclose(value, variable, rtol=1e-5, atol=1e-6, err_msg=name)
     print(name)
 
-custom_loop_jax.EPOCHS = 1
-custom_loop_jax.main()
+custom_loop_jax.main(["--epochs", "1"])
 """
 
 
@@ -54,4 +53,4 @@ def test_the_step_is_the_librarys():
 
 def test_another_backend_ends_in_one_sentence():
     with pytest.raises(SystemExit, match="set KERAS_BACKEND=jax"):
-        custom_loop_jax.main()
+        custom_loop_jax.main([])

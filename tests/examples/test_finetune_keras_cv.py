@@ -58,9 +58,19 @@ def test_the_backbone_sees_pixels(folder):
     np.testing.assert_allclose(normalization(images), stored, atol=1e-2)
 
 
-def test_a_wrong_radius_ends_in_one_sentence():
-    with pytest.raises(SystemExit, match="`rho` must be >= 0"):
-        finetune_keras_cv.main(["--rho", "-1"])
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--rho", "-1", "--rho and --weight-decay must be >= 0"),
+        ("--learning-rate", "nan", "--learning-rate > 0"),
+        ("--epochs", "2.5", "argument --epochs: invalid int value: '2.5'"),
+        ("--batch-size", "0", "--epochs and --batch-size must be >= 1"),
+    ],
+)
+def test_wrong_numbers_end_in_one_sentence(option, value, message, capsys):
+    with pytest.raises(SystemExit):
+        finetune_keras_cv.main([option, value])
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_sentence():

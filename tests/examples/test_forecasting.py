@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -30,12 +28,9 @@ def test_windows_do_not_overlap_in_their_targets(file):
     assert [validation_x[0, 0], test_x[0, -1]] == [600 - 48, 749]
 
 
-def test_prints_both_errors_and_draws(file, tmp_path, monkeypatch, capsys):
+def test_prints_both_errors_and_draws(file, tmp_path, capsys):
     picture = tmp_path / "forecast.svg"
-    monkeypatch.setattr(
-        sys, "argv", ["forecasting.py", str(file), "--epochs", "8", "--picture", str(picture)]
-    )
-    forecasting.main()
+    forecasting.main([str(file), "--epochs", "8", "--picture", str(picture)])
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if "MSE" in line]
     assert [line[0] for line in lines] == ["Adam:", "SAM(rho=0.5):"]
     assert all(float(line[-1]) < 1 for line in lines)  # The mean of the hours to come has 1.

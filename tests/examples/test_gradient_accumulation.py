@@ -3,9 +3,8 @@ import re
 from examples import gradient_accumulation
 
 
-def test_parts_train_as_accumulated_batches_do_and_a_whole_batch_does_not(monkeypatch, capsys):
-    monkeypatch.setattr(gradient_accumulation, "EPOCHS", 1)
-    gradient_accumulation.main()
+def test_parts_train_as_accumulated_batches_do_and_a_whole_batch_does_not(capsys):
+    gradient_accumulation.main(["--epochs", "1"])
     found = re.findall(
         r"^(.*?)  +test accuracy ([\d.]+) %, .* ([\d.e+-]+) of", capsys.readouterr().out, re.M
     )

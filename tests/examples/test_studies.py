@@ -103,7 +103,7 @@ def test_the_wall_clocks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["wall_clock", "digits", "results"])
     wall_clock.main()
-    assert Comparison.load(tmp_path / "results").labels == list(kept)
+    assert Comparison.load(tmp_path / "results" / short["folder"]).labels == list(kept)
 
 
 def test_weight_decay_is_part_of_the_gradient():

@@ -39,7 +39,7 @@ BAD = {
     "norm": (
         lambda: ZSharp(norm="local"),
         ValueError,
-        "`norm` must be 'global' or 'per_variable'. Received: norm='local'",
+        "`norm` must be 'global' or 'per_variable'. Received: norm='local'. Did you mean 'global'?",
     ),
     "score": (
         lambda: ZSharp(score="size"),
@@ -97,7 +97,24 @@ BAD = {
     "unknown": (
         lambda: rules.get("s_sam"),
         ValueError,
-        f"`rule` must be one of {', '.join(map(repr, rules.RULES))}. Received: rule='s_sam'",
+        f"`rule` must be one of {', '.join(map(repr, rules.RULES))}. Received: rule='s_sam'. "
+        "Did you mean 'ssam'?",
+    ),
+    "no_name": (
+        lambda: rules.get("flat"),
+        ValueError,
+        f"`rule` must be one of {', '.join(map(repr, rules.RULES))}. Received: rule='flat'",
+    ),
+    "misspelt_argument": (
+        lambda: ZSharp(percentile=0.9),
+        TypeError,
+        "`ZSharp` must get arguments that it has: rho, q_p, norm, min_rank, score, "
+        "percentile_scope, name. Received: percentile. Did you mean 'percentile_scope'?",
+    ),
+    "unknown_argument": (
+        lambda: SAM(momentum=0.9),
+        TypeError,
+        "`SAM` must get arguments that it has: rho, name. Received: momentum",
     ),
     "class": (
         lambda: rules.get(SAM),
