@@ -171,6 +171,13 @@ def test_pictures_show_what_there_is():
             alone.plot(kind)
 
 
+def test_more_methods_than_colors_are_told_apart():
+    methods = dict.fromkeys(f"Adam {number}" for number in range(12))
+    its = compare(problem.table, methods, [0], **ERROR)
+    points = [container.lines[0] for container in its.plot("seconds").axes[0].containers]
+    assert len({(point.get_color(), point.get_marker()) for point in points}) == 12
+
+
 def test_fit_trains_as_by_hand():
     """The same weights as Keras' `fit` gives, by the metrics to the bit."""
     fit = Fit(problem.build, problem.PARTS["train"], test=problem.PARTS["test"], **problem.LENGTH)
