@@ -98,7 +98,7 @@ def compare(
     ['Adam', 'SAM']
     """
     comparison.need_pandas()
-    mode = mode_of(metric, mode)
+    better = mode_of(metric, mode)
     plan = Plan(train, methods, seeds, metric, choose_by, folder)
     reference = plan.labels[0] if reference is None else reference
     checks.one_of("reference", reference, *plan.labels)
@@ -107,7 +107,7 @@ def compare(
     outcomes: list[Outcome] = []
 
     def so_far():
-        return Comparison.of(outcomes, metric, mode, choose_by, reference)
+        return Comparison.of(outcomes, metric, better, choose_by, reference)
 
     with _bar(plan.size(first), checks.flag("progress", progress)) as advance:
         for runs in plan.stages(first, lambda: so_far().choices):

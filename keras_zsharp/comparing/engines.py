@@ -27,7 +27,8 @@ Engine: TypeAlias = Callable[[Sequence[Run]], Iterator[Outcome]]
 def here(runs: Sequence[Run]) -> Iterator[Outcome]:
     """Does one run after the other in this process."""
     for run in runs:
-        yield run, *_attempt(run)
+        found, why = _attempt(run)
+        yield run, found, why
 
 
 def processes(at_a_time: int) -> Engine:
@@ -49,7 +50,8 @@ def processes(at_a_time: int) -> Engine:
                     busy[ours] = run, process
                 for pipe in connection.wait(list(busy)):
                     run, process = busy.pop(pipe)
-                    yield run, *_received(pipe, process)
+                    found, why = _received(pipe, process)
+                    yield run, found, why
         finally:
             for _, process in busy.values():
                 process.terminate()
@@ -68,6 +70,7 @@ def on_ray(address: str, num_cpus: float, num_gpus: float | None) -> Engine:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
+        from ray import exceptions
     except ImportError as error:
         raise ImportError("`ray` needs Ray: pip install 'keras-zsharp[cluster]'") from error
     own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -96,14 +99,15 @@ def on_ray(address: str, num_cpus: float, num_gpus: float | None) -> Engine:
             [task], _ = ray.wait(list(tasks))
             run = tasks.pop(task)
             try:
-                yield run, *ray.get(task)
-            except ray.exceptions.RayError as error:
-                yield run, None, str(error)
+                found, why = ray.get(task)
+            except exceptions.RayError as error:
+                found, why = None, str(error)
+            yield run, found, why
 
     return engine
 
 
-def _attempt(run):
+def _attempt(run: Run) -> tuple[dict[str, Any] | None, str | WrongReturn]:
     """What a run found, and why it failed, as text: not every error goes to another process."""
     try:
         return run.do(), ""

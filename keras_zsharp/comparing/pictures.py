@@ -16,7 +16,7 @@ def differences(its: Any) -> Figure:
     labels = [label for label in its.labels if label != its.reference]
     if not labels:
         raise ValueError("`differences` must have a method besides the reference. Received: none")
-    axes = _axes(its, height=1.2 + 0.4 * len(labels))
+    figure, axes = _axes(its, height=1.2 + 0.4 * len(labels))
     reference = its.series(its.reference)
     for row, label in enumerate(reversed(labels)):
         points = (its.series(label) - reference).dropna()
@@ -28,12 +28,12 @@ def differences(its: Any) -> Figure:
     axes.set_yticks(range(len(labels)), reversed(labels))
     better = "lower" if its.mode == "min" else "higher"
     axes.set_xlabel(f"{its.metric} minus that of {its.reference} ({better} is better)")
-    return axes.figure
+    return figure
 
 
 def choices(its: Any) -> Figure:
     """The metric over the values to choose from, of each method with one such name."""
-    axes = _axes(its)
+    figure, axes = _axes(its)
     names = set()
     for label, runs in its.runs[its.runs["failed"] == ""].groupby("method", sort=False):
         values = runs["choice"].map(json.loads)
@@ -49,7 +49,7 @@ def choices(its: Any) -> Figure:
         raise ValueError("`choices` must have a method with values to choose from. Received: none")
     axes.set(xlabel=" or ".join(sorted(names)), ylabel=its.metric)
     axes.set_xscale("log" if 0 < 8 * axes.dataLim.x0 < axes.dataLim.x1 else "linear")
-    return _with_labels(axes)
+    return _with_labels(figure, axes)
 
 
 def epochs(its: Any) -> Figure:
@@ -62,7 +62,8 @@ def epochs(its: Any) -> Figure:
             f"`epochs` must have the metric {its.metric!r} in the history of runs. "
             f"Received: {sorted(its.epochs)}"
         )
-    axes, ends = _axes(its), []
+    figure, axes = _axes(its)
+    ends = []
     for label in its.labels:
         is_chosen = its.epochs["choice"] == its.choices[label]
         runs = its.epochs[is_chosen & (its.epochs["method"] == label)]
@@ -77,12 +78,12 @@ def epochs(its: Any) -> Figure:
         margin = 0.05 * (max(ends) - min(ends)) or 0.05
         axes.set_ylim(min(ends) - margin, max(ends) + margin)
     axes.set(xlabel="epoch", ylabel=its.metric)
-    return _with_labels(axes)
+    return _with_labels(figure, axes)
 
 
 def seconds(its: Any) -> Figure:
     """The metric over the seconds of a run, and a line along the best."""
-    axes = _axes(its)
+    figure, axes = _axes(its)
     points = []
     for label in its.labels:
         found = its.series(label).agg(["mean", "std"])
@@ -96,7 +97,7 @@ def seconds(its: Any) -> Figure:
     axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1, zorder=0, label="frontier")
     axes.set(xlabel="seconds of a run", ylabel=its.metric)
     axes.set_xlim(left=0)
-    return _with_labels(axes)
+    return _with_labels(figure, axes)
 
 
 KINDS: dict[str, Callable[[Any], Figure]] = {
@@ -124,14 +125,15 @@ def _style(its, label):
 
 def _axes(its, height=4.5):
     try:
-        from matplotlib import figure
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("`plot` needs matplotlib: pip install 'keras-zsharp[compare]'") from error
-    axes = figure.Figure(figsize=(8, height), layout="constrained").add_subplot()
+    figure = Figure(figsize=(8, height), layout="constrained")
+    axes = figure.add_subplot()
     axes.grid(alpha=0.3)
-    return axes
+    return figure, axes
 
 
-def _with_labels(axes):
+def _with_labels(figure, axes):
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    return axes.figure
+    return figure

@@ -29,6 +29,8 @@ def _seeds(seeds):
 class Plan:
     """The runs of a comparison, checked before the first one begins."""
 
+    train: Any
+
     def __init__(
         self,
         train: Any,

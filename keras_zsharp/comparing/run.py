@@ -51,14 +51,18 @@ class Run:
         """What the run has returned, where its folder says so.
 
         Raises:
-            ValueError: The folder has a run with other settings.
+            ValueError: The folder has a run with other settings, or a damaged file.
         """
         if self.folder is None or not (path := self.folder / RESULT).exists():
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["settings"] != self.settings:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            settings = found["settings"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is damaged. Remove it, to do its run again") from error
+        if settings != self.settings:
             raise ValueError(
-                f"`folder` must have no run with other settings. {path} has {found['settings']}, "
+                f"`folder` must have no run with other settings. {path} has {settings}, "
                 f"and this one is {self.settings}: give another folder, or another label"
             )
         return found
@@ -89,15 +93,17 @@ class Run:
             "provenance": provenance.now(),
         }
         if self.folder is not None:
-            self._keep(found)
+            _keep(found, self.folder)
         return found
 
-    def _keep(self, found):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"partial-{RESULT}"
-        partial.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(partial, self.folder / RESULT)
-        shutil.rmtree(self.folder / "backup", ignore_errors=True)
+
+def _keep(found, folder):
+    """Writes the file that says that a run is finished, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"partial-{RESULT}"
+    partial.write_text(json.dumps(found), encoding="utf-8")
+    os.replace(partial, folder / RESULT)
+    shutil.rmtree(folder / "backup", ignore_errors=True)
 
 
 def _checked(returned, needs):
