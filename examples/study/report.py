@@ -85,8 +85,9 @@ def words(metric):
 
 def number(its, value, sign=""):
     """A value of the metric as text: in %, unless it is a loss."""
-    scale = 1 if its.metric.endswith(LOWER) else 100
-    return "" if pd.isna(value) else f"{scale * value:{sign}.2f}"
+    if pd.isna(value):
+        return ""
+    return f"{value:{sign}.3f}" if its.metric.endswith(LOWER) else f"{100 * value:{sign}.2f}"
 
 
 def spread(its, label):
