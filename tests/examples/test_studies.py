@@ -10,7 +10,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples.study import (
+    cifar10_human,
     digits,
+    etth_forecasting,
     fashion_mnist,
     friendly_sam_tables,
     optimizers,
@@ -92,18 +94,56 @@ def test_a_run_of_a_study(name, tmp_path, monkeypatch):
     assert 0 <= found["test_accuracy"][0] <= 1
 
 
+def ran(study, monkeypatch, folder, *arguments):
+    """Does a study with two methods in one setting, and returns its comparison."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    study.main()
+    [path] = folder.glob("results/**/comparison.json")
+    return Comparison.load(path.parent)
+
+
 @pytest.mark.slow
 def test_the_wall_clocks(tmp_path, monkeypatch):
     short = {**wall_clock.SETTINGS["digits"], "epochs": 1, "seeds": [0]}
-    kept = ("SAM, late", "AdamW, weight averaging")
-    methods = {label: wall_clock.methods(short)[label] for label in kept}
-    methods["SAM, late"] = Method("sam", perturb_from=0.7)
+    methods = wall_clock.methods(short)
+    methods = {name: methods[name] for name in ("AdamW", "AdamW, weight averaging")}
     monkeypatch.setitem(wall_clock.SETTINGS, "digits", short)
     monkeypatch.setattr(wall_clock, "methods", lambda setting: methods)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["wall_clock", "digits", "results"])
-    wall_clock.main()
-    assert Comparison.load(tmp_path / "results" / short["folder"]).labels == list(kept)
+    assert ran(wall_clock, monkeypatch, tmp_path, "digits", "results").labels == list(methods)
+
+
+@pytest.mark.slow
+def test_forecasts(tmp_path, monkeypatch):
+    for name, size in {"TRAIN": 600, "VALIDATE": 150, "TEST": 150, "LOOK_BACK": 48}.items():
+        monkeypatch.setattr(etth_forecasting.forecasting, name, size)
+    rows = [f"2020,{np.sin(hour / 4)},{np.cos(hour / 4)}" for hour in range(1000)]
+    (tmp_path / "ETTh1.csv").write_text("\n".join(["date,a,b", *rows]))
+    methods = {name: etth_forecasting.ALL[name] for name in ("Adam", "SAM, a quarter")}
+    monkeypatch.setattr(etth_forecasting, "ALL", methods)
+    monkeypatch.setattr(etth_forecasting, "SEEDS", {("ETTh1", 96): [0]})
+    fit = etth_forecasting.Fit
+
+    def short(*parts, **how):
+        return fit(*parts, **{**how, "epochs": 1})
+
+    monkeypatch.setattr(etth_forecasting, "Fit", short)
+    arguments = str(tmp_path), "results", "--only", "ETTh1-96"
+    assert ran(etth_forecasting, monkeypatch, tmp_path, *arguments).labels == list(methods)
+
+
+@pytest.mark.slow
+def test_human_labels(tmp_path, monkeypatch):
+    methods = {"SGD, weight averaging": Method(averaged=True), "ZSharp": "zsharp"}
+
+    def digits_for_it(batch, seed, **options):
+        return data.digits(batch, seed=seed, validation=0.1)
+
+    monkeypatch.setattr(cifar10_human.data, "cifar10", digits_for_it)
+    monkeypatch.setattr(cifar10_human, "EPOCHS", 2)
+    monkeypatch.setattr(cifar10_human, "methods", lambda epochs: methods)
+    arguments = "data", "results", "--only", "papers-clean", "--seeds", "1"
+    assert ran(cifar10_human, monkeypatch, tmp_path, *arguments).labels == list(methods)
 
 
 def test_weight_decay_is_part_of_the_gradient():
