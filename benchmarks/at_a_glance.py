@@ -2,9 +2,9 @@
 
     python benchmarks/at_a_glance.py
 
-prints the table and draws `docs/results/at_a_glance.png`, both from the tables of
-`docs/results/fashion_mnist_resnet`, which `python examples/reproduce.py fashion_mnist_resnet`
-writes. Needs the extra `reports`.
+prints the table and draws `docs/results/at_a_glance.png`, both from the comparisons in
+`docs/results/fashion_mnist_resnet`, which `examples/study/fashion_mnist.py` has written. Needs the
+extra `compare`.
 """
 
 import argparse
@@ -21,66 +21,54 @@ def parse(arguments=None):
 if __name__ == "__main__":
     parse()  # `--help` and typos end here, before the imports that take seconds
 
-import pandas as pd
-from scipy import stats
+from keras_zsharp.comparing import Comparison
 
 RESULTS = pathlib.Path(__file__).parents[1] / "docs" / "results"
 SETTING = "sgd-20-wrong-labels"
 METHODS = {
-    "optimizer-alone": ("SGD", 1),
-    "optimizer-alone-twice-the-epochs": ("SGD, twice the epochs", 1),
-    "sam-rho=0.2": ("`SAM(rho=0.2)`", 2),
-    "zsharp-of-the-paper-s-radius": ('`ZSharp(rho=0.05, norm="per_variable")`, as in the paper', 2),
-    "zsharp-per-variable-rho=0.1": ('`ZSharp(rho=0.1, norm="per_variable")`', 2),
+    "Optimizer alone": ("SGD", 1),
+    "Optimizer alone, twice the epochs": ("SGD, twice the epochs", 1),
+    "SAM": ("`SAM(rho=0.2)`", 2),
+    "ZSharp of the paper's radius": ('`ZSharp(rho=0.05, norm="per_variable")`, as in the paper', 2),
+    "ZSharp, per variable": ('`ZSharp(rho=0.1, norm="per_variable")`', 2),
 }
-"""By the names of their runs: label, and passes over the data in an epoch."""
+"""By the methods' labels, at the chosen radii: label, and passes over the data in an epoch."""
 
 SETTINGS = {
     "sgd-20-wrong-labels": "SGD, 20 % wrong labels",
     "adamw-20-wrong-labels": "AdamW, 20 % wrong labels",
     "sgd-clean-labels": "SGD, clean labels",
 }
-"""Of the table: labels by the names of their runs. SAM's radius is the one chosen for each."""
+"""Of the table, by folder. SAM's radius is the one chosen for each."""
 
 
-def read_results():
-    """Test accuracies in % by the names of runs."""
-    results = pd.read_csv(RESULTS / "fashion_mnist_resnet" / "results.csv", index_col="run")
-    return 100 * results["test_accuracy"]
+def comparison(setting):
+    return Comparison.load(RESULTS / "fashion_mnist_resnet" / setting)
 
 
 def read():
-    """All epochs of the runs of `METHODS`, with `method` and `passes` so far."""
-    epochs = pd.read_csv(RESULTS / "fashion_mnist_resnet" / "epochs.csv")
-    names = epochs["run"].str.extract(rf"^{SETTING}-(?P<method>.+)-seed(?P<seed>\d+)$")
-    epochs = epochs.join(names)
+    """All epochs of the chosen runs of `METHODS`, with their passes so far."""
+    its = comparison(SETTING)
+    epochs = its.epochs[its.epochs["choice"] == its.epochs["method"].map(its.choices)]
     epochs = epochs[epochs["method"].isin(METHODS)]
     passes = epochs["method"].map(lambda method: METHODS[method][1])
     return epochs.assign(passes=passes * (epochs["epoch"] + 1), percent=100 * epochs.test_accuracy)
 
 
-def table(results):
+def table():
     """The README's table, as Markdown: means over seeds, and the interval of paired differences."""
     lines = [
         "| | optimizer alone | alone, twice the epochs | `SAM` | `SAM` over the optimizer alone |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for setting, label in SETTINGS.items():
-        alone, longer, sam = (
-            results.filter(regex=rf"^{setting}-{method}-seed\d$").to_numpy()
-            for method in ("optimizer-alone", "optimizer-alone-twice-the-epochs", "sam-rho=0.2")
-        )
-        low, high = interval(sam - alone)
-        means = (f"{percents.mean():.2f}" for percents in (alone, longer, sam))
-        difference = f"+{(sam - alone).mean():.2f} [{low:.2f}, {high:.2f}]"
-        lines.append(f"| {' | '.join([label, *means, difference])} |")
+        its = comparison(setting)
+        methods = ("Optimizer alone", "Optimizer alone, twice the epochs", "SAM")
+        means = (f"{100 * its.series(method).mean():.2f}" for method in methods)
+        found = its.difference("SAM", "Optimizer alone")
+        mean, low, high = (100 * each for each in (found.mean, found.low, found.high))
+        lines.append(f"| {' | '.join([label, *means])} | +{mean:.2f} [{low:.2f}, {high:.2f}] |")
     return "\n".join(lines)
-
-
-def interval(differences):
-    """The mean's 95 % interval by Student's t."""
-    freedom = len(differences) - 1
-    return stats.t.interval(0.95, freedom, differences.mean(), stats.sem(differences))
 
 
 def draw(epochs, path):
@@ -107,6 +95,5 @@ def draw(epochs, path):
 
 
 if __name__ == "__main__":
-    found = read()
-    draw(found, RESULTS / "at_a_glance.png")
-    print(table(read_results()))
+    draw(read(), RESULTS / "at_a_glance.png")
+    print(table())

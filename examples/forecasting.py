@@ -66,7 +66,7 @@ def network(channels, horizon=HORIZON):
 
 def trained(train, validation, args, rho):
     keras.utils.set_random_seed(args.seed)
-    model = network(train[0].shape[-1])
+    model = network(train[0].shape[-1], HORIZON)
     if rho:
         model = keras_zsharp.SharpnessAwareModel(model, keras_zsharp.SAM(rho=rho))
     model.compile(keras.optimizers.Adam(1e-3), "mse")
@@ -79,7 +79,7 @@ def trained(train, validation, args, rho):
 def main(arguments=None):
     args = parse(arguments)
     print("Trains twice, without and with SAM: one to three minutes each on two cores.", flush=True)
-    train, validation, (x, y) = windows(args.file)
+    train, validation, (x, y) = windows(args.file, HORIZON)
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
     axes.plot(range(-HORIZON, HORIZON), np.concatenate([x[0, -HORIZON:, -1], y[0, :, -1]]), "0.6")
     for name, rho in {"Adam": 0, f"SAM(rho={args.rho})": args.rho}.items():

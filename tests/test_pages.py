@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from examples import train
 from tests import markdown
 from tests.models.test_networks import NETWORKS
 
@@ -180,12 +179,6 @@ def test_every_guide_starts_with_a_program_that_runs():
     for page in guides:
         assert "```python" in read(page).partition("\n## ")[0], page
         assert page in WITH_PROGRAMS
-
-
-def test_training_command_names_what_there_is():
-    [command] = re.findall(r"examples/train.py (--.*)", read(DOCS / "results" / "experiments.md"))
-    options = train.parse(command.split())
-    assert (options.model, options.rule) == ("resnet56", "zsharp")
 
 
 def test_table_of_networks():

@@ -20,6 +20,7 @@ from keras_zsharp.comparing import Fit, Method, compare
 
 SETTINGS = {
     "digits": {
+        "folder": "digits-40-wrong-labels",
         "epochs": 30,
         "learning_rate": 1e-3,
         "network": models.small_cnn,
@@ -29,6 +30,7 @@ SETTINGS = {
         "seeds": range(5),
     },
     "fashion": {
+        "folder": "fashion-mnist-20-wrong-labels",
         "epochs": 8,
         "learning_rate": 5e-3,
         "network": models.strided_cnn,
@@ -112,7 +114,7 @@ def main():
         choosing_seeds="first",
         folder=args.runs or pathlib.Path("runs") / f"{args.setting}_wall_clock",
     )
-    result.save(args.results)
+    result.save(args.results / setting["folder"])
     print(result.table().to_string())
 
 

@@ -99,14 +99,19 @@ class Comparison:
     def choices(self) -> dict[str, str]:
         """By label, the choice with the best mean of `choose_by`; the first, if there is none.
 
-        A choice with which a run has failed, or has no number, comes after all others.
+        The seeds that all choices of a method were run with count, and no others: with
+        `choosing_seeds="first"`, a value that was chosen has more. A choice with which a run has
+        failed, or has no number, comes after all others.
         """
         return {label: self._best(its) for label, its in self.runs.groupby("method", sort=False)}
 
     def _best(self, runs):
         if self.choose_by not in runs:
             return runs["choice"].iloc[0]
-        by_choice = runs.groupby("choice", sort=False)[self.choose_by]
+        tried = runs.groupby("seed")["choice"].nunique()
+        choosing = runs[runs["seed"].map(tried) == runs["choice"].nunique()]
+        choosing = runs if choosing.empty else choosing
+        by_choice = choosing.groupby("choice", sort=False)[self.choose_by]
         scores = by_choice.agg(lambda its: its.mean() if its.notna().all() else math.nan)
         scores = by_choice.mean() if scores.isna().all() else scores
         if scores.isna().all():
@@ -137,6 +142,25 @@ class Comparison:
             reference: Label of the method to subtract. None is the comparison's.
         """
         return difference(self.series(label), self.series(reference or self.reference))
+
+    def best_epoch(self, label: str) -> float:
+        """The metric of each chosen run's best epoch, as a mean over seeds.
+
+        It is no result: the metric's own data tell which epoch that is. It says what stopping in
+        time could gain. NaN without a history of the metric.
+
+        Args:
+            label: Of the method.
+        """
+        if self.metric not in self.epochs:
+            return math.nan
+        by_seed = self._history(label).groupby("seed")[self.metric]
+        return float((by_seed.min() if self.mode == "min" else by_seed.max()).mean())
+
+    def _history(self, label):
+        """The epochs of a method's chosen runs."""
+        is_chosen = self.epochs["choice"] == self.choices[label]
+        return self.epochs[is_chosen & (self.epochs["method"] == label)]
 
     def table(self) -> pd.DataFrame:
         """One row a method, in the order of `methods`.
@@ -177,9 +201,7 @@ class Comparison:
             label: Of the method.
         """
         if "seconds" in self.epochs:
-            is_chosen = self.epochs["choice"] == self.choices[label]
-            its = self.epochs[is_chosen & (self.epochs["method"] == label)]
-            medians = its.groupby("epoch")["seconds"].median().tolist()
+            medians = self._history(label).groupby("epoch")["seconds"].median().tolist()
             if medians:
                 return sum(medians[1:]) + medians[:2][-1]
         return float(self.series(label, "seconds").median())

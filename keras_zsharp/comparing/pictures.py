@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def choices(its: Any) -> Figure:
         names |= set(values.iloc[0])
         x = values.map(lambda choice: next(iter(choice.values())))
         found = runs.groupby(x)[its.metric].agg(["mean", "std"])
-        _errorbar(axes, found.index, found, label, _color(its, label))
+        _errorbar(axes, found.index, found, label, _style(its, label))
         [best] = json.loads(its.choices[label]).values()
         axes.plot([best], [found["mean"][best]], "o", ms=11, mfc="none", color=_color(its, label))
     if not names:
@@ -52,20 +53,30 @@ def choices(its: Any) -> Figure:
 
 
 def epochs(its: Any) -> Figure:
-    """The metric over the epochs: mean and range over seeds, of the chosen runs."""
+    """The metric over the epochs: mean and range over seeds, of the chosen runs.
+
+    It shows what comes after the first quarter whole: the climb from chance is the same for all.
+    """
     if its.metric not in its.epochs:
         raise ValueError(
             f"`epochs` must have the metric {its.metric!r} in the history of runs. "
             f"Received: {sorted(its.epochs)}"
         )
     figure, axes = _axes(its)
+    ends = []
     for label in its.labels:
         is_chosen = its.epochs["choice"] == its.choices[label]
         runs = its.epochs[is_chosen & (its.epochs["method"] == label)]
         curve = runs.groupby("epoch")[its.metric].agg(["mean", "min", "max"])
-        x, color = curve.index + 1, _color(its, label)
-        axes.plot(x, curve["mean"], label=label, color=color)
-        axes.fill_between(x, curve["min"], curve["max"], color=color, alpha=0.12, linewidth=0)
+        x, style = curve.index + 1, _style(its, label)
+        axes.plot(x, curve["mean"], label=label, **style)
+        shade = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
+        axes.fill_between(x, curve["min"], curve["max"], **shade)
+        late = curve.iloc[len(curve) // 4 :]
+        ends += [late["min"].min(), late["max"].max()]
+    if ends := [end for end in ends if math.isfinite(end)]:
+        margin = 0.05 * (max(ends) - min(ends)) or 0.05
+        axes.set_ylim(min(ends) - margin, max(ends) + margin)
     axes.set(xlabel="epoch", ylabel=its.metric)
     return _with_labels(figure, axes)
 
@@ -77,7 +88,9 @@ def seconds(its: Any) -> Figure:
     for label in its.labels:
         found = its.series(label).agg(["mean", "std"])
         points.append((its.seconds(label), found["mean"]))
-        _errorbar(axes, [points[-1][0]], found.to_frame().T, label, _color(its, label))
+        marker = "osD^v"[its.labels.index(label) // 10 % 5]
+        style = {"color": _color(its, label), "linestyle": "", "marker": marker}
+        _errorbar(axes, [points[-1][0]], found.to_frame().T, label, style)
     points.sort()
     sign = -1 if its.mode == "min" else 1
     best = [p for i, p in enumerate(points) if all(sign * (p[1] - q[1]) > 0 for q in points[:i])]
@@ -95,13 +108,19 @@ KINDS: dict[str, Callable[[Any], Figure]] = {
 }
 
 
-def _errorbar(axes, x, found, label, color):
-    style = {"marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1}
-    axes.errorbar(x, found["mean"], found["std"].fillna(0), label=label, color=color, **style)
+def _errorbar(axes, x, found, label, style):
+    style = {"marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 1, **style}
+    axes.errorbar(x, found["mean"], found["std"].fillna(0), label=label, **style)
 
 
 def _color(its, label):
     return f"C{its.labels.index(label) % 10}"
+
+
+def _style(its, label):
+    """Of a line: there are more methods than colors."""
+    dash = ("-", "--", "-.")[its.labels.index(label) // 10 % 3]
+    return {"color": _color(its, label), "linestyle": dash}
 
 
 def _axes(its, height=4.5):

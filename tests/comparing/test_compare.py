@@ -71,6 +71,18 @@ def test_the_first_seed_can_choose_for_all(calls):
     assert result.table()["runs"].tolist() == [4, 4]
 
 
+def test_later_seeds_do_not_choose_anew():
+    """The chosen value may be worse with them than another was with the first."""
+
+    def train(rule, seed):
+        return {"val": abs(rule.rho - 0.2) + 10 * seed, "test": rule.rho}
+
+    options = {"metric": "test", "choose_by": "val", "mode": "min", "progress": False}
+    result = compare(train, {"SAM": Method("sam", RADII)}, choosing_seeds="first", **options)
+    assert result.choices == {"SAM": '{"rho": 0.2}'}
+    assert result.table()["runs"].tolist() == [3]
+
+
 def test_a_finished_run_is_not_repeated(tmp_path, calls):
     methods = {"Adam": None, "SAM": Method("sam", RADII)}
     once = compare(problem.table, methods, range(2), folder=tmp_path, **ERROR)
@@ -150,10 +162,20 @@ def test_pictures_show_what_there_is():
     expected = epochs.groupby("epoch")["test_accuracy"].mean()
     np.testing.assert_allclose(curves["SGD"].get_ydata(), expected)
     assert result.plot("seconds").axes[0].get_xlabel() == "seconds of a run"
+    best = epochs.groupby("seed")["test_accuracy"].max().mean()
+    assert result.best_epoch("SGD") == best >= result.series("SGD").mean()
     alone = compare(problem.table, {"Adam": None}, **ERROR)
+    assert math.isnan(alone.best_epoch("Adam"))
     for kind in ("differences", "choices", "epochs"):
         with pytest.raises(ValueError, match=f"`{kind}` must have"):
             alone.plot(kind)
+
+
+def test_more_methods_than_colors_are_told_apart():
+    methods = dict.fromkeys(f"Adam {number}" for number in range(12))
+    its = compare(problem.table, methods, [0], **ERROR)
+    points = [container.lines[0] for container in its.plot("seconds").axes[0].containers]
+    assert len({(point.get_color(), point.get_marker()) for point in points}) == 12
 
 
 def test_fit_trains_as_by_hand():

@@ -24,5 +24,4 @@ def test_what_is_to_be_copied_is_short_and_whole(name):
     assert len(text.splitlines()) < 100
     assert f"python examples/{name}" in text.split('"""')[1]
     assert "SECONDS" not in text
-    assert "from experiments" not in text
     assert "from examples" not in text

@@ -1,0 +1,103 @@
+"""What studies share: how a run trains, and their command line."""
+
+import argparse
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+import keras
+
+from keras_zsharp import analysis, data
+from keras_zsharp.comparing import Fit, compare
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a run trains: `train` of `compare`.
+
+    Attributes:
+        bundle: The data, of a seed.
+        network: Builds the network, of the images' shape and the number of classes.
+        optimizer: Of the steps of an epoch, the epochs, and options of the method.
+        epochs: Of a run.
+        wrong: Share of the held-out labels that are made wrong, as those of training are.
+
+    A method may have, besides what `Fit` knows: `longer`, a factor of the epochs; and `component`
+    of `analysis.AscentFrom`, along which the rule perturbs.
+    """
+
+    bundle: Callable[..., data.DatasetBundle]
+    network: Callable[..., keras.Model]
+    optimizer: Callable[..., keras.optimizers.Optimizer]
+    epochs: int
+    wrong: float = 0.0
+
+    def __call__(self, rule, seed, folder=None, longer=1, component=None, **options):
+        bundle, epochs = self.bundle(seed=seed), longer * self.epochs
+
+        def build(**of_optimizer):
+            model = self.network(bundle.input_shape, bundle.classes)
+            if component is not None:
+                images = ascent_data(bundle, component, seed)
+                model = analysis.AscentFrom(model, rule, ascent_data=images, component=component)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            optimizer = self.optimizer(len(bundle.train), epochs, **of_optimizer)
+            model.compile(optimizer, loss, metrics=["accuracy"])
+            return model
+
+        validation = noisy(bundle, self.wrong, seed) if self.wrong else bundle.validation
+        parts = (bundle.train, validation, bundle.test)
+        fit = Fit(build, *parts, lambda: [bundle.epoch_order], test_each_epoch=True, epochs=epochs)
+        return fit(None if component else rule, seed, folder, **options)
+
+
+def ascent_data(bundle, component, seed):
+    """The training data for `AscentFrom`: for batches other than the step's, in another order."""
+    batches = bundle.train.cache()  # Every reading of `bundle.train` counts as an epoch.
+    if component != "batch":
+        return batches
+    [(images, _)] = batches.take(1)
+    return batches.unbatch().shuffle(bundle.sizes["train"], seed).batch(len(images))
+
+
+def noisy(bundle, rate, seed):
+    """The held-out images, with labels as wrong as those of training."""
+    images, labels = bundle.arrays["validation"]
+    # Another seed than that of the training labels, whose moves these would repeat.
+    return images, data.symmetric_label_noise(labels, rate, bundle.classes, seed + 2**20)
+
+
+def main(docstring, settings):
+    """Does the study as its command line says.
+
+    Args:
+        docstring: Of the study.
+        settings: By the folders of their results: a recipe, methods, and arguments of `compare`.
+    """
+    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
+    add = parser.add_argument
+    add("results", type=pathlib.Path, help="folder for the tables, such as docs/results")
+    add("--only", default="", help="settings that begin so, such as " + next(iter(settings)))
+    add("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="folder of the runs")
+    add("--data-dir", help="folder of the data")
+    add("--processes", type=int, default=0, help="runs at a time")
+    add("--ray", help="address of a Ray cluster, or local")
+    args = parser.parse_args()
+    for name, (recipe, methods, options) in settings.items():
+        if not name.startswith(args.only):
+            continue
+        if args.data_dir:
+            bundle = functools.partial(recipe.bundle, data_dir=args.data_dir)
+            recipe = dataclasses.replace(recipe, bundle=bundle)
+        result = compare(
+            recipe,
+            methods,
+            metric="test_accuracy",
+            folder=args.runs / name,
+            processes=args.processes,
+            ray=args.ray,
+            **options,
+        )
+        result.save(args.results / name)
+        print(f"{name}\n{result.table().to_string()}\n", flush=True)
