@@ -59,6 +59,8 @@ def rows(its, timed):
         found = ("", "") if label == its.reference else interval(its, its.difference(label))
         line[f"over {its.reference}"], line["could show"] = found
         line["train loss"] = f"{its.series(label, 'loss').mean():.4f}"
+        if "passes" in row:
+            line["passes"] = f"{row['passes']:g}"
         if timed:
             line["seconds"] = f"{row['seconds']:.1f}"
         lines.append({**line, "runs": str(row["runs"])})

@@ -32,23 +32,28 @@ def differences(its: Any) -> Figure:
 
 
 def choices(its: Any) -> Figure:
-    """The metric over the values to choose from, of each method with one such name."""
+    """The metric over the values to choose from, of each method with one number to choose."""
     figure, axes = _axes(its)
-    names = set()
+    names, ticks = set(), set()
     for label, runs in its.runs[its.runs["failed"] == ""].groupby("method", sort=False):
         values = runs["choice"].map(json.loads)
         if not (values.map(len) == 1).all() or runs["choice"].nunique() < 2:
             continue
-        names |= set(values.iloc[0])
         x = values.map(lambda choice: next(iter(choice.values())))
+        if not x.map(lambda value: isinstance(value, int | float)).all():
+            continue
+        names |= set(values.iloc[0])
+        ticks |= set(x)
         found = runs.groupby(x)[its.metric].agg(["mean", "std"])
         _errorbar(axes, found.index, found, label, _style(its, label))
         [best] = json.loads(its.choices[label]).values()
         axes.plot([best], [found["mean"][best]], "o", ms=11, mfc="none", color=_color(its, label))
     if not names:
-        raise ValueError("`choices` must have a method with values to choose from. Received: none")
+        raise ValueError("`choices` must have a method with numbers to choose from. Received: none")
     axes.set(xlabel=" or ".join(sorted(names)), ylabel=its.metric)
-    axes.set_xscale("log" if 0 < 8 * axes.dataLim.x0 < axes.dataLim.x1 else "linear")
+    axes.set_xscale("log" if 0 < 8 * min(ticks) < max(ticks) else "linear")
+    axes.set_xticks(sorted(ticks), [f"{tick:g}" for tick in sorted(ticks)])
+    axes.minorticks_off()
     return _with_labels(figure, axes)
 
 
