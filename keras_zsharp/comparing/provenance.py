@@ -18,12 +18,10 @@ from keras_zsharp import backend
 
 def now() -> dict[str, str]:
     """Of a run that this process does."""
-    from keras_zsharp import __version__
-
     return {
         "keras": keras.version(),
         "backend": f"{backend.NAME} {sys.modules[backend.NAME].__version__}",
-        "keras-zsharp": __version__,
+        "keras-zsharp": sys.modules["keras_zsharp"].__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "commit": commit(),
