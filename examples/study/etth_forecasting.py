@@ -17,6 +17,11 @@ import keras_zsharp
 from examples import forecasting
 from keras_zsharp.comparing import Fit, Method, compare
 
+
+def averaging():
+    return [keras_zsharp.callbacks.WeightAveraging(start=5)]
+
+
 RADII = {"rho": (0.2, 0.5, 1.0)}
 ALL = {
     "Adam": Method(None, {"learning_rate": (1e-3, 3e-4), "weight_decay": (None, 1e-3)}),
@@ -30,14 +35,10 @@ ALL = {
     "LookSAM": Method("look_sam", RADII),
     "MSAM": Method("msam", {"rho": (0.5, 1.0, 3.0)}),
     "SAM, a quarter": Method("sam", RADII, ascent_fraction=0.25),
-    "Adam, weight averaging": Method(callbacks=lambda: [averaging()], epochs=20),
+    "Adam, weight averaging": Method(callbacks=averaging),
 }
 MAIN = ("Adam", "SAM", "ZSharp", "SAM, a quarter")
 """What all settings have. ETTh1 at horizon 96 has the other methods, too."""
-
-
-def averaging():
-    return keras_zsharp.callbacks.WeightAveraging(start=0.5)
 
 
 def stopping():

@@ -35,7 +35,7 @@ class Fit:
             the like. None: there are none.
         test: Data to compare by, which chooses nothing. Its metrics are `test_loss` and the like.
         callbacks: A function that returns new callbacks for a run. A method may have an option
-            `callbacks`, another such function: its callbacks come first.
+            `callbacks`, another such function: its callbacks come after these.
         test_each_epoch: Whether to evaluate on `test` after every epoch, for curves.
         **fit: Arguments of `fit`, such as `epochs` and `batch_size`. A method's options go before.
 
@@ -88,7 +88,7 @@ class Fit:
         fit = {**self.fit, **{name: options.pop(name) for name in OF_FIT & options.keys()}}
         if rule is None and step:
             raise ValueError(f"{', '.join(step)} must be given with a rule. Received: rule=None")
-        callbacks = [*options.pop("callbacks", list)(), *self.callbacks()]
+        callbacks = [*self.callbacks(), *options.pop("callbacks", list)()]
         model = self.build(**options)
         if rule is not None:
             sharpness_aware(model, rule, **step)

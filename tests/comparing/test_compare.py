@@ -322,3 +322,20 @@ def test_a_method_has_schedules_and_objects():
     settings = method.settings({})
     assert settings["options"]["metric"] == "numpy.mean"
     assert settings == json.loads(json.dumps(settings))
+
+
+def test_the_callbacks_of_a_method_come_after_those_of_all():
+    order = []
+
+    class Notes(keras.callbacks.Callback):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def on_train_begin(self, logs=None):
+            order.append(self.name)
+
+    fit = Fit(problem.build, problem.PARTS["train"], callbacks=lambda: [Notes("all")])
+    methods = {"SGD": Method(callbacks=lambda: [Notes("own")])}
+    compare(fit, methods, [0], metric="loss", progress=False)
+    assert order == ["all", "own"]

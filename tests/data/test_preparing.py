@@ -25,6 +25,7 @@ def no_network(*_, **__):
         ({"batch_size": 0}, r"`batch_size` must be an int >= 1. Received: batch_size=0"),
         ({"augment": "flip"}, r"`augment` must be 'standard', .*Received: augment='flip'"),
         ({"label_noise": 1.1}, r"`label_noise` must be in \[0, 1\]. Received: label_noise=1.1"),
+        ({"label_noise": "0.4"}, r"`label_noise` must be a share in \[0, 1\].*label_noise='0.4'"),
         ({"validation": 1.0}, r"`validation` must be None or in \(0, 1\). Received: validation=1"),
         ({"validation": 1e-6}, r"`validation` must leave at least one of the 1200 training"),
         ({"augment": "randaugment"}, r"`augment=\"randaugment\"` needs color images"),
@@ -40,7 +41,7 @@ WRONG_TYPES = {
     "batch_size": OF_ALL,
     "seed": OF_ALL,
     "train_size": OF_ALL,
-    "label_noise": [None, True, "0.4", [0.4], np.array([0.4]), 1j],
+    "label_noise": [None, True, [0.4], np.array([0.4]), 1j],
     "validation": [True, "0.4", [0.4], 1j],
     "split_seed": OF_ALL[1:],
     "augment": [True, 1, ["cutout"]],
@@ -71,7 +72,8 @@ def test_without_network(tmp_path, monkeypatch):
         f"cifar10 is not in {tmp_path} and could not be prepared there: ConnectionError: Max "
         "retries exceeded with url: /cifar-10-binary.tar.gz. Prepare it where there is a network, "
         "and pass its folder as `data_dir`. Archives downloaded by hand belong in "
-        f"{tmp_path}/downloads/manual."
+        f"{tmp_path}/downloads/manual. Or pass a folder or a zip with pictures in train/CLASS and "
+        "test/CLASS as `data_dir`."
     )
     assert not list((tmp_path / "cifar10").glob("**/*.tfrecord*"))
 
