@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from examples.study import report
+from examples.study import radii, report
 from keras_zsharp.comparing import compare
 from tests.comparing import problem
 
@@ -25,6 +25,12 @@ def test_a_report_is_what_its_comparisons_make(path):
     assert report.markdown(path.parent) == text
     pictures = {each.name for each in (path.parent / "pictures").iterdir()}
     assert set(re.findall(r"\(pictures/(.*?)\)", text)) == pictures
+
+
+@pytest.mark.project
+def test_the_guide_has_the_radii_of_the_reports():
+    guide = RESULTS.parent / "guides" / "choosing.md"
+    assert radii.table() in guide.read_text(encoding="utf-8")
 
 
 def test_a_report_on_a_comparison(tmp_path, monkeypatch, capsys):

@@ -121,14 +121,13 @@ def test_forecasts(tmp_path, monkeypatch):
     (tmp_path / "ETTh1.csv").write_text("\n".join(["date,a,b", *rows]))
     methods = {name: etth_forecasting.ALL[name] for name in ("Adam", "SAM, a quarter")}
     monkeypatch.setattr(etth_forecasting, "ALL", methods)
-    monkeypatch.setattr(etth_forecasting, "SEEDS", {("ETTh1", 96): [0]})
     fit = etth_forecasting.Fit
 
     def short(*parts, **how):
         return fit(*parts, **{**how, "epochs": 1})
 
     monkeypatch.setattr(etth_forecasting, "Fit", short)
-    arguments = str(tmp_path), "results", "--only", "ETTh1-96"
+    arguments = str(tmp_path), "results", "--only", "ETTh1-96", "--seeds", "1"
     assert ran(etth_forecasting, monkeypatch, tmp_path, *arguments).labels == list(methods)
 
 
@@ -136,8 +135,8 @@ def test_forecasts(tmp_path, monkeypatch):
 def test_human_labels(tmp_path, monkeypatch):
     methods = {"SGD, weight averaging": Method(averaged=True), "ZSharp": "zsharp"}
 
-    def digits_for_it(batch, seed, **options):
-        return data.digits(batch, seed=seed, validation=0.1)
+    def digits_for_it(batch_size, seed, **options):
+        return data.digits(batch_size, seed=seed, validation=0.1)
 
     monkeypatch.setattr(cifar10_human.data, "cifar10", digits_for_it)
     monkeypatch.setattr(cifar10_human, "EPOCHS", 2)
