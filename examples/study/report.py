@@ -60,7 +60,7 @@ def rows(its, timed):
         line[f"over {its.reference}"], line["could show"] = found
         line["train loss"] = f"{its.series(label, 'loss').mean():.4f}"
         if "passes" in row:
-            line["passes"] = f"{row['passes']:g}"
+            line["passes"] = f"{row['passes']:.4g}"
         if timed:
             line["seconds"] = f"{row['seconds']:.1f}"
         lines.append({**line, "runs": str(row["runs"])})
