@@ -15,8 +15,9 @@ import pathlib
 import keras
 
 import keras_zsharp
+from examples.study import recipes
 from keras_zsharp import data, models
-from keras_zsharp.comparing import Fit, Method, compare
+from keras_zsharp.comparing import Fit, Method
 
 NETWORKS = {
     "small": {"make": models.small_resnet, "augment": None, "learning_rate": 0.1},
@@ -53,7 +54,6 @@ def trainer(network, label_noise, data_dir):
     options = {"data_dir": data_dir, "label_noise": label_noise, "validation": 0.1}
 
     def train(rule, seed, folder=None, epochs=EPOCHS, averaged=False, **of_step):
-        keras.utils.set_random_seed(seed)
         bundle = data.cifar10(batch_size=BATCH, augment=network["augment"], seed=seed, **options)
         arrays = bundle.arrays
         parts = {name: arrays[name] for name in ("validation", "test")}
@@ -91,17 +91,9 @@ def main():
             setting = f"{network}-{labels}"
             if not setting.startswith(args.only):
                 continue
-            result = compare(
-                trainer(its, label_noise, args.data),
-                methods(EPOCHS),
-                range(args.seeds),
-                metric="test_accuracy",
-                choose_by="val_accuracy",
-                choosing_seeds="first",
-                folder=args.runs / setting,
-            )
-            result.save(args.results / setting)
-            print(f"{setting}\n{result.table().to_string()}\n", flush=True)
+            train, how = trainer(its, label_noise, args.data), {"metric": "test_accuracy"}
+            how |= {"choose_by": "val_accuracy", "choosing_seeds": "first"}
+            recipes.did(setting, train, methods(EPOCHS), args, seeds=range(args.seeds), **how)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import keras
 
 import keras_zsharp
 from examples import forecasting
-from keras_zsharp.comparing import Fit, Method, compare
+from examples.study import recipes
+from keras_zsharp.comparing import Fit, Method
 
 
 def averaging():
@@ -74,17 +75,8 @@ def main():
                 batch_size=32,
             )
             chosen = ALL if setting == "ETTh1-96" else {label: ALL[label] for label in MAIN}
-            result = compare(
-                train,
-                chosen,
-                range(args.seeds),
-                metric="test_loss",
-                choose_by="val_loss",
-                choosing_seeds="first",
-                folder=args.runs / setting,
-            )
-            result.save(args.results / setting)
-            print(f"{setting}\n{result.table().to_string()}\n", flush=True)
+            how = {"metric": "test_loss", "choose_by": "val_loss", "choosing_seeds": "first"}
+            recipes.did(setting, train, chosen, args, seeds=range(args.seeds), **how)
 
 
 if __name__ == "__main__":

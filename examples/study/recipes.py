@@ -68,6 +68,21 @@ def noisy(bundle, rate, seed):
     return images, data.symmetric_label_noise(labels, rate, bundle.classes, seed + 2**20)
 
 
+def did(name, train, methods, args, **options):
+    """Does a setting of a study, saves and prints what it has found.
+
+    Args:
+        name: Of the setting, and of its folders.
+        train: As in `compare`.
+        methods: As in `compare`.
+        args: With the folders of the `runs` and the `results`.
+        **options: Those of `compare`.
+    """
+    result = compare(train, methods, folder=args.runs / name, **options)
+    result.save(args.results / name)
+    print(f"{name}\n{result.table().to_string()}\n", flush=True)
+
+
 def main(docstring, settings):
     """Does the study as its command line says.
 
@@ -90,14 +105,5 @@ def main(docstring, settings):
         if args.data_dir:
             bundle = functools.partial(recipe.bundle, data_dir=args.data_dir)
             recipe = dataclasses.replace(recipe, bundle=bundle)
-        result = compare(
-            recipe,
-            methods,
-            metric="test_accuracy",
-            folder=args.runs / name,
-            processes=args.processes,
-            ray=args.ray,
-            **options,
-        )
-        result.save(args.results / name)
-        print(f"{name}\n{result.table().to_string()}\n", flush=True)
+        how = {"metric": "test_accuracy", "processes": args.processes, "ray": args.ray}
+        did(name, recipe, methods, args, **how, **options)

@@ -90,7 +90,6 @@ def trainer(name, setting, data_dir):
             mean = keras_zsharp.callbacks.WeightAveraging(0.5, parts["train"], batch_size=64)
             return [mean] if averaged else []
 
-        keras.utils.set_random_seed(seed)
         fit = Fit(build, **parts, callbacks=averaging, test_each_epoch=True, batch_size=64)
         return fit(rule, seed, folder, epochs=epochs, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -95,7 +96,7 @@ class Comparison:
         its = self.runs[self.runs["failed"] != ""]
         return dict(zip(zip(*(its[name] for name in KEY), strict=True), its["failed"], strict=True))
 
-    @property
+    @functools.cached_property
     def choices(self) -> dict[str, str]:
         """By label, the choice with the best mean of `choose_by`; the first, if there is none.
 
@@ -118,7 +119,7 @@ class Comparison:
             return runs["choice"].iloc[0]
         return scores.idxmin() if self.mode == "min" else scores.idxmax()
 
-    @property
+    @functools.cached_property
     def chosen(self) -> pd.DataFrame:
         """The runs with the chosen values that have not failed."""
         is_chosen = self.runs["choice"] == self.runs["method"].map(self.choices)
@@ -154,11 +155,15 @@ class Comparison:
         """
         if self.metric not in self.epochs:
             return math.nan
-        by_seed = self._history(label).groupby("seed")[self.metric]
+        by_seed = self.history(label).groupby("seed")[self.metric]
         return float((by_seed.min() if self.mode == "min" else by_seed.max()).mean())
 
-    def _history(self, label):
-        """The epochs of a method's chosen runs."""
+    def history(self, label: str) -> pd.DataFrame:
+        """The epochs of a method's chosen runs.
+
+        Args:
+            label: Of the method.
+        """
         is_chosen = self.epochs["choice"] == self.choices[label]
         return self.epochs[is_chosen & (self.epochs["method"] == label)]
 
@@ -201,7 +206,7 @@ class Comparison:
             label: Of the method.
         """
         if "seconds" in self.epochs:
-            medians = self._history(label).groupby("epoch")["seconds"].median().tolist()
+            medians = self.history(label).groupby("epoch")["seconds"].median().tolist()
             if medians:
                 return sum(medians[1:]) + medians[:2][-1]
         return float(self.series(label, "seconds").median())

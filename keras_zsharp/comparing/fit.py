@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import pathlib
 import time
@@ -17,9 +16,9 @@ from keras_zsharp.checks import flag
 from keras_zsharp.in_place import sharpness_aware
 from keras_zsharp.keras_internals import optimizers
 from keras_zsharp.rules import Rule
-from keras_zsharp.training import StepOptions, turns
+from keras_zsharp.training import turns
+from keras_zsharp.training.options import NAMES
 
-OF_STEP = tuple(field.name for field in dataclasses.fields(StepOptions))
 OF_FIT = frozenset(inspect.signature(keras.Model.fit).parameters) - {"self", "x", "callbacks"}
 
 
@@ -84,7 +83,7 @@ class Fit:
         Returns:
             Numbers by the names of metrics, and the history.
         """
-        step = {name: options.pop(name) for name in OF_STEP if name in options}
+        step = {name: options.pop(name) for name in NAMES if name in options}
         fit = {**self.fit, **{name: options.pop(name) for name in OF_FIT & options.keys()}}
         if rule is None and step:
             raise ValueError(f"{', '.join(step)} must be given with a rule. Received: rule=None")

@@ -70,9 +70,7 @@ def epochs(its: Any) -> Figure:
     figure, axes = _axes(its)
     ends = []
     for label in its.labels:
-        is_chosen = its.epochs["choice"] == its.choices[label]
-        runs = its.epochs[is_chosen & (its.epochs["method"] == label)]
-        curve = runs.groupby("epoch")[its.metric].agg(["mean", "min", "max"])
+        curve = its.history(label).groupby("epoch")[its.metric].agg(["mean", "min", "max"])
         x, style = curve.index + 1, _style(its, label)
         axes.plot(x, curve["mean"], label=label, **style)
         shade = {"color": style["color"], "alpha": 0.12, "linewidth": 0}

@@ -58,13 +58,14 @@ class Plan:
         self.train, self.needs = train, tuple(filter(None, (metric, choose_by)))
         self.folder = None if folder is None else pathlib.Path(checks.path("folder", folder))
         self._check_options()
-        names = collections.Counter(run.name for run in self.runs(self.seeds))
+        runs = self.runs(self.seeds)
+        names = collections.Counter(run.name for run in runs)
         if twice := [name for name, times in names.items() if times > 1]:
             raise ValueError(
                 "`methods` must have labels and values that differ in letters and digits. "
                 f"Received two with the name {twice[0]}"
             )
-        for run in self.runs(self.seeds):
+        for run in runs:
             run.finished()  # It refuses a folder of another comparison.
 
     def _check_options(self):
