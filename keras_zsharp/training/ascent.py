@@ -86,8 +86,9 @@ def _first(passes, batch, are_cut, perturbing, shares, parts):
 
 
 def _length(fraction, perturbing, size):
-    """ceil(fraction * size) in a step that perturbs, or else the size."""
+    """ceil(fraction * size), at least 1, in a step that perturbs, or else the size."""
     if isinstance(size, int) and perturbing is True:
-        return rounded_up(fraction * size)
+        return max(1, rounded_up(fraction * size))
     product = fraction * ops.cast(size, "float64") - ROUNDING
-    return ops.where(perturbing, ops.cast(ops.ceil(product), "int32"), ops.cast(size, "int32"))
+    length = ops.maximum(ops.cast(ops.ceil(product), "int32"), 1)
+    return ops.where(perturbing, length, ops.cast(size, "int32"))

@@ -49,21 +49,25 @@ def dtype():
     keras.config.set_dtype_policy(policy)  # It may be made while `floatx` is another.
 
 
-@pytest.mark.parametrize(("size", "fraction"), [(10, 0.25), (12, 0.07), (3, 1e-3), (100, 0.07)])
-def test_a_step_of_numpy(size, fraction, dtype):
+@pytest.mark.parametrize(
+    ("size", "fraction"), [(10, 0.25), (12, 0.07), (3, 1e-3), (100, 0.07), (8, 1e-15)]
+)
+@pytest.mark.parametrize("every", [1, 2])  # With 2 TensorFlow finds the size while it runs.
+def test_a_step_of_numpy(size, fraction, every, dtype):
     """The error of a linear model."""
     random = np.random.default_rng(0)
     x, y, w = random.normal(size=(size, 5)), random.normal(size=(size, 1)), np.ones((5, 1))
     dense = layers.Dense(1, use_bias=False, kernel_initializer="ones", dtype=dtype)
     net = keras.Sequential([keras.Input((5,), dtype=dtype), dense])
-    model = SharpnessAwareModel(net, SAM(rho=0.5), ascent_fraction=fraction)
-    model.compile(keras.optimizers.SGD(0.125), "mse")
+    options = {"ascent_fraction": fraction, "perturb_every": every}
+    model = SharpnessAwareModel(net, SAM(rho=0.5), **options)
+    model.compile(keras.optimizers.SGD(0.125), "mse", jit_compile=BACKEND == "jax")
     model.fit(x.astype(dtype), y.astype(dtype), batch_size=size, shuffle=False, verbose=0)
 
     def gradient(w, n):
         return 2 * x[:n].T @ (x[:n] @ w - y[:n]) / n
 
-    first = -(-size * round(fraction * 1000) // 1000)  # Rounded up, in whole numbers.
+    first = max(1, -(-size * round(fraction * 1000) // 1000))  # Rounded up, in whole numbers.
     ascent = gradient(w, first)
     p = gradient(w + 0.5 * ascent / (np.linalg.norm(ascent) + 1e-8), size)
     kernel = keras.ops.convert_to_numpy(dense.kernel)
