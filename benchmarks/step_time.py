@@ -18,13 +18,16 @@ import subprocess
 import sys
 
 BATCH_SIZES = {
+    "dense": 128,
+    "small_cnn": 128,
+    "resnet20": 64,
     "resnet56": 64,
     "resnet110": 32,
     "vgg16_bn": 64,
     "vit_7_8_8_384": 32,
     "vit_7_8_12_768": 32,
 }
-"""Less than the papers' 128 or 256, for two cores to get through."""
+"""For large networks less than the papers' 128 or 256, for two cores to get through."""
 PEERS = {
     "graph": [
         ("keras3_without_onednn", "SAM"),
@@ -59,7 +62,7 @@ import machine
 from steps import tables
 
 HERE = pathlib.Path(__file__).parent
-METHODS = ["AdamW", "SAM", *tables.RULES]
+METHODS = ["AdamW", "SAM", tables.QUARTER, *tables.RULES]
 
 
 class Row:

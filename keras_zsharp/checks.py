@@ -141,22 +141,24 @@ def flag(name: str, value: Any, or_else: str = "") -> bool:
     return bool(value)
 
 
+def _string(name, value):
+    if not isinstance(value, str):
+        raise TypeError(
+            f"`{name}` must be a string. Received: {name}={value!r} of type {type(value)}"
+        )
+    return value
+
+
 def word(name: str, value: Any) -> str:
     """`value`, after checking that it is a string that is not empty."""
-    if not isinstance(value, str):
-        raise TypeError(f"`{name}` must be a string. Received: {name}={value!r}")
-    if not value:
+    if not _string(name, value):
         raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
     return value
 
 
 def one_of(name: str, value: Any, *choices: str) -> Any:
     """`value`, after checking that it is one of the strings `choices`."""
-    if not isinstance(value, str):
-        raise TypeError(
-            f"`{name}` must be a string. Received: {name}={value!r} of type {type(value)}"
-        )
-    if value not in choices:
+    if _string(name, value) not in choices:
         *others, last = map(repr, choices)
         raise ValueError(
             f"`{name}` must be {', '.join(others)} or {last}. Received: {name}={value!r}"

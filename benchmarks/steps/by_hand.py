@@ -5,7 +5,7 @@ from importlib import metadata
 
 import keras
 
-from steps import keras3
+from steps import keras3, networks
 
 BACKEND = keras.backend.backend()
 LIBRARY = {"jax": "optax", "torch": "pytorch_optimizer"}[BACKEND]
@@ -16,7 +16,7 @@ RHO = 0.05
 
 def step(network, method, mode, x, y):
     """As in `keras3`, with SAM alone."""
-    net = getattr(keras3.keras_zsharp.models, network)()
+    net = networks.build(network)
     weights = 4 * sum(int(keras.ops.size(v)) for v in net.trainable_variables)
     return {"jax": on_jax, "torch": on_pytorch}[BACKEND](net, x, y), weights
 

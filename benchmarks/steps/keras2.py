@@ -11,7 +11,11 @@ import types
 import tensorflow as tf
 import tf_keras
 
+from steps.dense import dense
+
 VERSIONS = {"Keras 2": tf_keras.__version__}
+MODULES = {"resnet": "cifar_resnet", "vgg": "vgg", "vit": "vit"}
+"""Those of `models/`, by the beginning of a network's name."""
 
 
 def builders(name):
@@ -19,6 +23,7 @@ def builders(name):
     tf_keras.ops = types.SimpleNamespace(
         broadcast_to=tf.broadcast_to, concatenate=tf.concat, pad=tf.pad, shape=tf.shape
     )
+    tf_keras.KerasTensor = type(tf_keras.Input((1,)))
     root = pathlib.Path(__file__).parents[2]
     folders = {"keras_zsharp": root / "keras_zsharp", "keras_zsharp.models": root / "models"}
     for module, folder in folders.items():
@@ -31,10 +36,17 @@ def builders(name):
         sys.modules["keras"] = keras
 
 
+def built(network):
+    """A network of `models/`."""
+    if network == "small_cnn":
+        return builders(network).small_cnn((32, 32, 3), 10)
+    [module] = [name for name in MODULES if network.startswith(name)]
+    return getattr(builders(MODULES[module]), network)()
+
+
 def step(network, method, mode, x, y):
     """As in `keras3`; of the rules there was only SAM."""
-    [module] = [name for name in ("resnet", "vgg", "vit") if network.startswith(name)]
-    net = getattr(builders(module), network)()
+    net = dense(tf_keras) if network == "dense" else built(network)
     model = net
     if method == "SAM":
         model = tf_keras.models.experimental.SharpnessAwareMinimization(net, rho=0.05)

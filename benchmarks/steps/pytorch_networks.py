@@ -13,6 +13,22 @@ def conv_bn(inputs, outputs, stride=1, bias=False):
     )
 
 
+def dense():
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(3 * 32 * 32, 128), nn.ReLU(inplace=True), nn.Linear(128, 10)
+    )
+
+
+def small_cnn():
+    layers, inputs = [], 3
+    for outputs in (32, 64):
+        for _ in range(2):
+            layers += [conv_bn(inputs, outputs), nn.ReLU(inplace=True)]
+            inputs = outputs
+        layers.append(nn.MaxPool2d(2) if outputs == 32 else nn.AdaptiveAvgPool2d(1))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 10))
+
+
 class BasicBlock(nn.Module):
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -37,6 +53,7 @@ def resnet(depth):
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+resnet20 = functools.partial(resnet, 20)
 resnet56 = functools.partial(resnet, 56)
 resnet110 = functools.partial(resnet, 110)
 

@@ -13,7 +13,7 @@ from keras import ops
 from keras_zsharp.checks import rounded_up
 from keras_zsharp.keras_internals import optimizers
 from keras_zsharp.rules import steps
-from keras_zsharp.training import scheduled
+from keras_zsharp.training import of_fit
 from keras_zsharp.typing import Schedule, Tensor
 
 
@@ -96,13 +96,13 @@ def counted(model: Any, fit: Any, args: Any, kwargs: Any) -> Iterator[tuple[Any,
         return
     outer = model.__dict__.pop(OF_FIT, None)
     try:
-        if isinstance(scheduled.callbacks(fit, args, kwargs), keras.callbacks.CallbackList):
+        if isinstance(of_fit.callbacks(fit, args, kwargs), keras.callbacks.CallbackList):
             raise TypeError(
                 "`callbacks` must be a list of callbacks where `perturb_from` is a share: a "
                 "`CallbackList` does not know the steps of `fit`. Received: callbacks of type "
                 f"{keras.callbacks.CallbackList}"
             )
-        yield scheduled.with_callback(_Steps(), fit, args, kwargs)
+        yield of_fit.with_callback(_Steps(), fit, args, kwargs)
     finally:
         model.__dict__[OF_FIT] = outer
         if model.train_function is not None:
