@@ -73,6 +73,7 @@ def classifier(bundle, features):
 
 def main(arguments=None):
     options = parse(arguments)
+    print("Fine-tunes a ResNet: it takes hours of a CPU, by an estimate; take a GPU.", flush=True)
     keras.utils.set_random_seed(options.seed)
     try:
         bundle = keras_zsharp.data.load(

@@ -78,6 +78,7 @@ def distance(model, other):
 
 def main(arguments=None):
     args = parse(arguments)
+    print("Trains a CNN three times, by 60 examples a step: 20 seconds of a CPU core.", flush=True)
     ways = {
         "accumulated": {"batch_size": BATCH // PARTS, "accumulated": PARTS},
         "in parts": {"batch_size": BATCH, "parts": PARTS},

@@ -7,8 +7,7 @@ Takes 1 minute of a CPU core on JAX, 3 on PyTorch. `my_pictures` has the folders
 and each of these a folder of pictures for each class. Without it, the program writes the package's
 digits into a temporary folder, 40 % of those to train by into a wrong one. Prints the test
 accuracy, without and with SAM: on JAX 59.6 and 90.9 %, means of three seeds.
-
-`keras.utils.image_dataset_from_directory` needs TensorFlow or Grain. `Pictures` needs Pillow alone.
+`image_dataset_from_directory` of Keras needs TensorFlow or Grain. `Pictures` needs Pillow alone.
 """
 
 import argparse
@@ -34,6 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from keras.utils import load_img, save_img
 
 import keras_zsharp
 
@@ -55,8 +55,7 @@ class Pictures(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         files = self.files[index * self.batch_size : (index + 1) * self.batch_size]
-        size = self.size, self.size
-        images = [np.array(keras.utils.load_img(file, target_size=size)) for file in files]
+        images = [np.array(load_img(file, target_size=(self.size, self.size))) for file in files]
         labels = [self.classes.index(file.parent.name) for file in files]
         return np.stack(images).astype("float32") / 255 - 0.5, np.array(labels)
 
@@ -67,7 +66,7 @@ def write_digits(folder, seed):
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             path = folder / split / str(label) / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            keras.utils.save_img(path, 255 * (image + 0.5), scale=False)
+            save_img(path, 255 * (image + 0.5), scale=False)
 
 
 def accuracy(train, test, args, rho):
@@ -78,7 +77,7 @@ def accuracy(train, test, args, rho):
         model = keras_zsharp.SharpnessAwareModel(model, keras_zsharp.SAM(rho=rho))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.AdamW(1e-3), loss, metrics=["accuracy"])
-    model.fit(train, epochs=args.epochs, verbose=0)
+    model.fit(train, epochs=args.epochs)
     return 100 * model.evaluate(test, verbose=0, return_dict=True)["accuracy"]
 
 
@@ -90,8 +89,10 @@ def main(arguments=None):
         if args.folder is None:
             write_digits(folder, args.seed)
         train, test = (Pictures(folder / split, args.size) for split in ("train", "test"))
-        for name, rho in {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}.items():
-            print(f"{name}: test accuracy {accuracy(train, test, args, rho):.1f} %", flush=True)
+        radii = {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}
+        found = {name: accuracy(train, test, args, rho) for name, rho in radii.items()}
+        for name, percent in found.items():
+            print(f"{name}: test accuracy {percent:.1f} %")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def score(train, test, args, rho):
         curve="PR", multi_label=True, num_labels=10, from_logits=True, name="precision"
     )
     model.compile(keras.optimizers.AdamW(1e-3), loss, metrics=[precision])
-    model.fit(*train, batch_size=64, epochs=args.epochs, verbose=0)
+    model.fit(*train, batch_size=64, epochs=args.epochs)
     return 100 * model.evaluate(*test, verbose=0, return_dict=True)["precision"]
 
 
@@ -64,8 +64,10 @@ def main(arguments=None):
     digits = keras_zsharp.data.digits(seed=args.seed).arrays
     train = rows(*digits["train"], 1200, MISSING, rng)
     test = rows(*digits["test"], 1000, 0, rng)
-    for name, rho in {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}.items():
-        print(f"{name}: test average precision {score(train, test, args, rho):.1f} %", flush=True)
+    radii = {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}
+    found = {name: score(train, test, args, rho) for name, rho in radii.items()}
+    for name, percent in found.items():
+        print(f"{name}: test average precision {percent:.1f} %")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def overlap(train, test, args, rho):
         model = keras_zsharp.SharpnessAwareModel(model, keras_zsharp.SAM(rho=rho))
     metric = keras.metrics.BinaryIoU([1], name="iou")
     model.compile(keras.optimizers.AdamW(3e-3), "binary_crossentropy", metrics=[metric])
-    model.fit(*train, batch_size=8, epochs=args.epochs, verbose=0)
+    model.fit(*train, batch_size=8, epochs=args.epochs)
     return 100 * model.evaluate(*test, verbose=0, return_dict=True)["iou"]
 
 
@@ -89,8 +89,10 @@ def main(arguments=None):
     digits = keras_zsharp.data.digits(seed=args.seed).arrays
     train = scenes(digits["train"][0], 96, OVERLOOKED, rng)
     test = scenes(digits["test"][0], 96, 0, rng)
-    for name, rho in {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}.items():
-        print(f"{name}: test IoU {overlap(train, test, args, rho):.1f} %", flush=True)
+    radii = {"AdamW": 0, f"SAM(rho={args.rho})": args.rho}
+    found = {name: overlap(train, test, args, rho) for name, rho in radii.items()}
+    for name, percent in found.items():
+        print(f"{name}: test IoU {percent:.1f} %")
 
 
 if __name__ == "__main__":

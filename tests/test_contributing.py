@@ -79,3 +79,15 @@ def test_scripts_are_called_by_ci_and_workflows():
         assert any(f".ci/{name}" in text for text in others), name
     workflows = "".join(path.read_text() for path in (ROOT / ".github/workflows").iterdir())
     assert sorted(re.findall(r"run: \.ci/(.*)", workflows)) == ["fast", "nightly", "run"]
+
+
+@pytest.mark.project
+def test_what_windows_runs_is_there_and_asks_nothing_of_it_that_it_lacks():
+    workflow = (ROOT / ".github/workflows/platforms.yml").read_text(encoding="utf-8")
+    paths = [ROOT / name for name in re.findall(r"\btests/\S+", workflow)]
+    assert len(paths) > 10
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        lacks = re.search(r"os\.fork\(|SIGKILL|setrlimit|/proc/|fcntl|symlink_to", text)
+        assert not lacks or 'os.name == "nt"' in text, path
+    assert not re.search(r"\.ci/\w|shell: bash|&&", workflow.partition("jobs:")[2])

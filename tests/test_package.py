@@ -26,7 +26,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("keras_zsharp", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     command = [sys.executable, "-m", "pip", "wheel", str(folder), "-w", str(folder), "-q"]
     subprocess.run([*command, "--no-deps", "--no-build-isolation"], check=True)
@@ -43,6 +43,21 @@ def test_wheel_holds_the_library_and_nothing_else(wheel):
         for path in MODULES
     } | {f"keras_zsharp/{name}" for name in ("data/checksums.tsv", "data/digits.npz", "py.typed")}
     assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+def test_an_index_shows_the_readme_with_links_that_lead_somewhere(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [path] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        fields, _, shown = archive.read(path).decode().replace("\r\n", "\n").partition("\n\n")
+    assert "\nDescription-Content-Type: text/markdown\n" in fields
+    [homepage] = re.findall(r"^Project-URL: Homepage, (.*)$", fields, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.sub(rf"{homepage}/(blob|raw)/main/", "", shown).strip() == readme.strip()
+    links = re.findall(r"(!?)\[[^\[\]]*\]\((.*?)\)", shown)
+    assert len(links) > 20
+    for picture, address in links:
+        kind = "raw" if picture else "blob"
+        assert address.startswith(("https://archive.ics", f"{homepage}/{kind}/main/"))
 
 
 def test_wheel_trains_away_from_the_checkout(wheel, tmp_path):

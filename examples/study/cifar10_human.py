@@ -9,8 +9,10 @@ learns wrong labels by heart. "papers" is a ResNet of the papers with flips and 
 these epochs does not.
 """
 
-import argparse
-import pathlib
+from examples.study import arguments
+
+if __name__ == "__main__":
+    arguments.of_data(__doc__)  # `--help` and typos end here, before the imports that take seconds
 
 import keras
 
@@ -79,13 +81,7 @@ def trainer(network, label_noise, data_dir):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=pathlib.Path, help="folder of the images and labels")
-    parser.add_argument("results", type=pathlib.Path, help="folder for the tables")
-    parser.add_argument("--runs", type=pathlib.Path, default="runs/cifar10", help="of the runs")
-    parser.add_argument("--only", default="", help="settings that begin so, such as small-human")
-    parser.add_argument("--seeds", type=int, default=3)
-    args = parser.parse_args()
+    args = arguments.of_data(__doc__)
     for network, its in NETWORKS.items():
         for labels, label_noise in LABELS.items():
             setting = f"{network}-{labels}"

@@ -17,6 +17,11 @@ of the five seeds have chosen, so that most radii have no run of the others; her
 import dataclasses
 import functools
 
+from examples.study import arguments
+
+if __name__ == "__main__":
+    arguments.of_study(__doc__)  # `--help` and typos end here, before the imports that take seconds
+
 from examples.study import optimizers, recipes
 from keras_zsharp import ZSharp, data, models
 from keras_zsharp.comparing import Method
@@ -101,4 +106,4 @@ SETTINGS = {
 }
 
 if __name__ == "__main__":
-    recipes.main(__doc__, SETTINGS)
+    recipes.main(arguments.of_study(__doc__), SETTINGS)

@@ -7,9 +7,12 @@ of SAMformer (Ilbert et al., ICML 2024), with its split, look-back, optimizer an
 chosen by the validation error of the first seed, and so are Adam's learning rate and decay.
 """
 
-import argparse
 import functools
-import pathlib
+
+from examples.study import arguments
+
+if __name__ == "__main__":
+    arguments.of_data(__doc__)  # `--help` and typos end here, before the imports that take seconds
 
 import keras
 
@@ -54,13 +57,7 @@ def build(channels, horizon, learning_rate=1e-3, weight_decay=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=pathlib.Path, help="folder of ETTh1.csv and ETTh2.csv")
-    parser.add_argument("results", type=pathlib.Path, help="folder for the tables")
-    parser.add_argument("--runs", type=pathlib.Path, default="runs/etth", help="folder of the runs")
-    parser.add_argument("--only", default="", help="settings that begin so, such as ETTh1-96")
-    parser.add_argument("--seeds", type=int, default=3)
-    args = parser.parse_args()
+    args = arguments.of_data(__doc__)
     for name in ("ETTh1", "ETTh2"):
         for horizon in (96, 192, 336, 720):
             setting = f"{name}-{horizon}"

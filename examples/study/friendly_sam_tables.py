@@ -16,6 +16,11 @@ Runs of 200 epochs, of PyramidNet-110 300; three seeds of each. **None has been 
 
 import functools
 
+from examples.study import arguments
+
+if __name__ == "__main__":
+    arguments.of_study(__doc__)  # `--help` and typos end here, before the imports that take seconds
+
 from examples.study import optimizers, recipes
 from keras_zsharp import data, models
 from keras_zsharp.comparing import Method
@@ -86,4 +91,4 @@ SETTINGS = {
 }
 
 if __name__ == "__main__":
-    recipes.main(__doc__, SETTINGS)
+    recipes.main(arguments.of_study(__doc__), SETTINGS)

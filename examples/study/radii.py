@@ -10,6 +10,17 @@ import argparse
 import json
 import pathlib
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 from keras_zsharp.comparing import Comparison
 
 RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
@@ -54,5 +65,4 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(table())

@@ -1,9 +1,7 @@
-"""What studies share: how a run trains, and their command line."""
+"""What studies share: how a run trains, and how a setting is done."""
 
-import argparse
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable
 
 import keras
@@ -83,22 +81,13 @@ def did(name, train, methods, args, **options):
     print(f"{name}\n{result.table().to_string()}\n", flush=True)
 
 
-def main(docstring, settings):
+def main(args, settings):
     """Does the study as its command line says.
 
     Args:
-        docstring: Of the study.
+        args: Those of `arguments.of_study`.
         settings: By the folders of their results: a recipe, methods, and arguments of `compare`.
     """
-    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
-    add = parser.add_argument
-    add("results", type=pathlib.Path, help="folder for the tables, such as docs/results")
-    add("--only", default="", help="settings that begin so, such as " + next(iter(settings)))
-    add("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="folder of the runs")
-    add("--data-dir", help="folder of the data")
-    add("--processes", type=int, default=0, help="runs at a time")
-    add("--ray", help="address of a Ray cluster, or local")
-    args = parser.parse_args()
     for name, (recipe, methods, options) in settings.items():
         if not name.startswith(args.only):
             continue

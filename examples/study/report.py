@@ -11,6 +11,18 @@ import dataclasses
 import json
 import pathlib
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=pathlib.Path, help="of the results")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 import pandas as pd
 
 from keras_zsharp.comparing import Comparison
@@ -130,9 +142,7 @@ def as_table(frame):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=pathlib.Path, help="of the results")
-    folder = parser.parse_args().folder
+    folder = parse().folder
     (folder / "report.md").write_text(markdown(folder), encoding="utf-8")
     (folder / "pictures").mkdir(exist_ok=True)
     about = json.loads((folder / "report.json").read_text(encoding="utf-8"))

@@ -12,6 +12,21 @@ epochs that SAM's time buys it. The mean of weights has a learning rate that sta
 import argparse
 import pathlib
 
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("setting", choices=("digits", "fashion"))
+    parser.add_argument("results", type=pathlib.Path, help="folder for the tables")
+    parser.add_argument("--data-dir", help="folder of Fashion-MNIST")
+    parser.add_argument("--runs", type=pathlib.Path, help="folder of the runs")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse()  # `--help` and typos end here, before the imports that take seconds
+
 import keras
 
 import keras_zsharp
@@ -97,12 +112,7 @@ def trainer(name, setting, data_dir):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("setting", choices=SETTINGS)
-    parser.add_argument("results", type=pathlib.Path, help="folder for the tables")
-    parser.add_argument("--data-dir", help="folder of Fashion-MNIST")
-    parser.add_argument("--runs", type=pathlib.Path, help="folder of the runs")
-    args = parser.parse_args()
+    args = parse()
     setting = SETTINGS[args.setting]
     result = compare(
         trainer(args.setting, setting, args.data_dir),

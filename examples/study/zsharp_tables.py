@@ -13,6 +13,11 @@ Runs of 200 epochs, which the paper has done on an RTX 4090: 225 of `zsharp_tabl
 
 import functools
 
+from examples.study import arguments
+
+if __name__ == "__main__":
+    arguments.of_study(__doc__)  # `--help` and typos end here, before the imports that take seconds
+
 from examples.study import optimizers, recipes
 from keras_zsharp import ZSharp, data, models
 from keras_zsharp.comparing import Method
@@ -72,4 +77,4 @@ SETTINGS = {
 }
 
 if __name__ == "__main__":
-    recipes.main(__doc__, SETTINGS)
+    recipes.main(arguments.of_study(__doc__), SETTINGS)

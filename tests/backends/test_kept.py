@@ -180,6 +180,7 @@ def test_another_thread_cannot_use_a_model_that_trains_and_does_not_disturb_it()
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process of Windows")
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_ctrl_c_leaves_a_whole_step_or_none(eagerly):
     """Whenever it comes: the state is that of so many steps."""

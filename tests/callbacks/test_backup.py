@@ -19,6 +19,7 @@ from tests.backends import networks
 from tests.tiers import crossed
 from tests.training.cases import assert_same, normal
 
+LINKS = pytest.mark.skipif(os.name == "nt", reason="links of Windows want privileges")
 X, Y = normal(5), normal(1)
 EPOCHS = 4
 
@@ -330,6 +331,7 @@ def test_where_no_folder_can_be_opened(tmp_path, monkeypatch, expected):
     assert_same(state(model), expected["wrapped"])
 
 
+@LINKS
 def test_a_linked_folder_stays(tmp_path):
     folder, link = tmp_path / "folder", tmp_path / "link"
     folder.mkdir()
@@ -341,6 +343,7 @@ def test_a_linked_folder_stays(tmp_path):
     assert not list(folder.iterdir())
 
 
+@LINKS
 def test_a_linked_backup_leaves_the_file_that_it_names(tmp_path):
     stored, folder = tmp_path / "stored", tmp_path / "backup"
     path = backed_up(folder, epochs=1)[0]

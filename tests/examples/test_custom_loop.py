@@ -31,7 +31,7 @@ def test_the_step_is_the_librarys(name):
 @pytest.mark.slow
 def test_tells_of_every_epoch(capsys):
     custom_loop.main(["--epochs", "2"])
-    lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["Epoch 1", "Epoch 2"]
     first, second = (float(line.split("loss ")[1].split(",")[0]) for line in lines)
     assert second < first

@@ -22,7 +22,7 @@ def test_trains_and_prints(few_images, monkeypatch, capsys):
     methods = {name: quickstart.METHODS[name] for name in ("AdamW", "SAM, rho=0.2")}
     monkeypatch.setattr(quickstart, "METHODS", methods)
     quickstart.main(["--epochs", "2", "--seeds", "1"])
-    of_run, of_sam, *_, adamw, sam = capsys.readouterr().out.splitlines()
+    _, of_run, of_sam, *_, adamw, sam = capsys.readouterr().out.splitlines()
     accuracy = re.fullmatch(r"AdamW, seed 0: ([\d.]+) %", of_run).group(1)
     assert of_sam.startswith("SAM, rho=0.2, seed 0: ")
     assert adamw.startswith(f"| AdamW | {accuracy} ± 0.0 | ")

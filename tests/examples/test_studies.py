@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples.study import (
+    arguments,
     cifar10_human,
     digits,
     etth_forecasting,
@@ -87,7 +88,7 @@ def test_a_run_of_a_study(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["study", "results", "--only", name])
     with tfds.testing.mock_data(num_examples=40):
-        recipes.main("A study.", {name: setting, "another": setting})
+        recipes.main(arguments.of_study("A study."), {name: setting, "another": setting})
     assert not (tmp_path / "results" / "another").exists()
     found = Comparison.load(tmp_path / "results" / name).runs
     assert found["failed"].tolist() == [""]

@@ -15,6 +15,7 @@ import pytest
 from keras_zsharp import SharpnessAwareModel
 from tests.training.resumed import RULES
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 ROOT = pathlib.Path(__file__).parents[2]
 TIME_LIMIT = 300
 IN_THE_THIRD_EPOCH = 15
