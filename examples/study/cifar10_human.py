@@ -51,8 +51,14 @@ def methods(epochs):
     }
 
 
-def trainer(network, label_noise, data_dir):
-    """The function that does one run: order and weights follow from the seed."""
+def trainer(network, label_noise, data_dir, measured=lambda arrays: lambda model: {}):
+    """The function that does one run: order and weights follow from the seed.
+
+    Args:
+        network: One of `NETWORKS`.
+        label_noise, data_dir: As in `data.cifar10`.
+        measured: From the arrays of the data to the `measures` of `Fit`.
+    """
     options = {"data_dir": data_dir, "label_noise": label_noise, "validation": 0.1}
 
     def train(rule, seed, folder=None, epochs=EPOCHS, averaged=False, **of_step):
@@ -74,7 +80,8 @@ def trainer(network, label_noise, data_dir):
             mean = keras_zsharp.callbacks.WeightAveraging(0.5, arrays["train"], batch_size=BATCH)
             return [mean] if averaged else []
 
-        fit = Fit(build, **parts, callbacks=averaging, test_each_epoch=True, batch_size=BATCH)
+        of_fit = {"callbacks": averaging, "test_each_epoch": True, "batch_size": BATCH}
+        fit = Fit(build, **parts, measures=measured(arrays), **of_fit)
         return fit(rule, seed, folder, epochs=epochs, **of_step)
 
     return train

@@ -27,7 +27,7 @@ import pandas as pd
 
 from keras_zsharp.comparing import Comparison
 
-LOWER = ("nll", "loss", "mae", "mse")
+LOWER = ("nll", "loss", "mae", "mse", "sharpness", "eigenvalue")
 COLUMNS = "[What the columns say](../experiments.md#what-a-report-says)."
 KINDS = {"seconds": "seconds", "epochs": "epoch", "choices": "choice"}
 """The pictures of `Comparison.plot`, by what is at the bottom of them."""
@@ -51,7 +51,7 @@ def markdown(folder: pathlib.Path) -> str:
         parts += [
             f"![by {text}](pictures/{name}-by-{text}.png)" for text in kinds(its, about).values()
         ]
-        if measures := about.get("measures"):
+        if measures := [name for name in about.get("measures", ()) if name in its.runs]:
             parts += ["### After training", as_table(measured(its, measures))]
     parts += ["## Where the results are from", "\n".join(sources(comparisons.values()))]
     return "\n\n".join(parts) + "\n"

@@ -36,6 +36,7 @@ class Fit:
         callbacks: A function that returns new callbacks for a run. A method may have an option
             `callbacks`, another such function: its callbacks come after these.
         test_each_epoch: Whether to evaluate on `test` after every epoch, for curves.
+        measures: A function of the trained model that returns further metrics, a dict of numbers.
         **fit: Arguments of `fit`, such as `epochs` and `batch_size`. A method's options go before.
 
     A run returns the metrics of the model as `fit` leaves it, with `EarlyStopping` that of the best
@@ -43,7 +44,8 @@ class Fit:
     passes forward and backward over the data; and `history` by epochs.
 
     Raises:
-        TypeError: `build` or `callbacks` is no function; an argument of `fit` is unknown.
+        TypeError: `build`, `callbacks` or `measures` is no function; an argument of `fit` is
+            unknown.
     """
 
     def __init__(
@@ -54,15 +56,18 @@ class Fit:
         test: Any = None,
         callbacks: Callable[[], list[keras.callbacks.Callback]] = list,
         test_each_epoch: bool = False,
+        measures: Callable[[keras.Model], dict[str, float]] = lambda model: {},
         **fit: Any,
     ) -> None:
-        for name, function in {"build": build, "callbacks": callbacks}.items():
+        functions = {"build": build, "callbacks": callbacks, "measures": measures}
+        for name, function in functions.items():
             if not callable(function):
                 raise TypeError(f"`{name}` must be a function. Received: {name}={function!r}")
         if unknown := sorted(fit.keys() - OF_FIT):
             raise TypeError(f"`fit` has no argument {', '.join(unknown)}. It has {sorted(OF_FIT)}")
         self.build, self.callbacks, self.fit = build, callbacks, fit
         self.train, self.validation, self.test = train, validation, test
+        self.measures = measures
         self.test_each_epoch = flag("test_each_epoch", test_each_epoch)
 
     def __call__(
@@ -100,7 +105,8 @@ class Fit:
             callbacks=[*callbacks, epochs, *backup],
             **{"verbose": 0, **fit},
         )
-        return {**self._evaluated(model, fit.get("batch_size")), **epochs.result()}
+        found = self._evaluated(model, fit.get("batch_size"))
+        return {**self.measures(model), **found, **epochs.result()}
 
     def _evaluated(self, model, batch_size):
         found = {}

@@ -199,7 +199,9 @@ def test_ctrl_c_leaves_a_whole_step_or_none(eagerly):
                 timer.start()
                 fit(model, 1, STEPS + 1)
                 timer.join()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, ValueError) as error:
+                # XLA turns what a layer's callback raises into an error of its own.
+                assert "KeyboardInterrupt" in repr(error)
                 interrupted += 1
             taken = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) - 1
             assert_equal(state(model), states[taken])

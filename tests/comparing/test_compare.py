@@ -180,7 +180,12 @@ def test_more_methods_than_colors_are_told_apart():
 
 def test_fit_trains_as_by_hand():
     """The same weights as Keras' `fit` gives, by the metrics to the bit."""
-    fit = Fit(problem.build, problem.PARTS["train"], test=problem.PARTS["test"], **problem.LENGTH)
+    parts = {name: problem.PARTS[name] for name in ("train", "test")}
+
+    def measures(model):
+        return {"first weight": float(model.get_weights()[0][0, 0])}
+
+    fit = Fit(problem.build, **parts, measures=measures, **problem.LENGTH)
     methods = {"SGD": None, "SAM": Method("sam", rho=0.2)}
     result = compare(fit, methods, [3], metric="test_accuracy", progress=False)
     x, y = problem.PARTS["train"]
@@ -199,6 +204,7 @@ def test_fit_trains_as_by_hand():
         loss, accuracy = model.evaluate(*problem.PARTS["test"], batch_size=10, verbose=0)[:2]
         line = result.runs[result.runs["method"] == label].iloc[0]
         assert (line["test_loss"], line["test_accuracy"]) == (loss, accuracy)
+        assert line["first weight"] == measures(model)["first weight"]
 
 
 PASSES = {
@@ -308,6 +314,7 @@ def test_mistakes_in_a_method_and_a_fit():
         (lambda: Method("sam", {"rho": [0.1, -1]}), "`rho` must be >= 0"),
         (lambda: Method(None, rho=0.1), "`rule` must not be None"),
         (lambda: Fit(3, None), "`build` must be a function"),
+        (lambda: Fit(problem.build, None, measures={}), "`measures` must be a function"),
         (lambda: Fit(problem.build, None, epoch=3), "no argument epoch"),
         (lambda: problem.FIT(None, 0, ascent_fraction=0.5), "with a rule"),
     ):

@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from examples.study import (
+    after_training,
     arguments,
     cifar10_human,
     digits,
@@ -132,18 +133,34 @@ def test_forecasts(tmp_path, monkeypatch):
     assert ran(etth_forecasting, monkeypatch, tmp_path, *arguments).labels == list(methods)
 
 
-@pytest.mark.slow
-def test_human_labels(tmp_path, monkeypatch):
-    methods = {"SGD, weight averaging": Method(averaged=True), "ZSharp": "zsharp"}
+@pytest.fixture
+def of_digits(monkeypatch):
+    """The study of CIFAR-10 trains on the digits, for two epochs."""
 
     def digits_for_it(batch_size, seed, **options):
         return data.digits(batch_size, seed=seed, validation=0.1)
 
     monkeypatch.setattr(cifar10_human.data, "cifar10", digits_for_it)
     monkeypatch.setattr(cifar10_human, "EPOCHS", 2)
+
+
+@pytest.mark.slow
+def test_human_labels(tmp_path, monkeypatch, of_digits):
+    methods = {"SGD, weight averaging": Method(averaged=True), "ZSharp": "zsharp"}
     monkeypatch.setattr(cifar10_human, "methods", lambda epochs: methods)
     arguments = "data", "results", "--only", "papers-clean", "--seeds", "1"
     assert ran(cifar10_human, monkeypatch, tmp_path, *arguments).labels == list(methods)
+
+
+@pytest.mark.slow
+def test_after_training(tmp_path, monkeypatch, of_digits):
+    monkeypatch.setattr(after_training, "EXAMPLES", 100)
+    words = "data", "results", "--only", "cifar10", "--seeds", "1"
+    its = ran(after_training, monkeypatch, tmp_path, *words)
+    assert its.labels == list(after_training.CIFAR10)
+    names = ["nll", "calibration_error", "lost_in_int8", "noise_1.0", "blur_1.0", "eigenvalue"]
+    assert np.isfinite(its.runs[names].to_numpy()).all()
+    assert (its.runs["ball_sharpness"] > 0).all()
 
 
 def test_weight_decay_is_part_of_the_gradient():
