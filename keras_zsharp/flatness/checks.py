@@ -37,6 +37,10 @@ def _by(by):
     return None if by is None else one_of("by", by, "layer", or_else=" or None")
 
 
+def _sigma(sigma):
+    return None if sigma is None else number("sigma", sigma, "> 0 or None", lambda each: each > 0)
+
+
 def _directions(directions):
     if directions is None:
         return None
@@ -58,6 +62,8 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "tol": lambda tol: number("tol", tol, "> 0", lambda tol: tol > 0),
     "restarts": lambda restarts: positive_int("restarts", restarts),
     "samples": lambda samples: positive_int("samples", samples),
+    "lanczos_steps": lambda steps: positive_int("lanczos_steps", steps),
+    "sigma": _sigma,
     "by": _by,
     "extent": lambda extent: number("extent", extent, "> 0", lambda extent: extent > 0),
     "points": lambda points: count("points", points, least=2),
