@@ -141,10 +141,10 @@ def flag(name: str, value: Any, or_else: str = "") -> bool:
     return bool(value)
 
 
-def _string(name, value):
+def _string(name, value, or_else=""):
     if not isinstance(value, str):
         raise TypeError(
-            f"`{name}` must be a string. Received: {name}={value!r} of type {type(value)}"
+            f"`{name}` must be a string{or_else}. Received: {name}={value!r} of type {type(value)}"
         )
     return value
 
@@ -156,12 +156,20 @@ def word(name: str, value: Any) -> str:
     return value
 
 
-def one_of(name: str, value: Any, *choices: str) -> Any:
-    """`value`, after checking that it is one of the strings `choices`."""
-    if _string(name, value) not in choices:
+def one_of(name: str, value: Any, *choices: str, or_else: str = "") -> Any:
+    """`value`, after checking that it is one of the strings `choices`.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The argument.
+        *choices: The strings.
+        or_else: What else the argument may be, such as `" or None"`, for the message.
+    """
+    if _string(name, value, or_else) not in choices:
         *others, last = map(repr, choices)
+        words = f"{', '.join(others)} or {last}" if others else last
         raise ValueError(
-            f"`{name}` must be {', '.join(others)} or {last}. Received: {name}={value!r}"
+            f"`{name}` must be {words}{or_else}. Received: {name}={value!r}"
             f"{did_you_mean(value, choices)}"
         )
     return value

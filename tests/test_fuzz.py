@@ -149,13 +149,14 @@ PUBLIC = {
         **MEASURED,
         "k": 1,
         "which": "LA",
+        "by": None,
         "eigenvectors": False,
         "tol": 1e-4,
         "restarts": 10,
         "seed": 0,
         "verbose": 0,
     },
-    flatness.hessian_trace: {**MEASURED, "samples": 2, "seed": 0, "verbose": 0},
+    flatness.hessian_trace: {**MEASURED, "samples": 2, "by": None, "seed": 0, "verbose": 0},
     flatness.loss_landscape: {
         **MEASURED,
         "extent": 1.0,
@@ -164,12 +165,22 @@ PUBLIC = {
         "seed": 0,
         "verbose": 0,
     },
+    flatness.spectral_density: {
+        **MEASURED,
+        "samples": 2,
+        "lanczos_steps": 2,
+        "by": None,
+        "sigma": None,
+        "points": 2,
+        "seed": 0,
+        "verbose": 0,
+    },
     rules.get: {"rule": "sam"},
     training.StepOptions: OPTIONS,
 }
 # What functions give, and what only they make.
 RESULTS = {
-    *(flatness.BallLoss, flatness.Landscape, flatness.Trace),
+    *(flatness.BallLoss, flatness.Landscape, flatness.SpectralDensity, flatness.Trace),
     *(data.DatasetBundle, callbacks.DamagedBackup, comparing.Comparison),
 }
 HOSTILE = {

@@ -24,6 +24,7 @@ SHORTER = {
     r"\[0\.05, 0\.1, 0\.2, 0\.5, 1\.0\]": "[0.05, 0.5]",
     r"points=\d+": "points=2",
     r"samples=\d+": "samples=2",
+    r"lanczos_steps=\d+": "lanczos_steps=2",
     r"range\(5\)": "range(2)",
     r"\(0\.2, 0\.5, 1\.0\)": "(0.2, 0.5)",
     r"every=5\b": "every=1",
@@ -124,7 +125,8 @@ def keras_hub(scope, printed):
 
 
 def flatness(scope, printed):
-    assert pathlib.Path("landscape.png").exists()
+    assert all(pathlib.Path(f"{name}.png").exists() for name in ("landscape", "density"))
+    assert {layer.path for layer in scope["net"].layers if layer.weights} == set(scope["traces"])
     assert "hessian_eigenvalue" in pathlib.Path("log.csv").read_text()
 
 

@@ -32,7 +32,7 @@ MEASURES: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "eigenvalue": (_eigenvalue, hessian_spectrum, ("hessian_eigenvalue",)),
     "trace": (_trace, hessian_trace, ("hessian_trace", "hessian_trace_error")),
 }
-GIVEN = {"model", "data", "k", "eigenvectors", "batch_size", "batches"}
+GIVEN = {"model", "data", "k", "by", "eigenvectors", "batch_size", "batches"}
 
 
 class SharpnessMonitor(keras.callbacks.Callback):

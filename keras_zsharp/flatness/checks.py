@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 
 from keras_zsharp.checks import count, flag, number, one_of, positive_int, radius
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments that all measures have."""
+
+    seed: int
+    batch_size: int
+    batches: int | None
+    verbose: int
 
 
 def check_model(model: Any) -> None:
@@ -22,6 +31,14 @@ def check_model(model: Any) -> None:
 
 def _verbose(verbose):
     return int(verbose) if isinstance(verbose, bool) else count("verbose", verbose)
+
+
+def _by(by):
+    return None if by is None else one_of("by", by, "layer", or_else=" or None")
+
+
+def _sigma(sigma):
+    return None if sigma is None else number("sigma", sigma, "> 0 or None", lambda each: each > 0)
 
 
 def _directions(directions):
@@ -45,6 +62,9 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "tol": lambda tol: number("tol", tol, "> 0", lambda tol: tol > 0),
     "restarts": lambda restarts: positive_int("restarts", restarts),
     "samples": lambda samples: positive_int("samples", samples),
+    "lanczos_steps": lambda steps: positive_int("lanczos_steps", steps),
+    "sigma": _sigma,
+    "by": _by,
     "extent": lambda extent: number("extent", extent, "> 0", lambda extent: extent > 0),
     "points": lambda points: count("points", points, least=2),
     "seed": lambda seed: count("seed", seed),

@@ -34,3 +34,33 @@ def lanczos(
             f"{len(error.eigenvalues)} of {k} eigenvalues converged: allow a larger `tol` or more "
             f"`restarts`. Received: tol={tol}, restarts={restarts}"
         ) from error
+
+
+def quadrature(product: Product, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nodes x and weights w of `vᵀ f(H) v = sum_j w_j f(x_j)`, for `v = start / ‖start‖`.
+
+    It is Gauss' quadrature, exact where f is a polynomial of degree below 2 m, of m nodes. They are
+    the eigenvalues of the tridiagonal matrix of m steps of Lanczos' method, with each new vector
+    made orthogonal to all before. Where these span all that H makes of v, the other nodes weigh 0.
+
+    Returns:
+        Two float64 arrays of shape (m,), with `m = min(steps, len(start))`. The weights sum to 1.
+    """
+    steps = min(steps, len(start))
+    basis = np.zeros((steps, len(start)), "float32")  # as precise as the products
+    basis[0] = start / np.linalg.norm(start)
+    diagonal, below = np.zeros(steps), np.zeros(steps - 1)
+    for i in range(steps):
+        residual = product(basis[i]).astype("float32")
+        diagonal[i] = basis[i] @ residual
+        if i == steps - 1:
+            break
+        for _ in range(2):  # Once leaves the rounding errors of what it takes away.
+            residual -= basis[: i + 1].T @ (basis[: i + 1] @ residual)
+        length = np.linalg.norm(residual)
+        if length <= 1e-6 * max(np.abs(diagonal).max(), below.max()):
+            diagonal[i + 1 :] = diagonal[0]  # within the range of the eigenvalues
+            break
+        below[i], basis[i + 1] = length, residual / length
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(below, -1))
+    return nodes, vectors[0] ** 2

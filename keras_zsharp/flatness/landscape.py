@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from keras_zsharp.flatness import drawing
 from keras_zsharp.flatness.checks import checked
 from keras_zsharp.flatness.directions import plane
 from keras_zsharp.flatness.objective import MeanLoss, mean_loss
@@ -46,19 +47,12 @@ class Landscape:
             ImportError: matplotlib is missing.
             ValueError: None of the losses is finite.
         """
-        try:
-            from matplotlib import colors, figure
-        except ImportError as error:
-            raise ImportError(
-                "`plot` needs matplotlib: pip install 'keras-zsharp[flatness]'"
-            ) from error
         grid = self.alphas, self.betas, np.ma.masked_invalid(self.losses.T)
         if grid[2].count() == 0:
             raise ValueError("`losses` must hold at least one finite loss. Received: none")
         levels, logarithmic = _levels(grid[2].min(), grid[2].max())
-        norm = colors.LogNorm() if logarithmic else None
-        if axes is None:
-            axes = figure.Figure(figsize=(6, 5)).add_subplot()
+        axes = drawing.axes_of(axes, 6, 5)
+        norm = "log" if logarithmic else None
         filled = axes.contourf(*grid, levels, cmap="viridis", norm=norm)
         axes.contour(*grid, levels[::2], colors="white", linewidths=0.5, alpha=0.6)
         axes.figure.colorbar(filled, ax=axes, ticks=levels[::4], format="%.3g", label="loss")
@@ -67,8 +61,7 @@ class Landscape:
         axes.set_xlabel(r"$\alpha$, along the first direction")
         axes.set_ylabel(r"$\beta$, along the second direction")
         axes.set_aspect("equal")
-        if path is not None:
-            axes.figure.figure.savefig(path, dpi=150, bbox_inches="tight")
+        drawing.save(axes, path)
         return axes
 
 

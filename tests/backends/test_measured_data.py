@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_zsharp.callbacks import SharpnessMonitor
-from keras_zsharp.flatness import MeanLoss, ball_loss
+from keras_zsharp.flatness import MeanLoss, ball_loss, hessian_trace, spectral_density
 from tests.tiers import crossed
 
 RANDOM = np.random.default_rng(0)
@@ -89,6 +89,20 @@ def test_what_fit_takes_is_measured_like_arrays(kind, inputs, weighted):
         np.testing.assert_allclose(gradient, known, rtol=1e-4, atol=1e-6)
     if isinstance(made, Dataset):
         assert made.epochs == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hessian_is_that_of_arrays(kind):
+    model = compiled()
+
+    def measured(make):
+        traces = hessian_trace(model, make(), 2, by="layer", batch_size=SIZE)
+        nodes = spectral_density(model, make(), 1, 3, batch_size=SIZE).nodes
+        return np.array([*traces.values()]), nodes
+
+    expected = measured(lambda: (A, Y))
+    for found, known in zip(measured(lambda: KINDS[kind]((A, Y))), expected, strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
