@@ -25,7 +25,7 @@ from keras_zsharp.training import SharpnessAwareTraining
 
 from . import analysis, callbacks, comparing, data, flatness, rules, schedules
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "SharpnessAwareModel",

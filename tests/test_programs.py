@@ -53,7 +53,7 @@ def test_examples_silence_tensorflow_before_they_import_keras():
             assert '"TF_CPP_MIN_LOG_LEVEL"' in text.partition("\nimport keras")[0], path
 
 
-@pytest.mark.parametrize("path", programs("examples/*.py"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list(programs("examples/*.py")), ids=lambda path: path.stem)
 def test_an_example_first_says_what_it_does_and_how_long_it_takes(path):
     main = path.read_text(encoding="utf-8").partition("\ndef main(")[2]
     first = re.search(r"print\(\s*\"(.*?)\"", main)[1]
