@@ -1,5 +1,6 @@
 """The site has every public name, its links lead somewhere, and it needs no network."""
 
+import functools
 import html.parser
 import importlib
 import inspect
@@ -70,6 +71,32 @@ def test_every_public_name_is_in_the_reference(site, pages):
     reference = [page for path, page in pages.items() if path.parent == site / "reference"]
     anchors = set().union(*(page.anchors for page in reference))
     assert not set(public_names()) - anchors
+
+
+def entries(site):
+    """The HTML of each entry of the reference, without that of its members."""
+    for path in sorted((site / "reference").glob("*.html")):
+        for entry in path.read_text(encoding="utf-8").split('<div class="doc doc-object ')[1:]:
+            yield re.search(r'id="(keras_zsharp.*?)"', entry)[1], entry
+
+
+def test_every_entry_of_the_reference_has_a_signature_and_a_description(site):
+    """But an error: who catches one does not make it."""
+    found = dict(entries(site))
+    assert len(found) > 90
+    bare = [name for name, entry in found.items() if "doc-signature" not in entry]
+    assert [name for name in bare if not issubclass(value_of(name), Exception)] == []
+    assert [name for name, entry in found.items() if not re.search(r"<p>\s*\S", entry)] == []
+
+
+def value_of(name):
+    return functools.reduce(getattr, name.split(".")[1:], keras_zsharp)
+
+
+def test_no_page_shows_a_fence(site):
+    """Outside of programs that write Markdown."""
+    pages = [path for path in site.rglob("*.html") if "source" not in path.parts]
+    assert [path for path in pages if "```" in path.read_text(encoding="utf-8")] == []
 
 
 def test_every_link_leads_somewhere(pages):
