@@ -201,7 +201,8 @@ def test_ctrl_c_leaves_a_whole_step_or_none(eagerly):
                 timer.join()
             except (KeyboardInterrupt, ValueError) as error:
                 # XLA turns what a layer's callback raises into an error of its own.
-                assert "KeyboardInterrupt" in repr(error)
+                if "KeyboardInterrupt" not in repr(error):
+                    raise
                 interrupted += 1
             taken = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) - 1
             assert_equal(state(model), states[taken])
