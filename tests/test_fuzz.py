@@ -95,7 +95,7 @@ PUBLIC = {
     },
     comparing.Fit: {
         **{"build": lambda: net, "train": lambda: (X, Y), "validation": None, "test": None},
-        **{"callbacks": lambda: list, "test_each_epoch": False},
+        **{"callbacks": lambda: list, "test_each_epoch": False, "measures": lambda: dict},
     },
     comparing.Method: {"rule": "sam", "choose": {"rho": (0.1, 0.2)}},
     comparing.compare: {
