@@ -16,7 +16,7 @@ outside = {}
 
 
 def on_config(config):
-    config.nav = expanded(config.nav, pathlib.Path(config.docs_dir))
+    config.nav = expanded(config.nav, pathlib.Path(config.docs_dir), set(named(config.nav)))
 
 
 def on_files(files, config):
@@ -39,6 +39,7 @@ def on_page_markdown(markdown, page, config, files):
         page.meta["hide"] = ["navigation"]
     if uri.startswith("source/"):
         page.meta["hide"] = ["navigation", "toc"]  # lines of 100 columns
+        page.meta["search"] = {"exclude": True}
     if PRINTED.fullmatch(uri):
         page.meta["hide"] = ["toc"]  # their tables are wide
 
@@ -69,16 +70,25 @@ def indented(markdown):
     return "\n".join(lines)
 
 
-def expanded(nav, docs):
-    """The navigation with the pages that its patterns stand for, `index.md` first."""
+def named(nav):
+    """The pages and patterns of the navigation."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for entry in nav.values() if isinstance(nav, dict) else nav:
+            yield from named(entry)
+
+
+def expanded(nav, docs, elsewhere):
+    """The navigation with the pages that its patterns stand for: those that it does not name."""
     if isinstance(nav, dict):
-        return {title: expanded(entry, docs) for title, entry in nav.items()}
+        return {title: expanded(entry, docs, elsewhere) for title, entry in nav.items()}
     if isinstance(nav, list):
-        return [expanded(entry, docs) for entry in nav]
+        return [expanded(entry, docs, elsewhere) for entry in nav]
     if "*" not in nav:
         return nav
-    pages = sorted(docs.glob(nav), key=lambda page: (page.name != "index.md", page))
-    return [page.relative_to(docs).as_posix() for page in pages]
+    pages = (page.relative_to(docs).as_posix() for page in sorted(docs.glob(nav)))
+    return [page for page in pages if page not in elsewhere]
 
 
 def place(path):
@@ -88,6 +98,8 @@ def place(path):
     if path == "README.md":
         return "index.md"
     file = pathlib.PurePath(path)
+    if file.name == "README.md":
+        return f"{file.parent}.md"
     if file.suffix == ".md":
         return path.lower() if file.name == path else f"source/{path}"
     is_page = (ROOT / path).is_dir() or file.suffix in LANGUAGES

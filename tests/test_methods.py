@@ -45,7 +45,8 @@ def test_each_rule_as_called_and_all_its_arguments():
             for name, parameter in parameters.items()
             if parameter.kind is not parameter.KEYWORD_ONLY
         )
-        assert f"\n\n`keras_zsharp.{rule.__name__}({call})` " in PAGES[page]
+        name = rule.__name__
+        assert PAGES[page].startswith(f"# {name}\n\n`keras_zsharp.{name}({call})` ")
         assert [row["argument"] for row in arguments(page)] == list(parameters)
 
 

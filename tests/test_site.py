@@ -1,6 +1,7 @@
 """The site has every public name, its links lead somewhere, and it needs no network."""
 
 import functools
+import html
 import html.parser
 import importlib
 import inspect
@@ -22,11 +23,11 @@ MODULES += ["rules", "training"]
 
 
 class Page(html.parser.HTMLParser):
-    """The addresses of a page, those that a browser loads by itself, and its anchors."""
+    """The addresses of a page, those that a browser loads, its anchors and pictures' words."""
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.loaded, self.anchors = [], [], set()
+        self.links, self.loaded, self.anchors, self.words = [], [], set(), {}
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -34,7 +35,9 @@ class Page(html.parser.HTMLParser):
         self.anchors.add(attributes.get("id"))
         if tag == "a":
             self.links.append(attributes.get("href") or "")
-        elif tag in ("script", "img", "link", "iframe"):
+        if tag == "img":
+            self.words[attributes["src"]] = attributes.get("alt")
+        if tag in ("script", "img", "link", "iframe"):
             self.loaded.append(attributes.get("src") or attributes.get("href") or "")
 
 
@@ -128,9 +131,32 @@ def test_nothing_is_fetched_from_the_network(site, pages):
         assert "url(http" not in style.read_text(encoding="utf-8"), style
 
 
+def test_every_picture_has_words_for_those_who_do_not_see_it(pages):
+    for path, page in pages.items():
+        assert all(page.words.values()), path
+
+
+def test_every_page_has_a_title_of_its_own(pages):
+    titles = {}
+    for path in pages:
+        [title] = re.findall(r"<title>(.*?)</title>", path.read_text(encoding="utf-8"))
+        if "source" not in path.parts:
+            titles.setdefault(title, []).append(path)
+    assert [found for found in titles.values() if len(found) > 1] == []
+
+
+def test_the_signatures_are_broken_into_lines(site):
+    """By ruff, which the extra `docs` brings."""
+    for name, entry in entries(site):
+        for signature in re.findall(r"<code>.*?</code>", entry.partition("doc-contents")[0], re.S):
+            lines = re.sub(r"<.*?>", "", signature).splitlines()
+            assert max(map(len, map(html.unescape, lines))) <= 100, name
+
+
 def test_the_search_knows_the_pages(site):
     entries = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     found = {entry["location"].partition("#")[0] for entry in entries["docs"]}
     assert {"index.html", "guides/own-rule.html", "reference/rules.html", "changelog.html"} <= found
+    assert not any(location.startswith("source/") for location in found)
     # What a page that is opened as a file reads.
     assert (site / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __")
