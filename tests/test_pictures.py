@@ -1,27 +1,43 @@
 """The pictures of the pages are those that their program draws, and follow the reader's system."""
 
-import importlib.util
+import importlib
 import pathlib
 import re
+import sys
 
+import numpy as np
 import pytest
+
+import keras_zsharp
 
 pytestmark = pytest.mark.project
 pytest.importorskip("matplotlib")
 ASSETS = pathlib.Path(__file__).parents[1] / "docs" / "assets"
+BOWLS = [f"bowls/{name}" for name in keras_zsharp.rules.RULES]
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    spec = importlib.util.spec_from_file_location("pictures", ASSETS / "pictures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def programs():
+    """`pictures.py` and `bowls.py`, which imports the former as its neighbour."""
+    sys.path.insert(0, str(ASSETS))
+    yield importlib.import_module("pictures"), importlib.import_module("bowls")
+    sys.path.remove(str(ASSETS))
+
+
+@pytest.fixture(scope="module")
+def pictures(programs):
+    return programs[0]
 
 
 def words(path):
-    """What matplotlib notes of the text that it draws."""
-    return re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"))
+    """The text that matplotlib draws or, where it draws outlines, notes."""
+    return re.findall(r"(?:<!-- |<text.*?>)(.*?)(?: -->|</text>)", path.read_text(encoding="utf-8"))
+
+
+def places(path):
+    """Where the text of a picture is."""
+    found = re.findall(r'<text [^>]*?x="(\S+)" y="(\S+)"', path.read_text(encoding="utf-8"))
+    return np.array(found, float)
 
 
 @pytest.mark.parametrize("name", ["choosing", "idea"])
@@ -30,7 +46,19 @@ def test_the_committed_picture_is_of_this_program(pictures, name, tmp_path):
     assert words(tmp_path / "new.svg") == words(ASSETS / f"{name}.svg") != []
 
 
-@pytest.mark.parametrize("name", ["choosing", "idea"])
+def test_every_rule_has_its_bowl_as_the_rule_computes_it(programs, tmp_path):
+    """But RandomSAM's on this backend, which draws other numbers than another one."""
+    pictures, bowls = programs
+    assert bowls.RULES.keys() == keras_zsharp.rules.RULES.keys()
+    for name, rule in bowls.RULES.items():
+        committed, new = bowls.HERE / f"{name}.svg", tmp_path / f"{name}.svg"
+        pictures.svg(bowls.bowl(rule), new, fonttype="none")
+        assert words(new) == words(committed) == ["−g", "step", "w + e", "w"]
+        if name != "random_sam":
+            np.testing.assert_allclose(places(new), places(committed), atol=0.5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["choosing", "idea", *BOWLS])
 def test_every_colour_that_differs_in_the_dark_is_a_variable(pictures, name):
     text = (ASSETS / f"{name}.svg").read_text(encoding="utf-8")
     assert not any(colour in text for colour in pictures.LIGHT)

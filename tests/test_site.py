@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import urllib.parse
+from xml.etree import ElementTree
 
 import pytest
 
@@ -100,6 +101,17 @@ def test_no_page_shows_a_fence(site):
     """Outside of programs that write Markdown."""
     pages = [path for path in site.rglob("*.html") if "source" not in path.parts]
     assert [path for path in pages if "```" in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_formulas_are_mathml(site):
+    """Well-formed, with no command of LaTeX left."""
+    for source in (ROOT / "docs" / "methods").glob("*.md"):
+        page = (site / "methods" / source.with_suffix(".html").name).read_text(encoding="utf-8")
+        formulas = re.findall(r'<div class="formula">(.*?)</div>', page, re.DOTALL)
+        assert len(formulas) == source.read_text(encoding="utf-8").count("```math\n"), source
+        for formula in formulas:
+            shown = "".join(ElementTree.fromstring(formula).itertext())
+            assert shown and not re.search(r"[\\&]\w", shown), (source, shown)
 
 
 def test_every_link_leads_somewhere(pages):

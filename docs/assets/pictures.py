@@ -88,9 +88,9 @@ def idea():
     return figure
 
 
-def svg(figure, path):
+def svg(figure, path, fonttype="path"):
     """Writes a figure whose colours follow the reader's system."""
-    with matplotlib.rc_context({"svg.hashsalt": "keras-zsharp"}):
+    with matplotlib.rc_context({"svg.hashsalt": "keras-zsharp", "svg.fonttype": fonttype}):
         figure.savefig(path, facecolor=PAPER, metadata={"Date": None, "Creator": None})
     text = path.read_text(encoding="utf-8")
     names = {colour: f"--c{number}" for number, colour in enumerate(LIGHT)}
