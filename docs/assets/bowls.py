@@ -1,6 +1,6 @@
 """Draws what each rule does at one place of a bowl of two weights.
 
-    python docs/assets/bowls.py
+    python -m docs.assets.bowls
 
 writes `bowls/RULE.svg` beside this file. Needs matplotlib and a backend of Keras. The rules are
 those of the library, and compute what is drawn. All pictures have one bowl, one w and one scale.
@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-import pictures
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
-from pictures import BAD, GOOD, INK
 
 import keras_zsharp
+from docs.assets.pictures import BAD, GOOD
+from examples.study.svg import INK, write
 
 GREY = "#8a8f98"
 HERE = pathlib.Path(__file__).parent / "bowls"
@@ -74,10 +74,10 @@ def computed(rule):
 def arrow(axes, along, colour, text="", style="-"):
     how = {"arrowstyle": "-|>", "color": colour, "lw": 2, "ls": style, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", W + along, W, arrowprops=how)
-    write(axes, along + along / np.linalg.norm(along) * (0.2 + 0.05 * len(text), 0.2), text, colour)
+    label(axes, along + along / np.linalg.norm(along) * (0.2 + 0.05 * len(text), 0.2), text, colour)
 
 
-def write(axes, from_w, text, colour):
+def label(axes, from_w, text, colour):
     axes.text(*(W + from_w), text, color=colour, ha="center", va="center", fontsize=11)
 
 
@@ -92,12 +92,12 @@ def bowl(rule):
         axes.add_patch(Ellipse((0, 0), *size, angle=angle, fill=False, ec=INK, lw=0.6, alpha=0.45))
     step, alone = -LEARNING_RATE * found.descent, -LEARNING_RATE * gradient(W)
     away = np.sign(step[0] * alone[1] - step[1] * alone[0]) * np.array([-alone[1], alone[0]])
-    write(axes, 0.6 * alone + 0.2 * away / np.linalg.norm(away), "\N{MINUS SIGN}g", GREY)
+    label(axes, 0.6 * alone + 0.2 * away / np.linalg.norm(away), "\N{MINUS SIGN}g", GREY)
     arrow(axes, alone, GREY, style="--")
     arrow(axes, step, GOOD, "step")
     arrow(axes, found.e, BAD, "w + e")
     axes.plot(*W, "o", color=INK, ms=6)
-    write(axes, (0.2, -0.12), "w", INK)
+    label(axes, (0.2, -0.12), "w", INK)
     axes.plot(0, 0, "+", color=INK, ms=8)
     axes.set(xlim=(-0.7, 4.1), ylim=(-1.0, 3.0), aspect="equal")
     axes.axis("off")
@@ -107,4 +107,4 @@ def bowl(rule):
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     for name, rule in RULES.items():
-        pictures.svg(bowl(rule), HERE / f"{name}.svg", fonttype="none")
+        write(bowl(rule), HERE / f"{name}.svg")

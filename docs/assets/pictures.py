@@ -1,23 +1,19 @@
 """Draws the pictures of the pages: which method to take, and what a step does.
 
-    python docs/assets/pictures.py
+    python -m docs.assets.pictures
 
-writes `choosing.svg` and `idea.svg` beside this file. Needs matplotlib. Browsers show them light or
-dark, as the reader's system is.
+writes `choosing.svg` and `idea.svg` beside this file. Needs matplotlib.
 """
 
 import pathlib
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from examples.study.svg import BOX, INK, PAPER, write
+
 HERE = pathlib.Path(__file__).parent
-LIGHT = {"#000001": "#1f2328", "#fffffe": "#ffffff", "#dddde0": "#eceff4"}
-DARK = {"#000001": "#e6e8eb", "#fffffe": "#1e2129", "#dddde0": "#2d323d"}
-INK, PAPER, BOX = LIGHT
-"""What is drawn by these has another colour in the dark."""
 BAD, GOOD = "#d9534f", "#3d8bd4"
 
 
@@ -88,23 +84,6 @@ def idea():
     return figure
 
 
-def svg(figure, path, fonttype="path"):
-    """Writes a figure whose colours follow the reader's system."""
-    with matplotlib.rc_context({"svg.hashsalt": "keras-zsharp", "svg.fonttype": fonttype}):
-        figure.savefig(path, facecolor=PAPER, metadata={"Date": None, "Creator": None})
-    text = path.read_text(encoding="utf-8")
-    names = {colour: f"--c{number}" for number, colour in enumerate(LIGHT)}
-    for colour, name in names.items():
-        text = text.replace(colour, f"var({name})")
-    schemes = (
-        "; ".join(f"{names[colour]}: {value}" for colour, value in scheme.items())
-        for scheme in (LIGHT, DARK)
-    )
-    style = "<style>svg {{ {} }} @media (prefers-color-scheme: dark) {{ svg {{ {} }} }}</style>"
-    head, tag, rest = text.partition("<defs>")
-    path.write_text(head + style.format(*schemes) + "\n " + tag + rest, encoding="utf-8")
-
-
 if __name__ == "__main__":
     for draw in (choosing, idea):
-        svg(draw(), HERE / f"{draw.__name__}.svg")
+        write(draw(), HERE / f"{draw.__name__}.svg", fonttype="path")

@@ -23,14 +23,21 @@ def parse(arguments=None):
 if __name__ == "__main__":
     parse()  # `--help` and typos end here, before the imports that take seconds
 
+import matplotlib
 import pandas as pd
 
+from examples.study import svg
 from keras_zsharp.comparing import Comparison
 
 LOWER = ("nll", "loss", "mae", "mse", "sharpness", "eigenvalue")
 COLUMNS = "[What the columns say](../experiments.md#what-a-report-says)."
-KINDS = {"seconds": "seconds", "epochs": "epoch", "choices": "choice"}
-"""The pictures of `Comparison.plot`, by what is at the bottom of them."""
+KINDS = {
+    "differences": "differences",
+    "seconds": "by seconds",
+    "epochs": "by epoch",
+    "choices": "by choice",
+}
+"""The pictures of `Comparison.plot`, and what is written for those who do not see them."""
 
 
 def markdown(folder: pathlib.Path) -> str:
@@ -48,9 +55,7 @@ def markdown(folder: pathlib.Path) -> str:
             parts.append(
                 as_table(pd.DataFrame(lines, columns=["method", "over", "by", "could show"]))
             )
-        parts += [
-            f"![by {text}](pictures/{name}-by-{text}.png)" for text in kinds(its, about).values()
-        ]
+        parts += [f"![{text}]({picture(name, text)})" for text in kinds(its, about).values()]
         if measures := [name for name in about.get("measures", ()) if name in its.runs]:
             parts += ["### After training", as_table(measured(its, measures))]
     parts += ["## Where the results are from", "\n".join(sources(comparisons.values()))]
@@ -119,8 +124,18 @@ def interval(its, difference):
 def kinds(its, about):
     """The pictures that there is something for, by kind."""
     several = its.runs.groupby("method")["choice"].nunique().max() > 1
-    shown = {"seconds": about.get("timed"), "epochs": its.metric in its.epochs, "choices": several}
+    shown = {
+        "differences": len(its.labels) > 1 and not its.series(its.reference).empty,
+        "seconds": about.get("timed"),
+        "epochs": its.metric in its.epochs,
+        "choices": several,
+    }
     return {kind: text for kind, text in KINDS.items() if shown[kind]}
+
+
+def picture(name, text):
+    """The file of a picture, in the folder of the report."""
+    return f"pictures/{name}-{text.replace(' ', '-')}.svg"
 
 
 def sources(comparisons):
@@ -149,7 +164,8 @@ def main():
     for name in about["settings"]:
         its = Comparison.load(folder / name)
         for kind, text in kinds(its, about).items():
-            its.plot(kind).savefig(folder / "pictures" / f"{name}-by-{text}.png", dpi=110)
+            with matplotlib.rc_context(svg.INKED):
+                svg.write(its.plot(kind), folder / picture(name, text))
     print(f"Written: {folder / 'report.md'}")
 
 

@@ -48,4 +48,4 @@ def test_a_report_on_a_comparison(tmp_path, monkeypatch, capsys):
     assert re.search(r"^\| SAM, over SGD \| [+-]\d", text, re.MULTILINE)
     assert re.search(r"^- 4 runs: `.*`, at ", text, re.MULTILINE)
     names = [path.name for path in sorted((tmp_path / "pictures").iterdir())]
-    assert names == ["a-b-by-epoch.png", "a-b-by-seconds.png"]
+    assert names == ["a-b-by-epoch.svg", "a-b-by-seconds.svg", "a-b-differences.svg"]
