@@ -38,7 +38,7 @@ def test_every_rule_has_its_bowl_as_the_rule_computes_it(tmp_path):
     for name, rule in bowls.RULES.items():
         committed, new = bowls.HERE / f"{name}.svg", tmp_path / f"{name}.svg"
         svg.write(bowls.bowl(rule), new)
-        assert words(new) == words(committed) == ["−g", "step", "w + e", "w"]
+        assert words(new) == words(committed) == ["\N{MINUS SIGN}g", "step", "w + e", "w"]
         if name != "random_sam":
             np.testing.assert_allclose(places(new), places(committed), atol=0.5, err_msg=name)
 
