@@ -30,7 +30,9 @@ def test_a_report_is_what_its_comparisons_make(path):
 @pytest.mark.project
 def test_the_guide_has_the_radii_of_the_reports():
     guide = RESULTS.parent / "guides" / "choosing.md"
-    assert radii.table() in guide.read_text(encoding="utf-8")
+    text = guide.read_text(encoding="utf-8")
+    assert radii.table() in text
+    assert radii.starting_table() in text
 
 
 def test_a_report_on_a_comparison(tmp_path, monkeypatch, capsys):

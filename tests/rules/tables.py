@@ -10,6 +10,7 @@ import pathlib
 import re
 import statistics
 
+from examples.study import radii
 from keras_zsharp.rules import RULES
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "methods" / "index.md"
@@ -17,14 +18,16 @@ TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- /rules -->)", re.DOTALL)
 FORMULA = re.compile(r"(?:`e\(w\) = |(?<=optimizer )gets `)[^.]*")
 
 
-def facts(name):
+def facts(name, starting):
     """What each column says of a rule."""
     rule = RULES[name]
+    [rho, *_] = starting.get(rule.__name__, ("",))
     doc = inspect.cleandoc(rule.__doc__)
     return {
         "rule": f"[`{rule.__name__}`]({name}.md)",
         "what it does": doc.partition("\n")[0].removesuffix("."),
-        "starting `rho`": f"{inspect.signature(rule).parameters['rho'].default}",
+        "starting `rho`": rho and f"{rho:g}",
+        "default": f"{inspect.signature(rule).parameters['rho'].default}",
         "passes a step": f"{passes(rule()):g}",
         "e(w), or what the optimizer gets": FORMULA.findall(" ".join(doc.split()))[-1],
     }
@@ -39,8 +42,9 @@ def passes(rule):
 
 def table():
     first = ("sam", "zsharp")
-    rows = [facts(name) for name in [*first, *sorted(set(RULES) - {*first})]]
-    lines = [list(rows[0]), ["---", "---", "---:", "---:", "---"]]
+    starting = radii.starting()
+    rows = [facts(name, starting) for name in [*first, *sorted(set(RULES) - {*first})]]
+    lines = [list(rows[0]), ["---", "---", "---:", "---:", "---:", "---"]]
     lines += [list(row.values()) for row in rows]
     assert not any("|" in cell for line in lines for cell in line)
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
