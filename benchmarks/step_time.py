@@ -52,6 +52,7 @@ def parse(arguments=None):
     parser.add_argument("--modes", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--methods", nargs="+", help="AdamW and classes of rules; without it, all")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-peers", action="store_true", help="this library's steps alone")
     return parser.parse_args(arguments)
 
 
@@ -97,11 +98,12 @@ class Row:
         self._process.communicate()
 
 
-def measure(network, mode, rounds, methods=METHODS):
+def measure(network, mode, rounds, methods=METHODS, peers=True):
     """What the rows of one network and mode answered, by library and method."""
+    others = PEERS[mode] if peers else ()
     rows = {}
     with contextlib.ExitStack() as stack:
-        for library, method in (*(("keras3", each) for each in methods), *PEERS[mode]):
+        for library, method in (*(("keras3", each) for each in methods), *others):
             row = stack.enter_context(Row(library, network, method, mode, BATCH_SIZES[network]))
             if "missing" not in row.result:
                 rows[f"{library} {method}"] = row
@@ -132,7 +134,8 @@ def main(arguments=None):
             name = f"{network} {BATCH_SIZES[network]} {mode}"
             if name not in results["measured"]:
                 print(f"{name} ...", file=sys.stderr)
-                results["measured"][name] = measure(network, mode, options.rounds, methods)
+                rows = measure(network, mode, options.rounds, methods, not options.no_peers)
+                results["measured"][name] = rows
                 options.results.write_text(json.dumps(results), encoding="utf-8")
     print(tables.all_of(results))
 
