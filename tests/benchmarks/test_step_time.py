@@ -62,7 +62,7 @@ def test_tables(step_time):
 def test_what_was_measured_is_not_measured_again(step_time, tmp_path, monkeypatch, capsys):
     file, asked = tmp_path / "results.json", []
 
-    def measure(network, mode, rounds, methods):
+    def measure(network, mode, rounds, methods, peers):
         assert methods == step_time.METHODS
         asked.append((network, mode, rounds))
         if len(asked) == 2:
