@@ -1,14 +1,15 @@
 """What sharpness-aware training brings and costs: the README's table and figure.
 
-    python benchmarks/at_a_glance.py
+    python -m benchmarks.at_a_glance
 
-prints the table and draws `docs/results/at_a_glance.png`, both from the comparisons in
+prints the table and draws `docs/results/at_a_glance.svg`, both from the comparisons in
 `docs/results/fashion_mnist_resnet`, which `examples/study/fashion_mnist.py` has written. Needs the
 extra `compare`.
 """
 
 import argparse
 import pathlib
+import re
 
 
 def parse(arguments=None):
@@ -21,7 +22,12 @@ def parse(arguments=None):
 if __name__ == "__main__":
     parse()  # `--help` and typos end here, before the imports that take seconds
 
+import matplotlib
+from matplotlib.figure import Figure
+
+from examples.study import svg
 from keras_zsharp.comparing import Comparison
+from keras_zsharp.comparing.pictures import COLORS
 
 RESULTS = pathlib.Path(__file__).parents[1] / "docs" / "results"
 SETTING = "sgd-20-wrong-labels"
@@ -73,27 +79,29 @@ def table():
 
 def draw(epochs, path):
     """The same runs by passes over the data: the mean over seeds, and their range."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
+    with matplotlib.rc_context(svg.INKED):
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes = figure.subplots()
     for method, (label, _) in METHODS.items():
         seeds = epochs[epochs["method"] == method].groupby("passes")["percent"]
-        [line] = axes.plot(seeds.mean(), label=label.replace("`", ""))
-        axes.fill_between(*zip(*seeds.min().items(), strict=True), seeds.max(), alpha=0.15)
-        line.set_linewidth(2)
+        color = COLORS[re.split(r",| of ", method)[0]]
+        style = "-" if method in ("SAM", "Optimizer alone", "ZSharp, per variable") else "--"
+        axes.plot(seeds.mean(), style, color=color, linewidth=2, label=label.replace("`", ""))
+        low, high = seeds.min(), seeds.max()
+        axes.fill_between(low.index, low, high, color=color, alpha=0.15, linewidth=0)
     axes.set(
         xlabel="passes over the data",
         ylabel="test accuracy (%)",
-        title="Fashion-MNIST, 20 % wrong labels, a small ResNet, 5 seeds",
         ylim=(70, 84),
         xlim=(1, 24),
     )
+    axes.set_title("Fashion-MNIST, 20 % wrong labels, a small ResNet, 5 seeds", color=svg.INK)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
-    figure.savefig(path, dpi=120)
+    legend = {"loc": "outside lower center", "ncols": 2, "fontsize": "small"}
+    figure.legend(**legend, labelcolor=svg.INK, facecolor=svg.PAPER)
+    svg.write(figure, path)
 
 
 if __name__ == "__main__":
-    draw(read(), RESULTS / "at_a_glance.png")
+    draw(read(), RESULTS / "at_a_glance.svg")
     print(table())

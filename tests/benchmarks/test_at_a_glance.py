@@ -17,5 +17,5 @@ def test_readme_has_the_table():
 def test_the_figure_is_drawn_of_all_runs(tmp_path):
     epochs = at_a_glance.read()
     assert epochs.groupby(["method", "seed"]).ngroups == 5 * len(at_a_glance.METHODS)
-    at_a_glance.draw(epochs, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    at_a_glance.draw(epochs, tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 10_000
