@@ -7,7 +7,6 @@ those of the library, and compute what is drawn. All pictures have one bowl, one
 """
 
 import pathlib
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -68,7 +67,7 @@ def computed(rule):
     e = keras.ops.convert_to_numpy(e)[:2, 0]
     p = padded(gradient(W + e))
     [descent] = rule.descent([g], [p]) if rule.reads == "gradients" else [p]
-    return SimpleNamespace(e=e, descent=keras.ops.convert_to_numpy(descent)[:2, 0])
+    return e, keras.ops.convert_to_numpy(descent)[:2, 0]
 
 
 def arrow(axes, along, colour, text="", style="-"):
@@ -82,7 +81,7 @@ def label(axes, from_w, text, colour):
 
 
 def bowl(rule):
-    found = computed(rule)
+    e, descent = computed(rule)
     figure = Figure(figsize=(3.6, 3.0))
     axes = figure.add_axes((0, 0, 1, 1))
     curvatures, directions = np.linalg.eigh(HESSIAN)
@@ -90,12 +89,12 @@ def bowl(rule):
     for loss in (0.3, 1.2, 2.7, 4.8, 7.5):
         size = 2 * np.sqrt(2 * loss / curvatures)
         axes.add_patch(Ellipse((0, 0), *size, angle=angle, fill=False, ec=INK, lw=0.6, alpha=0.45))
-    step, alone = -LEARNING_RATE * found.descent, -LEARNING_RATE * gradient(W)
+    step, alone = -LEARNING_RATE * descent, -LEARNING_RATE * gradient(W)
     away = np.sign(step[0] * alone[1] - step[1] * alone[0]) * np.array([-alone[1], alone[0]])
     label(axes, 0.6 * alone + 0.2 * away / np.linalg.norm(away), "\N{MINUS SIGN}g", GREY)
     arrow(axes, alone, GREY, style="--")
     arrow(axes, step, GOOD, "step")
-    arrow(axes, found.e, BAD, "w + e")
+    arrow(axes, e, BAD, "w + e")
     axes.plot(*W, "o", color=INK, ms=6)
     label(axes, (0.2, -0.12), "w", INK)
     axes.plot(0, 0, "+", color=INK, ms=8)

@@ -66,9 +66,9 @@ SMALL = 0.01
 def row(rule: str, folder: str, its: Comparison) -> str | None:
     """The label of a rule in a report, if there are radii of it to compare."""
     labels = [label for label in ROWS[rule] if label in its.labels]
-    if rule.startswith("ZSharp") and "ZSharp" in labels:
-        if folder.startswith(PER_VARIABLE) == (rule == "ZSharp"):
-            labels.remove("ZSharp")
+    is_other = folder.startswith(PER_VARIABLE) == (rule == "ZSharp")
+    if rule.startswith("ZSharp") and "ZSharp" in labels and is_other:
+        labels.remove("ZSharp")
     radii = its.runs["choice"].where(its.runs["choice"].str.contains('"rho"'))
     found = [label for label in labels if radii[its.runs["method"] == label].nunique() > 1]
     return found[0] if found else None
