@@ -26,7 +26,7 @@ from keras_zsharp.comparing import Comparison
 
 RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
 SETTINGS = {
-    "digits_wall_clock/digits-40-wrong-labels": ("AdamW", "digits, 40 % wrong labels, AdamW"),
+    "digits_passes/digits-40-wrong-labels": ("AdamW", "digits, 40 % wrong labels, AdamW"),
     "digits_zsharp_table1/digits-40-wrong-labels": (
         *("AdamW", "the same, radii chosen by labels as wrong"),
     ),
