@@ -46,7 +46,10 @@ def test_each_rule_as_called_and_all_its_arguments():
             if parameter.kind is not parameter.KEYWORD_ONLY
         )
         name = rule.__name__
-        assert PAGES[page].startswith(f"# {name}\n\n`keras_zsharp.{name}({call})` ")
+        title, picture, first, *_ = PAGES[page].split("\n\n")
+        assert title == f"# {name}"
+        assert picture.startswith(f'<img class="bowl" src="../assets/bowls/{page}.svg" alt=')
+        assert first.startswith(f"`keras_zsharp.{name}({call})` ")
         assert [row["argument"] for row in arguments(page)] == list(parameters)
 
 
