@@ -9,7 +9,6 @@ extra `compare`.
 
 import argparse
 import pathlib
-import re
 
 
 def parse(arguments=None):
@@ -27,7 +26,7 @@ from matplotlib.figure import Figure
 
 from examples.study import svg
 from keras_zsharp.comparing import Comparison
-from keras_zsharp.comparing.pictures import COLORS
+from keras_zsharp.comparing.pictures import COLORS, first_words
 
 RESULTS = pathlib.Path(__file__).parents[1] / "docs" / "results"
 SETTING = "sgd-20-wrong-labels"
@@ -84,7 +83,7 @@ def draw(epochs, path):
         axes = figure.subplots()
     for method, (label, _) in METHODS.items():
         seeds = epochs[epochs["method"] == method].groupby("passes")["percent"]
-        color = COLORS[re.split(r",| of ", method)[0]]
+        color = COLORS[first_words(method)]
         style = "-" if method in ("SAM", "Optimizer alone", "ZSharp, per variable") else "--"
         axes.plot(seeds.mean(), style, color=color, linewidth=2, label=label.replace("`", ""))
         low, high = seeds.min(), seeds.max()

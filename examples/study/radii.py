@@ -99,12 +99,12 @@ def starting() -> dict[str, tuple[float, list[float]]]:
 
     Rules of one report alone have none. The shares of that radius come with it.
     """
+    loaded = {folder: Comparison.load(RESULTS / folder) for folder in SETTINGS}
     found = {}
     for rule in ROWS:
         tables = []
-        for folder, (alone, _) in SETTINGS.items():
-            its = Comparison.load(RESULTS / folder)
-            label = row(rule, folder, its)
+        for folder, its in loaded.items():
+            alone, label = SETTINGS[folder][0], row(rule, folder, its)
             if label is not None and gains_enough(its, alone, label):
                 tables.append(shares(its, alone, label))
         if len(tables) > 1 and (common := set.intersection(*map(set, tables))):

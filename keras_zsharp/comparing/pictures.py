@@ -140,14 +140,14 @@ def _errorbar(axes, x, found, label, style):
     axes.errorbar(x, found["mean"], found["std"].fillna(0), label=label, **style)
 
 
-def _first_words(label):
+def first_words(label):
     """Of the label of a method, which its variants share: `SAM` of `SAM, a quarter`."""
     return re.split(r",| of ", label)[0]
 
 
 def _color(its, label):
-    words = _first_words(label)
-    others = [each for each in map(_first_words, its.labels) if each not in COLORS]
+    words = first_words(label)
+    others = [each for each in map(first_words, its.labels) if each not in COLORS]
     return COLORS.get(words) or REST[list(dict.fromkeys(others)).index(words) % len(REST)]
 
 
